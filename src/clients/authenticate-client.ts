@@ -1,0 +1,96 @@
+import type { Query } from '../database/database.ts'
+import { OAuthError } from '../errors.ts'
+import type { Passwords } from '../passwords/password.ts'
+import { generateBytes, hashSecret, keyedHash, matchHash } from '../secrets.ts'
+
+/** An application that proved who it is, or a public one that only said so. */
+export interface Client {
+  readonly id: string
+  readonly isPublic: boolean
+}
+
+/** What a request says of its client; no secret for a public one. */
+export interface ClientCredentials {
+  readonly id: string
+  readonly secret: string | null
+}
+
+/**
+ * Credentials → client. Throws OAuthError `invalid_client`, the same for unknown, wrong and disabled
+ * (RFC 6749 §5.2), or `temporarily_unavailable`.
+ */
+export type AuthenticateClient = (credentials: ClientCredentials) => Promise<Client>
+
+const longestMemory = 10_000
+
+/**
+ * Checks clients against the database. A secret with 256 bits of its own costs a fast hash; a short chosen
+ * one costs argon2id once a process and is then remembered under a key that only this process has.
+ */
+export function createClientCheck(query: Query, passwords: Passwords): AuthenticateClient {
+  const key = generateBytes(32)
+  const remembered = new Map<string, Promise<boolean>>()
+
+  async function matchChosen(storedHash: string, secret: string): Promise<boolean> {
+    const name = keyedHash(key, `${storedHash}\n${secret}`)
+    const known = remembered.get(name)
+    if (known) return known
+    const matching = passwords.match(storedHash, secret)
+    if (remembered.size >= longestMemory) remembered.clear()
+    remembered.set(name, matching)
+    const matches = await matching.catch((error: unknown) => {
+      remembered.delete(name)
+      throw error
+    })
+    if (!matches) remembered.delete(name)
+    return matches
+  }
+
+  async function matchSecret(storedHash: string | null, secret: string): Promise<boolean> {
+    if (storedHash === null) return false
+    if (!storedHash.startsWith('sha256:')) return matchChosen(storedHash, secret)
+    return matchHash(Buffer.from(storedHash.slice('sha256:'.length), 'hex'), hashSecret(secret))
+  }
+
+  return async ({ id, secret }) => {
+    const client = await findClient(query, id)
+    if (!client) throw refuseClient('unknown client')
+    if (!client.isEnabled) throw refuseClient('disabled client')
+    if (client.isPublic) {
+      if (secret !== null) throw refuseClient('public client with a secret')
+      return { id, isPublic: true }
+    }
+    if (secret === null) throw refuseClient('client secret missing')
+    const matches = (await matchSecret(client.secretHash, secret)) || (await matchSecret(client.previousHash, secret))
+    if (!matches) throw refuseClient('wrong client secret')
+    return { id, isPublic: false }
+  }
+}
+
+/** The one answer for every client that is not let in; `reason` is for the log. */
+export function refuseClient(reason: string): OAuthError {
+  return new OAuthError('invalid_client', 'Client authentication failed.', { reason })
+}
+
+interface ClientRow {
+  isPublic: boolean
+  isEnabled: boolean
+  secretHash: string | null
+  previousHash: string | null
+}
+
+async function findClient(query: Query, id: string): Promise<ClientRow | null> {
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(id)) return null
+  const [client] = await query<ClientRow>(
+    'find_client',
+    `select
+      is_public as "isPublic",
+      is_enabled as "isEnabled",
+      secret_hash as "secretHash",
+      case when previous_secret_until > now() then previous_secret_hash end as "previousHash"
+    from password_grant.clients
+    where id = $1`,
+    [id],
+  )
+  return client ?? null
+}

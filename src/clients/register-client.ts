@@ -1,0 +1,139 @@
+import type { DateTime } from 'luxon'
+import { type Query, violates } from '../database/database.ts'
+import { OAuthError } from '../errors.ts'
+import type { Passwords } from '../passwords/password.ts'
+import { generateSecret, hashSecret } from '../secrets.ts'
+
+/** A client as an administrator sees it: never its secret. */
+export interface RegisteredClient {
+  readonly id: string
+  readonly isPublic: boolean
+  readonly isEnabled: boolean
+  /** Lifetime of its tokens; null: the server's. */
+  readonly lifetimeSeconds: number | null
+  readonly createdAt: DateTime
+}
+
+/** A client to be added. */
+export interface NewClient {
+  readonly id: string
+  /** `public` has none, `generated` gets 256 bits, `{ chosen }` is what an older system gave it. */
+  readonly secret: 'public' | 'generated' | { readonly chosen: string }
+  readonly lifetimeSeconds?: number | undefined
+}
+
+const columns = `id, is_public as "isPublic", is_enabled as "isEnabled",
+  lifetime_seconds as "lifetimeSeconds", created_at as "createdAt"`
+
+/** Ids of the built-in clients, one a dialect. */
+const reservedIds = ['webapi', 'webapi-session', 'envelope', 'device']
+
+/**
+ * Adds a client; a generated secret is returned here and never again. Throws OAuthError `invalid_request`
+ * for an id that is taken, reserved or malformed, a secret or a lifetime that cannot be one.
+ */
+export async function registerClient(
+  query: Query,
+  passwords: Passwords,
+  client: NewClient,
+): Promise<{ client: RegisteredClient; secret: string | null }> {
+  requireClientId(client.id)
+  requireLifetime(client.lifetimeSeconds)
+  const generated = client.secret === 'generated' ? generateSecret() : null
+  const secret = typeof client.secret === 'object' ? client.secret.chosen : generated
+  const secretHash = secret === null ? null : await hashForStorage(passwords, secret)
+  const [row] = await query<RegisteredClient>(
+    'register_client',
+    `insert into password_grant.clients (id, is_public, secret_hash, lifetime_seconds)
+    values ($1, $2, $3, $4)
+    returning ${columns}`,
+    [client.id, secret === null, secretHash, client.lifetimeSeconds ?? null],
+  ).catch((error: unknown) => {
+    if (violates(error, 'clients_pkey')) throw refuse('A client of that id exists already.')
+    throw error
+  })
+  return { client: row as RegisteredClient, secret: generated } // an insert that does not throw returns its row
+}
+
+/**
+ * Gives a client a new generated secret; the old one counts for `overlapSeconds` more. Its tokens live on.
+ * Throws OAuthError `invalid_request` for an unknown or a public client.
+ */
+export async function rotateClient(query: Query, id: string, overlapSeconds: number): Promise<string> {
+  const secret = generateSecret()
+  const [row] = await query<{ isPublic: boolean }>(
+    'rotate_client',
+    `update password_grant.clients
+    set secret_hash = case when is_public then null else $2 end,
+      previous_secret_hash = case when $3 > 0 then secret_hash end,
+      previous_secret_until = case when $3 > 0 and not is_public then now() + make_interval(secs => $3) end
+    where id = $1
+    returning is_public as "isPublic"`,
+    [id, fastHash(secret), overlapSeconds],
+  )
+  if (!row) throw refuse('There is no client of that id.')
+  if (row.isPublic) throw refuse('A public client has no secret to rotate.')
+  return secret
+}
+
+/**
+ * Lets a client ask, or not. Takes the lock that refuses its sign-ins under way; in the same transaction the
+ * caller ends its live tokens. Throws OAuthError `invalid_request` when there is none.
+ */
+export async function setClientEnabled(query: Query, id: string, isEnabled: boolean): Promise<RegisteredClient> {
+  const [client] = await query<RegisteredClient>(
+    'set_client_enabled',
+    `update password_grant.clients set is_enabled = $2 where id = $1 returning ${columns}`,
+    [id, isEnabled],
+  )
+  return client ?? refuseUnknown()
+}
+
+/** Removes a client and, by the foreign key, every token it was given. Throws OAuthError `invalid_request` when there is none. */
+export async function removeClient(query: Query, id: string): Promise<RegisteredClient> {
+  const [client] = await query<RegisteredClient>(
+    'remove_client',
+    `delete from password_grant.clients where id = $1 returning ${columns}`,
+    [id],
+  )
+  return client ?? refuseUnknown()
+}
+
+/** All clients, by id. */
+export async function listClients(query: Query): Promise<RegisteredClient[]> {
+  return query<RegisteredClient>('list_clients', `select ${columns} from password_grant.clients order by id`)
+}
+
+/** A secret shorter than this may be guessable from its hash, so it is stored with argon2id. */
+const longEnoughForFastHash = 32
+
+async function hashForStorage(passwords: Passwords, secret: string): Promise<string> {
+  if (Buffer.byteLength(secret) > 1024 || secret === '' || /[\p{Cc}\p{Cs}]/u.test(secret)) {
+    throw refuse('A client secret has 1 to 1024 bytes of UTF-8 and no control characters.')
+  }
+  return [...secret].length < longEnoughForFastHash ? passwords.hash(secret) : fastHash(secret)
+}
+
+function fastHash(secret: string): string {
+  return `sha256:${hashSecret(secret).toString('hex')}`
+}
+
+function requireClientId(id: string): void {
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(id)) throw refuse('A client id is 1 to 64 of A-Z a-z 0-9 . _ -')
+  if (reservedIds.includes(id)) throw refuse('That client id is the name of a dialect and reserved.')
+}
+
+const longestLifetimeSeconds = 10 * 366 * 24 * 3600
+
+function requireLifetime(seconds: number | undefined): void {
+  if (seconds === undefined || (Number.isInteger(seconds) && seconds > 0 && seconds <= longestLifetimeSeconds)) return
+  throw refuse(`A lifetime is a whole number of seconds from 1 to ${longestLifetimeSeconds}.`)
+}
+
+function refuseUnknown(): never {
+  throw refuse('There is no client of that id.')
+}
+
+function refuse(description: string): OAuthError {
+  return new OAuthError('invalid_request', description)
+}

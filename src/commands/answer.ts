@@ -1,0 +1,12 @@
+/** What a command answers: one JSON document, and the same for people. */
+export interface Answer {
+  readonly json: unknown
+  readonly text: string
+}
+
+/** Rows under a heading, in columns as wide as their widest text. */
+export function writeTable(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = heading.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
+  const line = (cells: readonly string[]) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
+  return [heading, ...rows].map((cells) => line(cells).trimEnd()).join('\n')
+}

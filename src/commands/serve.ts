@@ -1,0 +1,108 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import closeWithGrace from 'close-with-grace'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { type Config, isWeakCost } from '../config.ts'
+import type { Database } from '../database/database.ts'
+import { type Migration, migrate, schemaState } from '../database/migrate.ts'
+import { OAuthError } from '../errors.ts'
+import { createServer } from '../server.ts'
+import { openConfigured } from './open-configured.ts'
+
+/** What `serve` does besides listening. */
+export interface ServeOptions {
+  readonly migrate: boolean
+  /** Called once, before the first log line, when this start made the tables of an empty embedded database. */
+  readonly welcome?: (database: Database) => Promise<void>
+}
+
+/** Opens, migrates, listens, and closes on SIGTERM or SIGINT. Resolves when the server is ready. */
+export async function serve(config: Config, logger: FastifyBaseLogger, options: ServeOptions): Promise<void> {
+  const database = await openConfigured(config, (cause) =>
+    logger.warn({ event: 'database', err: cause }, 'a database connection was lost'),
+  )
+  const migration = options.migrate ? await waitForDatabase(config, logger, () => migrate(database)) : null
+  if (migration?.applied.includes(1) && 'folder' in config.database) await options.welcome?.(database)
+  warn(config, logger)
+  if (migration) logMigration(logger, migration)
+  else await requireUsableSchema(config, logger, database)
+  const app = await createServer(database, logger, config)
+  closeOnSignal(app, database, logger)
+  await app.listen({
+    host: config.host,
+    port: config.port,
+    listenTextResolver: (address) => `ready on ${address}`,
+  })
+}
+
+/** Tries until the database answers, saying so; gives up after DATABASE_WAIT_SECONDS with the last cause. */
+async function waitForDatabase<T>(config: Config, logger: FastifyBaseLogger, ask: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + config.databaseWaitSeconds * 1000
+  for (let pause = 100; ; pause = Math.min(pause * 2, 2_000)) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isWorthWaiting(error) || Date.now() + pause > deadline) throw error
+      logger.warn({ event: 'database', err: error.cause }, 'the database is away, trying again')
+      await sleep(pause)
+    }
+  }
+}
+
+/** A wrong password or an unknown database will not mend itself. */
+function isWorthWaiting(error: unknown): error is OAuthError {
+  if (!(error instanceof OAuthError) || error.code !== 'temporarily_unavailable') return false
+  const cause = error.cause
+  return !(cause instanceof Error && 'code' in cause && /^(28|3D)/.test(String(cause.code)))
+}
+
+async function requireUsableSchema(config: Config, logger: FastifyBaseLogger, database: Database): Promise<void> {
+  const state = await waitForDatabase(config, logger, () => schemaState(database.query))
+  if (state === 'not migrated')
+    logger.warn({ event: 'database' }, 'the database is not migrated: not ready until it is')
+  else if (state !== 'current') throw new Error(`The database is ${state}.`)
+}
+
+function logMigration(logger: FastifyBaseLogger, { applied, version }: Migration): void {
+  if (applied.length > 0) logger.info({ event: 'migration', applied, version }, `migrated to version ${version}`)
+}
+
+function warn(config: Config, logger: FastifyBaseLogger): void {
+  const isLoopback = /^(localhost|::1|127(\.\d{1,3}){3})$/.test(config.host)
+  if (!isLoopback && config.trustProxy.length === 0) {
+    logger.warn('listening beyond loopback in plain HTTP: put a TLS proxy in front and name it in TRUST_PROXY')
+  }
+  if (isWeakCost(config.passwords)) {
+    logger.warn('ARGON2_* is below what OWASP advises: new password hashes are easier to guess than they need to be')
+  }
+}
+
+const drainMilliseconds = 8_000
+const closeMilliseconds = 9_500
+const signals: NodeJS.Signals[] & ('SIGTERM' | 'SIGINT')[] = ['SIGTERM', 'SIGINT']
+
+/** Finishes what is in flight, closes the database and exits 0 within 10 seconds, whatever peers and database do. */
+function closeOnSignal(app: FastifyInstance, database: Database, logger: FastifyBaseLogger): void {
+  const onTimeout = () => {
+    logger.warn({ event: 'closed' }, 'closed without waiting any longer')
+    process.exit(0)
+  }
+  const grace = closeWithGrace(
+    { delay: closeMilliseconds, logger: false, onTimeout, skip: signals },
+    async ({ err }) => {
+      if (err) logger.fatal({ err }, 'closing after an error nobody caught')
+      const cut = setTimeout(() => app.server.closeAllConnections(), drainMilliseconds)
+      await app.close()
+      clearTimeout(cut)
+      await database.close()
+      logger.info({ event: 'closed' }, 'closed')
+    },
+  )
+  let isClosing = false
+  const close = (signal: string) => {
+    if (isClosing) return // Ctrl-C under npm arrives twice: from the terminal and from npm
+    isClosing = true
+    logger.info({ event: 'closing', signal }, 'closing: finishing what is in flight')
+    grace.close()
+  }
+  for (const signal of signals) process.on(signal, close)
+}

@@ -1,0 +1,46 @@
+import type { Database } from '../database/database.ts'
+import { httpDate } from '../http-date.ts'
+import { type ListedToken, listTokens } from '../tokens/list-tokens.ts'
+import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
+import { changeUser, requireUser } from '../users/register-user.ts'
+import { type Answer, writeTable } from './answer.ts'
+
+/** `token list`: the tokens of one user or of all, never their values. */
+export async function showTokens(database: Database, userName: string | undefined): Promise<Answer> {
+  const user = userName === undefined ? null : await requireUser(database.query, userName)
+  const tokens = await listTokens(database.query, user?.id ?? null)
+  const rows = tokens.map((token) => [
+    token.userName,
+    token.device,
+    token.clientId,
+    token.state,
+    httpDate(token.issuedAt),
+    httpDate(token.expiresAt),
+  ])
+  return {
+    json: tokens.map(describe),
+    text: writeTable(['USER', 'DEVICE', 'CLIENT', 'STATE', 'ISSUED', 'EXPIRES'], rows),
+  }
+}
+
+/** `token revoke --user`: ends every live token of a user, and every sign-in under way. */
+export async function revokeTokens(database: Database, userName: string): Promise<Answer> {
+  return database.transaction(async (query) => {
+    const user = await changeUser(query, userName, {})
+    const revoked = await revokeTokensOfUser(query, user.id)
+    return { json: { revoked }, text: `${revoked} revoked.` }
+  })
+}
+
+function describe(token: ListedToken): object {
+  return {
+    id: token.id,
+    userName: token.userName,
+    userId: token.userId,
+    client_id: token.clientId,
+    device: token.device,
+    state: token.state,
+    '.issued': httpDate(token.issuedAt),
+    '.expires': httpDate(token.expiresAt),
+  }
+}

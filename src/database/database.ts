@@ -1,0 +1,23 @@
+/**
+ * Runs one statement and returns its rows. `name` is the prepared statement's name; an empty name runs
+ * the text unprepared, and without `values` it may hold several statements.
+ * Throws OAuthError `temporarily_unavailable` when the database is away.
+ */
+export type Query = <Row extends object>(name: string, text: string, values?: readonly unknown[]) => Promise<Row[]>
+
+/** A PostgreSQL that keeps clients, users and tokens; whoever opened it closes it. */
+export interface Database {
+  /** For everything that writes, or that a sign-in needs. */
+  readonly query: Query
+  /** For checking tokens: connections of its own, so that no queue of sign-ins holds a check back. */
+  readonly tokenQuery: Query
+  /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
+  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>
+  /** Ends all connections; an embedded PostgreSQL is stopped with its last user. */
+  close(): Promise<void>
+}
+
+/** Whether a statement failed on the named constraint. */
+export function violates(error: unknown, constraint: string): boolean {
+  return error instanceof Error && 'constraint' in error && error.constraint === constraint
+}

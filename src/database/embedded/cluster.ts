@@ -1,0 +1,156 @@
+import { execFile } from 'node:child_process'
+import { chmod, constants, lchown, mkdir, open, readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { type Account, findAccount, findNobody } from './account.ts'
+import { type Binaries, findBinaries, readyBinaries } from './binaries.ts'
+import { errorCode } from './error-code.ts'
+import { isStaging, stage, syncFolder } from './stage.ts'
+
+/** An initialised PostgreSQL cluster, running or not, and what it takes to run it. */
+export interface Cluster {
+  readonly folder: string
+  /** PostgreSQL's data folder. */
+  readonly path: string
+  readonly account: Account
+  readonly binaries: Binaries
+}
+
+/**
+ * Finds the cluster in `folder`, or makes both. Throws Error with a sentence for the user when the folder holds
+ * something else, a cluster of another PostgreSQL or of another user, or when PostgreSQL does not run here.
+ */
+export async function readyCluster(givenFolder: string, onProgress: (sentence: string) => void): Promise<Cluster> {
+  refusePlatform()
+  const installed = await findBinaries()
+  const folder = await makeFolder(resolve(givenFolder))
+  const path = join(folder, 'cluster')
+  const exists = await findCluster(folder, path, installed)
+  const account = await findAccount(folder, path)
+  const binaries = await readyBinaries(installed, account)
+  await closeToOthers(folder)
+  const cluster = { folder, path, account, binaries }
+  if (exists) {
+    await settleOwnership(cluster)
+  } else {
+    onProgress(`Creating an embedded database in ${folder}.`)
+    await stage(path, (staging) => initialise(staging, cluster))
+  }
+  return cluster
+}
+
+/** Where PostgreSQL looks for its data, seen from within; on Linux even when it may not enter the folders above. */
+export function dataFolder(path: string): string {
+  return process.platform === 'linux' ? '/proc/self/cwd' : path
+}
+
+/** All that PostgreSQL gets to see of the environment: ours may hold secrets. */
+export const environment = { PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C', TZ: 'UTC' }
+
+function refusePlatform(): void {
+  if (process.platform === 'win32') {
+    throw new Error('There is no embedded database on Windows. Use a PostgreSQL of your own: set DATABASE_URL.')
+  }
+  if (process.platform !== 'linux' && process.getuid?.() === 0) {
+    throw new Error('PostgreSQL does not run as root. Run this command as an ordinary user, or set DATABASE_URL.')
+  }
+}
+
+async function makeFolder(folder: string): Promise<string> {
+  try {
+    const firstMade = await mkdir(folder, { recursive: true })
+    if (firstMade) {
+      for (let made = folder; made.length >= firstMade.length; made = dirname(made)) await syncFolder(dirname(made))
+    }
+    return await realpath(folder)
+  } catch (cause) {
+    throw refuseFolder(folder, cause)
+  }
+}
+
+function refuseFolder(folder: string, cause: unknown): Error {
+  return new Error(`The embedded database folder ${folder} cannot be used: ${(cause as Error).message}.`, { cause })
+}
+
+/** Names that may lie in a folder without it being somebody's: mount points and freshly cloned places. */
+const harmlessNames = new Set(['lost+found', '.gitkeep', '.gitignore', '.DS_Store'])
+
+async function findCluster(folder: string, path: string, { version }: Binaries): Promise<boolean> {
+  const names = await readdir(folder).catch((cause: unknown) => {
+    throw refuseFolder(folder, cause)
+  })
+  if (names.includes('cluster') && (await isCluster(folder, path, version.split('.')[0] ?? ''))) return true
+  const foreign = names.find((name) => name !== 'cluster' && !harmlessNames.has(name) && !isStaging(name, path))
+  if (!foreign) return false
+  throw new Error(
+    `The folder ${folder} holds other files (${foreign}) and no embedded database. Choose an empty folder.`,
+  )
+}
+
+/** False for an empty folder, which initialising replaces. */
+async function isCluster(folder: string, path: string, ourMajor: string): Promise<boolean> {
+  try {
+    const major = (await readFile(join(path, 'PG_VERSION'), 'utf8')).trim()
+    if (major === ourMajor) return true
+    throw new Error(
+      `The embedded database in ${folder} was made by PostgreSQL ${major}, and this is PostgreSQL ${ourMajor}. ` +
+        'See README, "Moving an embedded database to another PostgreSQL".',
+    )
+  } catch (error) {
+    if (errorCode(error) === 'EACCES') await findAccount(folder, path) // knows the better sentence
+    if (errorCode(error) !== 'ENOENT') throw errorCode(error) ? refuseFolder(folder, error) : error
+  }
+  if ((await readdir(path)).length === 0) return false
+  throw new Error(`The folder ${path} holds something that is not a PostgreSQL cluster. Choose an empty folder.`)
+}
+
+async function closeToOthers(path: string): Promise<void> {
+  const found = await stat(path)
+  if (found.uid === process.getuid?.() && (found.mode & 0o077) !== 0) await chmod(path, 0o700)
+}
+
+/** A cluster that root copied back from a backup is root's, loosely; no PostgreSQL can be running in it. */
+async function settleOwnership({ path, account }: Cluster): Promise<void> {
+  await closeToOthers(path)
+  if (account.uid !== undefined && (await stat(path)).uid !== account.uid) await handOver(path, account)
+}
+
+/** Through open folders, so that nobody can swap one for a link to what is not his while root walks them. */
+async function handOver(path: string, account: Account): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  try {
+    const inside = `/proc/self/fd/${handle.fd}`
+    for (const entry of await readdir(inside, { withFileTypes: true })) {
+      const inner = join(inside, entry.name)
+      if (entry.isDirectory()) await handOver(inner, account)
+      else await lchown(inner, account.uid ?? -1, account.gid ?? -1)
+    }
+    await handle.chown(account.uid ?? -1, account.gid ?? -1) // last: its owner says that all of it was handed over
+  } finally {
+    await handle.close()
+  }
+}
+
+async function initialise(staging: string, { account, binaries, folder }: Cluster): Promise<void> {
+  try {
+    await runInitdb(staging, binaries, account).catch(async (error: unknown) => {
+      const isUnnamed = account.uid !== undefined && /could not look up/.test((error as InitdbError).stderr ?? '')
+      if (!isUnnamed) throw error
+      // initdb, and only initdb, insists that its user has a name; the owner of a mounted folder may have none here
+      await runInitdb(staging, binaries, await findNobody())
+      await handOver(staging, account)
+    })
+  } catch (cause) {
+    const said = (cause as InitdbError).stderr?.trim() || (cause as Error).message
+    throw new Error(`No embedded database could be made in ${folder}: ${said}`, { cause })
+  }
+}
+
+type InitdbError = Error & { stderr?: string }
+
+async function runInitdb(staging: string, { native }: Binaries, account: Account): Promise<void> {
+  const flags = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+  flags.push('--locale=C', '--no-instructions', '-D', dataFolder(staging))
+  if (account.uid !== undefined) await lchown(staging, account.uid, account.gid ?? account.uid)
+  await promisify(execFile)(join(native, 'bin', 'initdb'), flags, { ...account, cwd: staging, env: environment })
+}

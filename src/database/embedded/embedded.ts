@@ -1,0 +1,46 @@
+import type { Database } from '../database.ts'
+import { connectPools, type PostgresOptions } from '../postgres.ts'
+import { readyCluster } from './cluster.ts'
+import { openSocketHost } from './socket-host.ts'
+import { supervise } from './supervise.ts'
+
+/** Which folder holds the database, and who hears about it. */
+export interface EmbeddedOptions extends PostgresOptions {
+  /** Holds nothing else; made, for its owner only, when missing. */
+  readonly folder: string
+  /** Called with a sentence for people whenever opening takes time or PostgreSQL had to be started again. */
+  readonly onProgress?: (sentence: string) => void
+}
+
+/**
+ * Opens the PostgreSQL that lives in a folder: makes, starts or joins it, keeps it running, and stops it with its
+ * last user. Throws Error with a sentence for the user when the folder cannot be opened.
+ */
+export async function openEmbedded(options: EmbeddedOptions): Promise<Database> {
+  const { folder, onProgress = () => undefined, onConnectionLost = () => undefined } = options
+  const cluster = await readyCluster(folder, onProgress)
+  const socket = await openSocketHost(cluster.path)
+  const stopSupervising = await supervise(cluster, socket.host, { onProgress, onConnectionLost }).catch(
+    async (error: unknown) => {
+      await socket.close()
+      throw error
+    },
+  )
+  const database = connectPools(
+    { host: socket.host, port: 5432, user: 'postgres', database: 'postgres', ssl: false },
+    options,
+  )
+  const close = async () => {
+    await database.close()
+    await stopSupervising()
+    await socket.close()
+  }
+  let closed: Promise<void> | undefined
+  return {
+    ...database,
+    close: () => {
+      closed ??= close()
+      return closed
+    },
+  }
+}

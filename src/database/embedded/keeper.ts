@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { Cluster } from './cluster.ts'
+import { errorCode } from './error-code.ts'
+import { readPostmaster, removeStaleLocks, type Start, startPostmaster, stopPostmaster } from './postmaster.ts'
+
+/** A connection whose shared lock says that somebody uses the cluster. */
+export interface Keeper {
+  /** Resolves when the connection is gone, whoever ended it. */
+  readonly ended: Promise<unknown>
+  /** The process that serves it. */
+  readonly backendPid: number
+  /** Disconnects, and stops PostgreSQL when nobody else uses the cluster. Never rejects. */
+  leave(): Promise<void>
+  /** Turns a shutdown that waits for all clients, as we are one of them, into one that does not. */
+  hastenStop(): Promise<void>
+}
+
+const patienceMs = 30_000
+
+/**
+ * Joins the PostgreSQL that runs on the cluster, starting it when none does. Rejects with Error when that takes more
+ * than 30 seconds or PostgreSQL gives up, with its last words; with the abort's reason when `signal` aborts.
+ */
+export async function enterCluster(cluster: Cluster, host: string, signal: AbortSignal): Promise<Keeper> {
+  const began = Date.now()
+  let start: Start | null = null
+  for (;;) {
+    const joined = await joinCluster(cluster, host).catch((error: unknown) => ({ error }))
+    if (!('error' in joined)) return joined
+    if (!isPassing(joined.error)) throw refuseEntry(cluster, 'cannot be opened', joined.error)
+    if (start && start.exitCode !== undefined) {
+      await weighFailure(cluster, start)
+      start = null
+    }
+    const waitedMs = Date.now() - began
+    if (waitedMs > patienceMs) {
+      throw refuseEntry(cluster, `did not answer within ${patienceMs / 1000} seconds`, joined.error)
+    }
+    if (!start && nobodyListens(joined.error)) start = await startPostmaster(cluster)
+    await sleep(Math.min(10 + waitedMs / 20, 200), undefined, { signal }) // each try is a line in PostgreSQL's log
+  }
+}
+
+/** Joins without starting. Rejects with the driver's error. */
+export async function joinCluster(cluster: Cluster, host: string): Promise<Keeper> {
+  const client = new pg.Client({
+    ...keeperConnection,
+    host,
+  })
+  client.on('error', () => undefined) // 'end' follows, which is what we act on
+  const ended = new Promise((resolve) => client.once('end', resolve))
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    await client.query('select pg_advisory_lock_shared($1, $2)', occupancy)
+    // the lock of somebody who was last is released by the very shutdown he began
+    if ((await readPostmaster(cluster.path))?.isStopping) throw new Error('PostgreSQL is being stopped')
+    return keeperOn(client, cluster, ended, rows[0]?.pid ?? 0)
+  } catch (error) {
+    client.end().catch(() => undefined)
+    throw error
+  }
+}
+
+// any two numbers that no other program in this database would choose: "pwgr", and the first of its locks
+const occupancy = [0x70776772, 1]
+
+const keeperConnection = {
+  port: 5432,
+  user: 'postgres',
+  database: 'postgres',
+  ssl: false,
+  application_name: 'password-grant keeper',
+  connectionTimeoutMillis: 5_000,
+  lock_timeout: 5_000,
+  query_timeout: 10_000,
+}
+
+function keeperOn(client: pg.Client, { path }: Cluster, ended: Promise<unknown>, backendPid: number): Keeper {
+  return {
+    ended,
+    backendPid,
+    leave: async () => {
+      try {
+        // released before it is tried: of several who leave at once, the one who tries last finds it free or taken to stop
+        await client.query('select pg_advisory_unlock_shared($1, $2)', occupancy)
+        const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as "isLast"', occupancy)
+        if (rows[0]?.isLast) await stopPostmaster(path, backendPid)
+      } catch {
+        // the connection broke, so PostgreSQL is gone already or being restarted by another user
+      }
+      await client.end().catch(() => undefined)
+    },
+    hastenStop: () => stopPostmaster(path, backendPid),
+  }
+}
+
+/** Errors of a PostgreSQL that starts, stops or is crowded. Anything else stays what it is, however often one asks. */
+function isPassing(error: unknown): boolean {
+  const code = String(errorCode(error))
+  if (error instanceof pg.DatabaseError) return /^(08|53|55P03|57)/.test(code)
+  return !['EACCES', 'EPERM', 'EINVAL', 'ENAMETOOLONG'].includes(code)
+}
+
+function nobodyListens(error: unknown): boolean {
+  return errorCode(error) === 'ENOENT' || errorCode(error) === 'ECONNREFUSED'
+}
+
+/** Returns when trying again makes sense: another start was quicker, or a killed PostgreSQL's processes still end. */
+async function weighFailure(cluster: Cluster, start: Start): Promise<void> {
+  if (!start.exitCode) return
+  const log = await start.readLog()
+  if (!/lock file|shared memory block/.test(log)) throw refuseEntry(cluster, 'did not start', new Error(log))
+  await removeStaleLocks(cluster.path)
+  await sleep(50)
+}
+
+function refuseEntry({ folder }: Cluster, what: string, cause: unknown): Error {
+  return new Error(`The embedded database in ${folder} ${what}: ${(cause as Error).message}`, { cause })
+}

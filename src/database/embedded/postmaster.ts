@@ -1,0 +1,159 @@
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Cluster, dataFolder, environment } from './cluster.ts'
+
+/** A PostgreSQL that this process has started. */
+export interface Start {
+  /** Its exit code, null after a signal, undefined while it runs. */
+  readonly exitCode: number | null | undefined
+  /** The last lines it wrote. */
+  readLog(): Promise<string>
+}
+
+/** Given on the command line, which nothing in the cluster can override: every start is the same. */
+const settings = [
+  'listen_addresses=',
+  'unix_socket_directories=.',
+  'unix_socket_permissions=0700',
+  'max_connections=100',
+  'shared_buffers=64MB',
+  'huge_pages=off',
+  'jit=off',
+  'io_method=sync',
+  'max_parallel_workers_per_gather=0',
+  'max_logical_replication_workers=0',
+  'wal_level=minimal',
+  'max_wal_senders=0',
+  'fsync=on',
+  'synchronous_commit=on',
+  'full_page_writes=on',
+  'logging_collector=on',
+  'log_directory=log',
+  'log_filename=postgresql-%a.log',
+  'log_truncate_on_rotation=on',
+  'log_rotation_age=1d',
+  'log_rotation_size=0',
+  'log_checkpoints=off',
+  'log_min_messages=warning',
+  'log_min_error_statement=panic',
+  'log_parameter_max_length_on_error=0',
+  'log_error_verbosity=terse', // the DETAIL of a violated constraint shows the row's values
+]
+
+/**
+ * Starts PostgreSQL in a session of its own, so that Ctrl-C reaches only us and it outlives a crash of ours.
+ * Rejects when it cannot be spawned; whether it stays is for `exitCode` and a connection to tell.
+ */
+export async function startPostmaster({ path, account, binaries }: Cluster): Promise<Start> {
+  const log = await openStartLog(path, account)
+  let exitCode: number | null | undefined
+  try {
+    const flags = ['-D', dataFolder(path), ...settings.flatMap((setting) => ['-c', setting])]
+    const child = spawn(join(binaries.native, 'bin', 'postgres'), flags, {
+      ...account,
+      cwd: path,
+      env: environment,
+      detached: true,
+      stdio: ['ignore', 'ignore', log.fd],
+    })
+    child.once('exit', (code) => {
+      exitCode = code
+    })
+    await new Promise((started, failed) => child.once('spawn', started).once('error', failed))
+    child.unref()
+  } finally {
+    await log.close()
+  }
+  return {
+    get exitCode() {
+      return exitCode
+    },
+    readLog: () => readLog(path),
+  }
+}
+
+/** Replaced, not emptied: as root we never write through a link that the cluster's owner put there. */
+async function openStartLog(path: string, account: Cluster['account']): Promise<FileHandle> {
+  const name = join(path, 'start.log')
+  const fresh = `${name}.${randomUUID()}`
+  const log = await open(fresh, 'wx', 0o600)
+  if (account.uid !== undefined) await log.chown(account.uid, account.gid ?? account.uid)
+  await rename(fresh, name)
+  return log
+}
+
+async function readLog(path: string): Promise<string> {
+  const starting = await readFile(join(path, 'start.log'), 'utf8').catch(() => '')
+  if (!starting.includes('logging collector')) return starting.trim().slice(-2_000)
+  const days = await readdir(join(path, 'log')).catch(() => [])
+  const logs = await Promise.all(
+    days.map(async (day) => ({ day, writtenMs: (await stat(join(path, 'log', day))).mtimeMs })),
+  )
+  const latest = logs.sort((one, other) => other.writtenMs - one.writtenMs)[0]
+  return latest ? (await readFile(join(path, 'log', latest.day), 'utf8')).trim().slice(-2_000) : starting.trim()
+}
+
+/** What PostgreSQL itself writes down about a cluster's postmaster; null when there is no such file. */
+export async function readPostmaster(path: string): Promise<{ pid: number; isStopping: boolean } | null> {
+  const lines = await readFile(join(path, 'postmaster.pid'), 'utf8').then(
+    (text) => text.split('\n'),
+    () => null,
+  )
+  return lines && { pid: Number.parseInt(lines[0] ?? '', 10), isStopping: lines[7]?.trim() === 'stopping' }
+}
+
+/**
+ * Shuts the postmaster down fast, which is clean, and waits until it has gone (8 seconds at most; it goes on by
+ * itself). `backendPid` proves that it is ours: a process serving a connection we hold is its child.
+ */
+export async function stopPostmaster(path: string, backendPid: number): Promise<void> {
+  const pid = (await readPostmaster(path))?.pid
+  if (!pid || !(await isParent(pid, backendPid))) return
+  process.kill(pid, 'SIGINT')
+  for (let waits = 0; waits < 800 && (await readProcess(pid))?.isAlive; waits++) await sleep(10)
+}
+
+async function isParent(pid: number, childPid: number): Promise<boolean> {
+  // elsewhere there are neither /proc nor containers with process ids of their own: the file is proof enough
+  return process.platform !== 'linux' || (await readProcess(childPid))?.parentPid === pid
+}
+
+/**
+ * Removes lock files that no PostgreSQL holds though PostgreSQL would think so: of a process whose id something else
+ * has got since (after a restart of a container they are alike), or empty since a power loss. A slip is harmless:
+ * PostgreSQL also refuses a cluster while another is attached to its shared memory.
+ */
+export async function removeStaleLocks(path: string): Promise<void> {
+  for (const name of ['postmaster.pid', '.s.PGSQL.5432.lock']) {
+    const lock = join(path, name)
+    const text = await readFile(lock, 'utf8').catch(() => null)
+    const found = await stat(lock).catch(() => null)
+    if (text === null || !found || Date.now() - found.mtimeMs < 2_000) continue // one may be written this moment
+    if (await isStale(text)) await rm(lock, { force: true })
+  }
+}
+
+async function isStale(lock: string): Promise<boolean> {
+  if (lock === '') return true
+  const holder = process.platform === 'linux' ? await readProcess(Number.parseInt(lock, 10)) : null
+  return holder !== null && !(holder.isAlive && holder.name === 'postgres')
+}
+
+/** A zombie counts as gone: in a container the first process may never collect it. */
+async function readProcess(pid: number): Promise<{ isAlive: boolean; name: string; parentPid: number } | null> {
+  if (process.platform !== 'linux') return signalZero(pid)
+  const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null)
+  const [, name = '', state = '', parentPid] = /^\d+ \((.*)\) (\w) (\d+)/s.exec(line ?? '') ?? []
+  return line === null ? null : { isAlive: !/[ZX]/.test(state), name, parentPid: Number(parentPid) }
+}
+
+function signalZero(pid: number) {
+  try {
+    return { isAlive: process.kill(pid, 0), name: 'postgres', parentPid: 0 }
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,51 @@
+import { mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { errorCode } from './error-code.ts'
+
+/**
+ * Makes the folder `target` appear whole or not at all: `fill` works in a folder beside it, which is then renamed.
+ * Where somebody else was quicker, his stays and ours is discarded. Rejects with what `fill` throws.
+ */
+export async function stage(target: string, fill: (staging: string) => Promise<void>): Promise<void> {
+  await removeAbandoned(target)
+  const staging = await mkdtemp(`${target}.`)
+  try {
+    await fill(staging)
+    await rename(staging, target)
+    await syncFolder(dirname(target))
+  } catch (error) {
+    await rm(staging, { recursive: true, force: true })
+    if (!wasQuicker.has(errorCode(error))) throw error
+  }
+}
+
+const wasQuicker = new Set<unknown>(['ENOTEMPTY', 'EEXIST'])
+
+/** Whether `name` is one of the folders that `stage` fills on its way to `target`. */
+export function isStaging(name: string, target: string): boolean {
+  return name.startsWith(`${basename(target)}.`) && /^\w{6}$/.test(name.slice(basename(target).length + 1))
+}
+
+const abandonedAfterMs = 10 * 60_000
+
+/** Only old ones: another process may be filling a younger one, and process ids mean nothing across containers. */
+async function removeAbandoned(target: string): Promise<void> {
+  const folder = dirname(target)
+  for (const name of await readdir(folder)) {
+    if (!isStaging(name, target)) continue
+    const found = await stat(join(folder, name)).catch(() => null)
+    if (found && Date.now() - found.mtimeMs > abandonedAfterMs) {
+      await rm(join(folder, name), { recursive: true, force: true })
+    }
+  }
+}
+
+/** Makes the names in a folder survive a power loss. Rejects with the file system's error. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,49 @@
+import { OAuthError } from '../errors.ts'
+import { httpDate } from '../http-date.ts'
+import type { Dialect, WireReply } from './dialect.ts'
+import { requiredField } from './fields.ts'
+
+/**
+ * `POST /Token` as ASP.NET Web API's endpoint speaks it: RFC 6749 §4.3 and §5, with `userName`, `userId`,
+ * `role`, `.issued` and `.expires` beside the token.
+ */
+export const webapi: Dialect = {
+  name: 'webapi',
+  path: '/Token',
+
+  read(fields) {
+    const grantType = requiredField(fields, 'grant_type')
+    if (grantType !== 'password') {
+      throw new OAuthError('unsupported_grant_type', 'The only grant_type here is password.')
+    }
+    return {
+      grant: 'password',
+      username: requiredField(fields, 'username'),
+      password: requiredField(fields, 'password'),
+      device: '',
+    }
+  },
+
+  write(token) {
+    return json(200, {
+      access_token: token.value,
+      token_type: 'bearer',
+      expires_in: token.lifetimeSeconds,
+      userName: token.userName,
+      userId: token.userId,
+      role: token.role,
+      '.issued': httpDate(token.issuedAt),
+      '.expires': httpDate(token.expiresAt),
+    })
+  },
+
+  refuse(error) {
+    const reply = json(error.status, { error: error.code, error_description: error.description })
+    if (error.code !== 'invalid_client') return reply
+    return { ...reply, headers: { ...reply.headers, 'www-authenticate': 'Basic realm="password-grant"' } }
+  },
+}
+
+function json(status: number, body: object): WireReply {
+  return { status, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) }
+}

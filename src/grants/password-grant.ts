@@ -1,0 +1,48 @@
+import { type Client, refuseClient } from '../clients/authenticate-client.ts'
+import { OAuthError } from '../errors.ts'
+import { issueToken } from '../tokens/issue-token.ts'
+import type { IssuedToken } from '../tokens/token.ts'
+import { authenticateUser, renewPasswordHash } from '../users/authenticate-user.ts'
+import type { GrantTools } from './grant.ts'
+
+/** A user's name and password, and the label of the seat the token is to take. */
+export interface PasswordRequest {
+  readonly grant: 'password'
+  readonly username: string
+  readonly password: string
+  readonly device: string
+}
+
+const mostAttempts = 3
+
+/**
+ * RFC 6749 §4.3: the password is checked, then the seat is taken. A user who was changed in between is asked
+ * again, since only the changed row can say whether the password is still right; a client is not.
+ * Throws OAuthError `invalid_grant`, `invalid_client` or `temporarily_unavailable`.
+ */
+export async function grantPassword(
+  tools: GrantTools,
+  client: Client,
+  { username, password, device }: PasswordRequest,
+): Promise<IssuedToken> {
+  const { query, passwords, lifetimeSeconds } = tools
+  for (let attempt = 1; attempt <= mostAttempts; attempt += 1) {
+    const user = await authenticateUser(query, passwords, username, password)
+    const issue = await issueToken(query, {
+      userId: user.id,
+      credentialVersion: user.credentialVersion,
+      clientId: client.id,
+      device,
+      lifetimeSeconds,
+    })
+    if ('token' in issue) {
+      if (user.hashToRenew !== null) tools.inBackground(renewPasswordHash(query, passwords, user, password))
+      return issue.token
+    }
+    if (issue.changed === 'client') throw refuseClient('client changed during the sign-in')
+  }
+  throw new OAuthError('temporarily_unavailable', 'The user is being changed. Try again shortly.', {
+    reason: 'user changed during every attempt',
+    retryAfterSeconds: 1,
+  })
+}

@@ -1,0 +1,83 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { AuthenticateClient, Client, ClientCredentials } from '../clients/authenticate-client.ts'
+import type { Fields } from '../dialects/dialect.ts'
+import { optionalField } from '../dialects/fields.ts'
+import { OAuthError } from '../errors.ts'
+import { readAuthorization } from './authorization.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What `Authorization: Basic` said, undecoded; only inside the token server's own scopes. */
+    basicCredentials: BasicCredentials | null
+  }
+}
+
+/** The two halves of a Basic header as they stand there. */
+export interface BasicCredentials {
+  readonly id: string
+  readonly secret: string
+}
+
+/** For @fastify/basic-auth: keeps what the header says; whether it is true is asked afterwards. */
+export async function keepBasicCredentials(id: string, secret: string, request: FastifyRequest): Promise<void> {
+  request.basicCredentials = { id, secret }
+}
+
+/**
+ * RFC 6749 §2.3: a client proves itself by header or by fields, never both; a public one names itself in
+ * `client_id`. Any Authorization header counts as one way. Throws OAuthError `invalid_request` for two ways
+ * or two ids, `invalid_client` for everything that does not prove a client.
+ */
+export async function authenticateRequest(
+  scope: FastifyInstance,
+  check: AuthenticateClient,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  fields: Fields,
+): Promise<Client> {
+  const id = optionalField(fields, 'client_id')
+  const secret = optionalField(fields, 'client_secret')
+  if (readAuthorization(request) === null) return check({ id: id ?? '', secret })
+  if (secret !== null) throw refuse('The client authenticates in two ways. Use the Authorization header or fields.')
+  const [asSent, decoded] = await readBasic(scope, request, reply)
+  if (id !== null && id !== asSent.id && id !== decoded?.id) {
+    throw refuse('The client_id in the body is not the one in the Authorization header.')
+  }
+  if (decoded === null) return check(asSent)
+  return check(asSent).catch((error: unknown) => {
+    if (error instanceof OAuthError && error.code === 'invalid_client') return check(decoded)
+    throw error
+  })
+}
+
+/** The header's halves as they are and, where that makes a difference, form-decoded (RFC 6749 §2.3.1). */
+async function readBasic(
+  scope: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<[ClientCredentials, ClientCredentials | null]> {
+  await new Promise<void>((resolve, reject) => {
+    scope.basicAuth(request, reply, (error?: Error) => (error ? reject(error) : resolve()))
+  })
+  const halves = request.basicCredentials ?? { id: '', secret: '' }
+  const decoded = { id: formDecode(halves.id), secret: formDecode(halves.secret) }
+  const isSame = decoded.id === halves.id && decoded.secret === halves.secret
+  return [withoutEmptySecret(halves), isSame ? null : withoutEmptySecret(decoded)]
+}
+
+function formDecode(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return text
+  }
+}
+
+/** RFC 6749 §2.3.1: an empty secret may be left out, so both mean none. */
+function withoutEmptySecret({ id, secret }: BasicCredentials): ClientCredentials {
+  return { id, secret: secret === '' ? null : secret }
+}
+
+function refuse(description: string): OAuthError {
+  return new OAuthError('invalid_request', description)
+}

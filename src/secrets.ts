@@ -1,0 +1,40 @@
+import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+
+const lettersAndDigits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+/** 256 random bits as 43 letters and digits, so that no form, header or shell encoding changes them. */
+export function generateSecret(length = 43): string {
+  let secret = ''
+  while (secret.length < length) {
+    for (const byte of randomBytes(64)) {
+      // 248 is the largest multiple of 62 in a byte: taking the rest would favour the first letters
+      if (byte < 248 && secret.length < length) secret += lettersAndDigits[byte % 62]
+    }
+  }
+  return secret
+}
+
+/** `count` random bytes. Called synchronously: the asynchronous call would wait behind password hashes. */
+export function generateBytes(count: number): Buffer {
+  return randomBytes(count)
+}
+
+/** A random UUID (RFC 9562 version 4). */
+export function generateId(): string {
+  return randomUUID()
+}
+
+/** SHA-256 of a secret that carries its own 256 bits; passwords people choose need argon2 instead. */
+export function hashSecret(secret: string | Buffer): Buffer {
+  return createHash('sha256').update(secret).digest()
+}
+
+/** HMAC-SHA256, for remembering in process what must not be guessable from memory. */
+export function keyedHash(key: Buffer, secret: string): string {
+  return createHmac('sha256', key).update(secret).digest('base64url')
+}
+
+/** Compares in a time that does not depend on where two hashes differ. */
+export function matchHash(one: Buffer, other: Buffer): boolean {
+  return one.length === other.length && timingSafeEqual(one, other)
+}

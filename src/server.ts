@@ -1,0 +1,64 @@
+import type { Socket } from 'node:net'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import type { Config } from './config.ts'
+import type { Database } from './database/database.ts'
+import { toOAuthError } from './http/failure.ts'
+import { healthRoute } from './http/health-route.ts'
+import { openapiRoute } from './http/openapi-route.ts'
+import { tokenServer } from './http/token-server.ts'
+
+/** What the standalone server needs of the configuration. */
+export type ServerOptions = Pick<Config, 'trustProxy' | 'dialects' | 'lifetimeSeconds' | 'passwords'>
+
+/**
+ * The standalone server: the token server, health and `openapi.yaml`, and JSON that repeats nothing for every
+ * path that is none. Requests are not logged one by one, and no query ever is.
+ */
+export async function createServer(
+  database: Database,
+  logger: FastifyBaseLogger,
+  options: ServerOptions,
+): Promise<FastifyInstance> {
+  const app: FastifyInstance = Fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }), // ours are one line a sign-in or refusal
+    trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false, // what still arrives on an open connection is answered like everything before it
+    requestTimeout: 30_000,
+    frameworkErrors: (_error, _request, reply) => {
+      reply.status(400 as never).send(notUnderstood as never) // its type knows no route, hence no reply
+    },
+    clientErrorHandler: refuseBrokenRequest,
+  })
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send(notFound))
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = toOAuthError(thrown)
+    if (error.status >= 500) request.log.error({ err: thrown }, 'unforeseen error')
+    return reply.code(error.status).send({ error: error.code, error_description: error.description })
+  })
+  const { dialects, lifetimeSeconds, passwords } = options
+  await app.register(tokenServer, { database, dialects, lifetimeSeconds, passwords })
+  await app.register(healthRoute, { database })
+  await app.register(openapiRoute)
+  return app
+}
+
+const notFound = { error: 'not_found', error_description: 'There is nothing at this path.' }
+const notUnderstood = { error: 'invalid_request', error_description: 'The request could not be understood.' }
+
+/** For what is not HTTP at all. Nothing of it is logged: the raw bytes may hold a password. */
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const body = JSON.stringify(notUnderstood)
+  const status = brokenRequestStatus[error.code ?? ''] ?? '400 Bad Request'
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+const brokenRequestStatus: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}

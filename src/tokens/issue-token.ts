@@ -1,0 +1,87 @@
+import type { Query } from '../database/database.ts'
+import { generateBytes, generateId, hashSecret } from '../secrets.ts'
+import type { IssuedToken, Token } from './token.ts'
+import { writeTokenValue } from './token-value.ts'
+
+/** Who takes the seat, and under which facts they were authenticated. */
+export interface TokenSubject {
+  readonly userId: string
+  /** The `credential_version` read with the password's hash: a change since then refuses the seat. */
+  readonly credentialVersion: number
+  readonly clientId: string
+  readonly device: string
+  /** Used unless the client has a lifetime of its own. */
+  readonly lifetimeSeconds: number
+}
+
+/** Taken: the seat's token. Otherwise which of the two changed while the password was being checked. */
+export type Issue = { readonly token: IssuedToken } | { readonly changed: 'user' | 'client' }
+
+/**
+ * Takes the seat in one statement, whoever sat there is out. The user's row and then the client's are
+ * looked at again under locks (the foreign keys' own are too weak), so that no token outlives a change
+ * of password or role, a disabling or a revocation that happened meanwhile.
+ */
+export async function issueToken(query: Query, subject: TokenSubject): Promise<Issue> {
+  const secret = generateBytes(32)
+  const [row] = await query<IssueRow>('issue_token', text, [
+    subject.userId,
+    subject.credentialVersion,
+    subject.clientId,
+    generateId(),
+    subject.device,
+    hashSecret(secret),
+    subject.lifetimeSeconds,
+  ])
+  if (!row?.userIsCurrent) return { changed: 'user' }
+  if (row.id === null) return { changed: 'client' }
+  return { token: { ...row, value: writeTokenValue(row.id, secret) } }
+}
+
+type IssueRow = { userIsCurrent: boolean | null } & (
+  | (Token & { lifetimeSeconds: number })
+  | { [field in keyof Token]: null }
+)
+
+const text = `
+with current_user_row as materialized (
+  select id, name, role
+  from password_grant.users
+  where id = $1 and credential_version = $2 and is_enabled
+  for no key update
+), current_client_row as materialized (
+  select id, coalesce(lifetime_seconds, $7) as lifetime_seconds
+  from password_grant.clients
+  where id = $3 and is_enabled and exists (select from current_user_row)
+  for share
+), seat as (
+  insert into password_grant.tokens as kept (id, user_id, device, client_id, secret_hash, issued_at, expires_at)
+  select $4::uuid, u.id, $5::text, c.id, $6::bytea,
+    date_trunc('second', now()),
+    date_trunc('second', now()) + make_interval(secs => c.lifetime_seconds)
+  from current_user_row u
+  cross join current_client_row c
+  on conflict (user_id, device) do update
+  set client_id = excluded.client_id,
+    replaced_secret_hash = kept.secret_hash,
+    secret_hash = excluded.secret_hash,
+    issued_at = excluded.issued_at,
+    expires_at = excluded.expires_at,
+    revoked_at = null
+  returning id, client_id, device, issued_at, expires_at
+)
+select
+  (select true from current_user_row) as "userIsCurrent",
+  seat.id,
+  seat.client_id as "clientId",
+  u.id as "userId",
+  u.name as "userName",
+  u.role,
+  seat.device,
+  seat.issued_at as "issuedAt",
+  seat.expires_at as "expiresAt",
+  c.lifetime_seconds as "lifetimeSeconds"
+from (select) always
+left join seat on true
+left join current_user_row u on true
+left join current_client_row c on true`

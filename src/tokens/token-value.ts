@@ -1,0 +1,32 @@
+import { hashSecret, matchHash } from '../secrets.ts'
+
+// 16 + 32 + 6 bytes are 72 base64url characters without padding or spare bits: one value, one spelling
+const idBytes = 16
+const secretBytes = 32
+const checksumBytes = 6
+const shape = /^[A-Za-z0-9_-]{72}$/
+
+/** What a token's value says: which row, and the hash its secret must have. */
+export interface TokenValue {
+  readonly id: string
+  readonly secretHash: Buffer
+}
+
+/** The text a holder gets: the row's id, the secret and a checksum over both, base64url. */
+export function writeTokenValue(id: string, secret: Buffer): string {
+  const named = Buffer.concat([Buffer.from(id.replaceAll('-', ''), 'hex'), secret])
+  return Buffer.concat([named, checksum(named)]).toString('base64url')
+}
+
+/** Reads a value back; null for what cannot be one (mistyped, cut, guessed), before any database work. */
+export function readTokenValue(value: string): TokenValue | null {
+  if (!shape.test(value)) return null
+  const bytes = Buffer.from(value, 'base64url')
+  const named = bytes.subarray(0, idBytes + secretBytes)
+  if (!matchHash(checksum(named), bytes.subarray(named.length))) return null
+  return { id: named.toString('hex', 0, idBytes), secretHash: hashSecret(named.subarray(idBytes)) }
+}
+
+function checksum(named: Buffer): Buffer {
+  return hashSecret(named).subarray(0, checksumBytes)
+}

@@ -1,0 +1,108 @@
+import type { DateTime } from 'luxon'
+import { type Query, violates } from '../database/database.ts'
+import { OAuthError } from '../errors.ts'
+import { generateId } from '../secrets.ts'
+import { requireUserName, userNameKey } from './user-name.ts'
+
+/** A user as an administrator sees it. */
+export interface User {
+  readonly id: string
+  readonly name: string
+  readonly role: string
+  readonly isEnabled: boolean
+  readonly createdAt: DateTime
+}
+
+/** A user to be added; the password has been hashed already. */
+export interface NewUser {
+  readonly name: string
+  readonly role?: string | undefined
+  readonly id?: string | undefined
+  readonly passwordHash: string | null
+}
+
+const columns = 'id, name, role, is_enabled as "isEnabled", created_at as "createdAt"'
+
+/** Adds a user. Throws OAuthError `invalid_request` for a name or id that is taken or cannot be one. */
+export async function registerUser(query: Query, user: NewUser): Promise<User> {
+  requireUserName(user.name)
+  requireRole(user.role ?? '')
+  const id = user.id ?? generateId()
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) throw refuse('A user id is a UUID.')
+  const [row] = await query<User>(
+    'register_user',
+    `insert into password_grant.users (id, name, name_key, role, password_hash)
+    values ($1, $2, $3, $4, $5)
+    returning ${columns}`,
+    [id, user.name, userNameKey(user.name), user.role ?? '', user.passwordHash],
+  ).catch((error: unknown) => {
+    if (violates(error, 'users_name_key')) throw refuse('A user of that name exists already.')
+    if (violates(error, 'users_pkey')) throw refuse('A user of that id exists already.')
+    throw error
+  })
+  return row as User // an insert that does not throw returns its row
+}
+
+/** Finds a user by name, in any case. Throws OAuthError `invalid_request` when there is none. */
+export async function requireUser(query: Query, name: string): Promise<User> {
+  const [user] = await query<User>('require_user', `select ${columns} from password_grant.users where name_key = $1`, [
+    userNameKey(name),
+  ])
+  return user ?? refuseUnknown()
+}
+
+/** All users, by name. */
+export async function listUsers(query: Query): Promise<User[]> {
+  return query<User>('list_users', `select ${columns} from password_grant.users order by name_key`)
+}
+
+/** What can be changed about a user; what is left out stays. */
+export interface UserChange {
+  readonly passwordHash?: string
+  readonly role?: string
+  readonly isEnabled?: boolean
+}
+
+/**
+ * Changes a user and raises the credential version, which refuses every sign-in under way; in the same
+ * transaction the caller ends the live tokens. Throws OAuthError `invalid_request` when there is no such user.
+ */
+export async function changeUser(query: Query, name: string, change: UserChange): Promise<User> {
+  if (change.role !== undefined) requireRole(change.role)
+  const [user] = await query<User>(
+    'change_user',
+    `update password_grant.users
+    set credential_version = credential_version + 1,
+      password_hash = coalesce($2, password_hash),
+      role = coalesce($3, role),
+      is_enabled = coalesce($4, is_enabled)
+    where name_key = $1
+    returning ${columns}`,
+    [userNameKey(name), change.passwordHash ?? null, change.role ?? null, change.isEnabled ?? null],
+  )
+  return user ?? refuseUnknown()
+}
+
+/** Removes a user and, by the foreign key, every token of theirs. Throws OAuthError `invalid_request` when there is none. */
+export async function removeUser(query: Query, name: string): Promise<User> {
+  const [user] = await query<User>(
+    'remove_user',
+    `delete from password_grant.users where name_key = $1 returning ${columns}`,
+    [userNameKey(name)],
+  )
+  return user ?? refuseUnknown()
+}
+
+function requireRole(role: string): void {
+  if ([...role].length > 256 || /[\p{Cc}\p{Cs}]/u.test(role)) {
+    throw refuse('A role has at most 256 characters and no control characters.')
+  }
+}
+
+function refuseUnknown(): never {
+  throw refuse('There is no user of that name.')
+}
+
+function refuse(description: string): OAuthError {
+  return new OAuthError('invalid_request', description)
+}

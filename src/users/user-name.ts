@@ -1,0 +1,23 @@
+import { OAuthError } from '../errors.ts'
+
+const longestUserName = 256
+
+/**
+ * The key a user name is found by, whatever its case: NFC, upper-cased, lower-cased, NFC. Upper case first
+ * brings together what lower case alone keeps apart (ß and ss, final and middle sigma).
+ */
+export function userNameKey(name: string): string {
+  return name.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
+}
+
+/** Whether a name is one a user can have: 1 to 256 code points, well-formed, no control characters. */
+export function isUserName(name: string): boolean {
+  const length = [...name].length
+  return length > 0 && length <= longestUserName && !/[\p{Cc}\p{Cs}]/u.test(name)
+}
+
+/** Refuses a name that nobody can have. Throws OAuthError `invalid_request`. */
+export function requireUserName(name: string): void {
+  if (isUserName(name)) return
+  throw new OAuthError('invalid_request', 'A user name has 1 to 256 characters and no control characters.')
+}

@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto'
+import { type NewClient, registerClient } from '../../src/clients/register-client.ts'
+import type { Database } from '../../src/database/database.ts'
+import { createPasswords, defaultPasswordOptions } from '../../src/passwords/password.ts'
+import { type NewUser, registerUser } from '../../src/users/register-user.ts'
+import { keepSecret } from './kept-secrets.ts'
+
+/** The cheapest argon2 there is: tests are about everything else. */
+export const cheapPasswords = {
+  ...defaultPasswordOptions,
+  memoryKib: 1024,
+  passes: 1,
+  lanes: 1,
+  concurrency: 2,
+}
+
+const passwords = createPasswords(cheapPasswords)
+
+/** A random word for names that no other test uses. */
+export function randomWord(): string {
+  return randomBytes(8).toString('hex')
+}
+
+/** A client in the database, with the secret it got or chose. */
+export async function addClient(
+  { query }: Database,
+  client: Partial<NewClient> = {},
+): Promise<{ id: string; secret: string }> {
+  const chosen = typeof client.secret === 'object' ? client.secret.chosen : ''
+  const added = await registerClient(query, await passwords, {
+    id: `client-${randomWord()}`,
+    secret: 'generated',
+    ...client,
+  })
+  return { id: added.client.id, secret: keepSecret(added.secret ?? chosen) }
+}
+
+/** A user in the database, with the password. */
+export async function addUser(
+  { query }: Database,
+  user: Partial<NewUser> & { password?: string } = {},
+): Promise<{ id: string; name: string; role: string; password: string }> {
+  const password = keepSecret(user.password ?? randomWord())
+  const passwordHash = user.passwordHash === undefined ? await (await passwords).hash(password) : user.passwordHash
+  const added = await registerUser(query, {
+    name: user.name ?? `user-${randomWord()}`,
+    role: user.role ?? 'Editor',
+    id: user.id,
+    passwordHash,
+  })
+  return { id: added.id, name: added.name, role: added.role, password }
+}

@@ -1,0 +1,35 @@
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import { keepSecret } from './kept-secrets.ts'
+
+/** `Authorization: Basic` as curl -u writes it. */
+export function basic(id: string, secret: string): { authorization: string } {
+  return { authorization: `Basic ${keepSecret(Buffer.from(`${id}:${secret}`).toString('base64'))}` }
+}
+
+/** `Authorization: Bearer`. */
+export function bearer(value: string): { authorization: string } {
+  return { authorization: `Bearer ${value}` }
+}
+
+/** Who asks and for whom. */
+export interface Asking {
+  readonly client: { readonly id: string; readonly secret: string }
+  readonly user: { readonly name: string; readonly password: string }
+}
+
+/** A request for a token as the contract's first example sends it; notes the value it gets as a secret. */
+export async function askForToken(app: FastifyInstance, { client, user }: Asking): Promise<LightMyRequestResponse> {
+  const response = await app.inject({
+    method: 'POST',
+    url: '/Token',
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...basic(client.id, client.secret) },
+    body: new URLSearchParams({ grant_type: 'password', username: user.name, password: user.password }).toString(),
+  })
+  if (response.statusCode === 200) keepSecret(response.json().access_token)
+  return response
+}
+
+/** `GET /userinfo` with a token. */
+export async function askWhose(app: FastifyInstance, value: string): Promise<LightMyRequestResponse> {
+  return app.inject({ method: 'GET', url: '/userinfo', headers: bearer(value) })
+}

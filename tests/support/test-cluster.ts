@@ -1,0 +1,67 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { TestProject } from 'vitest/node'
+import { openEmbedded } from '../../src/database/embedded/embedded.ts'
+import { migrate } from '../../src/database/migrate.ts'
+import { openDatabase } from '../../src/database/postgres.ts'
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The server the suite runs on, as the URL of its maintenance database. */
+    clusterUrl: string
+    /** A migrated database to copy. */
+    template: string
+  }
+}
+
+/**
+ * The PostgreSQL of this run: TEST_DATABASE_URL, else an embedded one in a folder that goes with the run.
+ * Leaves nothing behind on either.
+ */
+export default async function setUpCluster(project: TestProject): Promise<() => Promise<void>> {
+  const given = process.env['TEST_DATABASE_URL']
+  const folder = given ? null : await mkdtemp(join(tmpdir(), 'password-grant-test-'))
+  const embedded = folder === null ? null : await openEmbedded({ folder })
+  const clusterUrl = given ?? `postgres://postgres@localhost/postgres?host=${encodeURIComponent(`${folder}/cluster`)}`
+  const prefix = `password_grant_test_${process.pid}_${Date.now()}`
+  const template = `${prefix}_template`
+
+  await runOn(clusterUrl, [`create database ${template}`])
+  const database = await openDatabase(databaseUrl(clusterUrl, template))
+  await migrate(database)
+  await database.close()
+  project.provide('clusterUrl', clusterUrl)
+  project.provide('template', template)
+
+  return async () => {
+    const names = await runOn(clusterUrl, [`select datname as name from pg_database where datname like '${prefix}%'`])
+    await runOn(
+      clusterUrl,
+      names.map(({ name }) => `drop database if exists ${name} with (force)`),
+    )
+    await embedded?.close()
+    if (folder !== null) await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** The URL of another database of the same server. */
+export function databaseUrl(clusterUrl: string, name: string): string {
+  const url = new URL(clusterUrl)
+  url.pathname = `/${name}`
+  return url.href
+}
+
+/** Runs statements one by one on a connection of their own; returns the last one's rows. */
+export async function runOn(url: string, statements: readonly string[]): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    let rows: Record<string, unknown>[] = []
+    for (const statement of statements) rows = (await client.query(statement)).rows
+    return rows
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,33 @@
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { afterAll, expect } from 'vitest'
+import type { Database } from '../../src/database/database.ts'
+import { webapi } from '../../src/dialects/webapi.ts'
+import { createServer, type ServerOptions } from '../../src/server.ts'
+import { freshDatabase } from './fresh-database.ts'
+import { leakedLines, logLines } from './kept-secrets.ts'
+import { cheapPasswords } from './people.ts'
+
+/**
+ * The standalone server on a database of its own, closed after the file; then every line it logged, at the
+ * finest level, is searched for the secrets the file used.
+ */
+export async function testServer(
+  options: Partial<ServerOptions> = {},
+): Promise<{ app: FastifyInstance; database: Database; url: string }> {
+  const { database, url } = await freshDatabase()
+  const app = await createServer(database, pino({ level: 'trace' }, logLines), {
+    trustProxy: [],
+    dialects: [webapi],
+    lifetimeSeconds: 1_209_600,
+    ...options,
+    passwords: { ...cheapPasswords, ...options.passwords },
+  })
+  await app.ready()
+  afterAll(async () => {
+    await app.close()
+    await database.close()
+    expect(leakedLines(), 'log lines with a secret in them').toEqual([])
+  })
+  return { app, database, url }
+}
