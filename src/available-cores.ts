@@ -8,7 +8,7 @@ export function availableCores(readText: (path: string) => string = readFile): n
 
 /** CPUs a container may use (cgroup v2, else v1); Infinity where nothing is limited. */
 export function cpuQuota(readText: (path: string) => string): number {
-  const [max = 'max', period = '100000'] = readText('/sys/fs/cgroup/cpu.max').split(' ')
+  const [max, period = '100000'] = (readText('/sys/fs/cgroup/cpu.max') || 'max').split(' ')
   const quota = max === 'max' ? readText('/sys/fs/cgroup/cpu/cpu.cfs_quota_us') : max
   const quotaPeriod = max === 'max' ? readText('/sys/fs/cgroup/cpu/cpu.cfs_period_us') : period
   return Number(quota) > 0 && Number(quotaPeriod) > 0 ? Number(quota) / Number(quotaPeriod) : Number.POSITIVE_INFINITY

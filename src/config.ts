@@ -69,7 +69,12 @@ export const variables = {
     'proxies whose `X-Forwarded-For` is believed; unset believes no header',
   ),
   DATABASE_WAIT_SECONDS: wholeNumber(0, 86_400, 60, 'how long a start keeps trying a database that is away'),
-  WEBAPI_PATH: text('a path such as /Token', '^(/[A-Za-z0-9._~-]+)+$', '/Token', 'where the `webapi` dialect listens'),
+  WEBAPI_PATH: text(
+    'a path such as /Token',
+    '^(/[A-Za-z0-9._~-]{1,100})+$',
+    '/Token',
+    'where the `webapi` dialect listens',
+  ),
 } as const satisfies Record<string, Variable>
 
 /** Variables of later versions: refused rather than ignored, so that nobody relies on what is not there. */
@@ -103,10 +108,10 @@ export class ConfigError extends Error {
   }
 }
 
-/** Environment → frozen Config. An empty variable counts as unset. Throws ConfigError with every mistake. */
+/** Environment → frozen Config. An empty or blank variable counts as unset. Throws ConfigError with every mistake. */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const given = Object.fromEntries(
-    Object.entries(environment).filter((entry): entry is [string, string] => Boolean(entry[1])),
+    Object.entries(environment).filter((entry): entry is [string, string] => Boolean(entry[1]?.trim())),
   )
   const { values, mistakes } = readVariables(given)
   mistakes.push(...notYet.filter((name) => given[name]).map((name) => `${name}: not available in this version`))
@@ -188,7 +193,7 @@ function isNetwork(network: string): boolean {
   const [address = '', bits] = network.split('/')
   const version = isIP(address)
   if (version === 0) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }
 
 function placeDialect(name: string, paths: Record<string, string>): Dialect {

@@ -6,6 +6,6 @@ export function createLogger(level: string, isTerminal: boolean): pino.Logger {
   if (!isTerminal) return pino({ level })
   return pino(
     { level },
-    pretty({ ignore: 'pid,hostname,event', translateTime: 'SYS:HH:MM:ss', singleLine: true, sync: true }),
+    pretty({ ignore: 'pid,hostname,reqId,event,reason', translateTime: 'SYS:HH:MM:ss', singleLine: true, sync: true }),
   )
 }

@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Config } from './config.ts'
@@ -31,6 +32,9 @@ export async function createServer(
     },
     clientErrorHandler: refuseBrokenRequest,
   })
+  for (const method of METHODS) {
+    if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // for 405 to know it
+  }
   app.setNotFoundHandler((_request, reply) => reply.code(404).send(notFound))
   app.setErrorHandler((thrown, request, reply) => {
     const error = toOAuthError(thrown)

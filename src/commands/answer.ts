@@ -1,3 +1,18 @@
+import type { Database } from '../database/database.ts'
+import type { Passwords } from '../passwords/password.ts'
+
+/** What a command works with. */
+export interface CommandTools {
+  readonly database: Database
+  /** Made when first asked for: most commands hash nothing. */
+  readonly passwords: () => Promise<Passwords>
+  /** Standard input to its end, less one trailing line end: the only way a password or a chosen secret comes in. */
+  readonly readSecret: () => Promise<string>
+}
+
+/** Opens the database, does the work, prints the answer, closes whatever happens. */
+export type AnswerWith = (work: (tools: CommandTools) => Promise<Answer>) => Promise<void>
+
 /** What a command answers: one JSON document, and the same for people. */
 export interface Answer {
   readonly json: unknown

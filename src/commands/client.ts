@@ -1,3 +1,4 @@
+import { type Command, InvalidArgumentError } from 'commander'
 import {
   listClients,
   type NewClient,
@@ -10,21 +11,64 @@ import {
 import type { Database } from '../database/database.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { revokeTokensOfClient } from '../tokens/revoke-token.ts'
-import { type Answer, writeTable } from './answer.ts'
+import { type Answer, type AnswerWith, writeTable } from './answer.ts'
+
+/** The words of `password-grant client`. */
+export function addClientCommands(program: Command, answerWith: AnswerWith): void {
+  const group = program.command('client').description('applications that may ask for tokens')
+  group
+    .command('add <id>')
+    .description('add a client and print its generated secret, once')
+    .option('--public', 'a client that cannot keep a secret')
+    .option('--secret-stdin', 'read a chosen secret from standard input')
+    .option('--lifetime <seconds>', 'how long its tokens live', wholeSeconds)
+    .action((id: string, options: { public?: true; secretStdin?: true; lifetime?: number }) => {
+      if (options.public && options.secretStdin) program.error('error: a public client has no secret')
+      return answerWith(async ({ database, passwords, readSecret }) => {
+        const chosen = options.secretStdin ? { chosen: await readSecret() } : 'generated'
+        const secret = options.public ? 'public' : chosen
+        return addClient(database, await passwords(), { id, secret, lifetimeSeconds: options.lifetime })
+      })
+    })
+  group
+    .command('rotate <id>')
+    .description('give a client a new secret and print it, once')
+    .option('--overlap <seconds>', 'how long the old secret still counts', wholeSeconds, 0)
+    .action((id: string, options: { overlap: number }) =>
+      answerWith(({ database }) => rotateClientSecret(database, id, options.overlap)),
+    )
+  const onId = (name: string, description: string, act: (database: Database, id: string) => Promise<Answer>) =>
+    group
+      .command(`${name} <id>`)
+      .description(description)
+      .action((id: string) => answerWith(({ database }) => act(database, id)))
+  onId('disable', 'refuse a client and end its tokens', disableClient)
+  onId('enable', 'let a disabled client ask again', enableClient)
+  onId('remove', 'remove a client and its tokens', deleteClient)
+  group
+    .command('list')
+    .description('all clients')
+    .action(() => answerWith(({ database }) => showClients(database)))
+}
+
+function wholeSeconds(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number of seconds.')
+  return Number(text)
+}
 
 /** `client add`: the generated secret is shown this once; a chosen one is not repeated. */
-export async function addClient(database: Database, passwords: Passwords, client: NewClient): Promise<Answer> {
+async function addClient(database: Database, passwords: Passwords, client: NewClient): Promise<Answer> {
   const { secret } = await registerClient(database.query, passwords, client)
   return showSecret(client.id, secret, 'added')
 }
 
 /** `client rotate`: a new secret; the old one counts for the overlap. */
-export async function rotateClientSecret(database: Database, id: string, overlapSeconds: number): Promise<Answer> {
+async function rotateClientSecret(database: Database, id: string, overlapSeconds: number): Promise<Answer> {
   return showSecret(id, await rotateClient(database.query, id, overlapSeconds), 'has a new secret')
 }
 
 /** `client disable`: its tokens end in the same transaction. */
-export async function disableClient(database: Database, id: string): Promise<Answer> {
+async function disableClient(database: Database, id: string): Promise<Answer> {
   return database.transaction(async (query) => {
     const client = await setClientEnabled(query, id, false)
     await revokeTokensOfClient(query, id)
@@ -32,18 +76,16 @@ export async function disableClient(database: Database, id: string): Promise<Ans
   })
 }
 
-/** `client enable`. */
-export async function enableClient(database: Database, id: string): Promise<Answer> {
+async function enableClient(database: Database, id: string): Promise<Answer> {
   return show(await setClientEnabled(database.query, id, true), 'enabled')
 }
 
 /** `client remove`: its tokens go with it. */
-export async function deleteClient(database: Database, id: string): Promise<Answer> {
+async function deleteClient(database: Database, id: string): Promise<Answer> {
   return show(await removeClient(database.query, id), 'removed')
 }
 
-/** `client list`. */
-export async function showClients(database: Database): Promise<Answer> {
+async function showClients(database: Database): Promise<Answer> {
   const clients = await listClients(database.query)
   const rows = clients.map((client) => [
     client.id,

@@ -18,20 +18,34 @@ export interface ServeOptions {
 /** Opens, migrates, listens, and closes on SIGTERM or SIGINT. Resolves when the server is ready. */
 export async function serve(config: Config, logger: FastifyBaseLogger, options: ServeOptions): Promise<void> {
   const database = await openConfigured(config, (cause) =>
-    logger.warn({ event: 'database', err: cause }, 'a database connection was lost'),
+    logger.warn({ event: 'database', reason: cause.message }, `a database connection was lost: ${cause.message}`),
   )
+  try {
+    await prepareSchema(config, logger, database, options)
+    const app = await createServer(database, logger, config)
+    closeOnSignal(app, database, logger)
+    await app.listen({
+      host: config.host,
+      port: config.port,
+      listenTextResolver: (address) => `ready on ${address}`,
+    })
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+async function prepareSchema(
+  config: Config,
+  logger: FastifyBaseLogger,
+  database: Database,
+  options: ServeOptions,
+): Promise<void> {
   const migration = options.migrate ? await waitForDatabase(config, logger, () => migrate(database)) : null
   if (migration?.applied.includes(1) && 'folder' in config.database) await options.welcome?.(database)
   warn(config, logger)
   if (migration) logMigration(logger, migration)
   else await requireUsableSchema(config, logger, database)
-  const app = await createServer(database, logger, config)
-  closeOnSignal(app, database, logger)
-  await app.listen({
-    host: config.host,
-    port: config.port,
-    listenTextResolver: (address) => `ready on ${address}`,
-  })
 }
 
 /** Tries until the database answers, saying so; gives up after DATABASE_WAIT_SECONDS with the last cause. */
@@ -42,7 +56,7 @@ async function waitForDatabase<T>(config: Config, logger: FastifyBaseLogger, ask
       return await ask()
     } catch (error) {
       if (!isWorthWaiting(error) || Date.now() + pause > deadline) throw error
-      logger.warn({ event: 'database', err: error.cause }, 'the database is away, trying again')
+      logger.warn({ event: 'database', reason: error.reason }, `${error.reason}; trying again`)
       await sleep(pause)
     }
   }

@@ -1,12 +1,28 @@
+import type { Command } from 'commander'
 import type { Database } from '../database/database.ts'
 import { httpDate } from '../http-date.ts'
 import { type ListedToken, listTokens } from '../tokens/list-tokens.ts'
 import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
 import { changeUser, requireUser } from '../users/register-user.ts'
-import { type Answer, writeTable } from './answer.ts'
+import { type Answer, type AnswerWith, writeTable } from './answer.ts'
+
+/** The words of `password-grant token`. */
+export function addTokenCommands(program: Command, answerWith: AnswerWith): void {
+  const group = program.command('token').description('what was given')
+  group
+    .command('list')
+    .description('tokens, never their values')
+    .option('--user <username>', 'of this user only')
+    .action((options: { user?: string }) => answerWith(({ database }) => showTokens(database, options.user)))
+  group
+    .command('revoke')
+    .description('end every token of a user')
+    .requiredOption('--user <username>', 'whose')
+    .action((options: { user: string }) => answerWith(({ database }) => revokeTokens(database, options.user)))
+}
 
 /** `token list`: the tokens of one user or of all, never their values. */
-export async function showTokens(database: Database, userName: string | undefined): Promise<Answer> {
+async function showTokens(database: Database, userName: string | undefined): Promise<Answer> {
   const user = userName === undefined ? null : await requireUser(database.query, userName)
   const tokens = await listTokens(database.query, user?.id ?? null)
   const rows = tokens.map((token) => [
@@ -24,7 +40,7 @@ export async function showTokens(database: Database, userName: string | undefine
 }
 
 /** `token revoke --user`: ends every live token of a user, and every sign-in under way. */
-export async function revokeTokens(database: Database, userName: string): Promise<Answer> {
+async function revokeTokens(database: Database, userName: string): Promise<Answer> {
   return database.transaction(async (query) => {
     const user = await changeUser(query, userName, {})
     const revoked = await revokeTokensOfUser(query, user.id)

@@ -1,61 +1,92 @@
+import type { Command } from 'commander'
 import type { Database } from '../database/database.ts'
 import { type Passwords, requirePassword } from '../passwords/password.ts'
 import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
 import { changeUser, listUsers, registerUser, removeUser, type User, type UserChange } from '../users/register-user.ts'
-import { type Answer, writeTable } from './answer.ts'
+import { type Answer, type AnswerWith, writeTable } from './answer.ts'
+
+/** The words of `password-grant user`. */
+export function addUserCommands(program: Command, answerWith: AnswerWith): void {
+  const group = program.command('user').description('whom tokens speak for')
+  group
+    .command('add <username>')
+    .description('add a user; the password is read from standard input')
+    .option('--role <role>', 'the one role the user has')
+    .option('--id <uuid>', 'an id the user already has elsewhere')
+    .requiredOption('--password-stdin', 'read the password from standard input')
+    .action((name: string, options: { role?: string; id?: string }) =>
+      answerWith(async ({ database, passwords, readSecret }) => {
+        const password = await readSecret()
+        return addUser(database, await passwords(), { name, role: options.role, id: options.id }, password)
+      }),
+    )
+  group
+    .command('set-password <username>')
+    .description('set a new password, read from standard input, and end the user’s tokens')
+    .requiredOption('--password-stdin', 'read the password from standard input')
+    .action((name: string) =>
+      answerWith(async ({ database, passwords, readSecret }) => {
+        const password = await readSecret()
+        return setPassword(database, await passwords(), name, password)
+      }),
+    )
+  group
+    .command('set-role <username> <role>')
+    .description('set the role ("" for none) and end the user’s tokens')
+    .action((name: string, role: string) => answerWith(({ database }) => setRole(database, name, role)))
+  const onName = (command: string, description: string, act: (database: Database, name: string) => Promise<Answer>) =>
+    group
+      .command(`${command} <username>`)
+      .description(description)
+      .action((name: string) => answerWith(({ database }) => act(database, name)))
+  onName('disable', 'refuse a user and end the tokens', disableUser)
+  onName('enable', 'let a disabled user sign in again', enableUser)
+  onName('remove', 'remove a user and the tokens', deleteUser)
+  group
+    .command('list')
+    .description('all users')
+    .action(() => answerWith(({ database }) => showUsers(database)))
+}
 
 /** What `user add` is told besides the password. */
-export interface AddedUser {
+interface AddedUser {
   readonly name: string
   readonly role?: string | undefined
   readonly id?: string | undefined
 }
 
-/** `user add`. */
-export async function addUser(
-  database: Database,
-  passwords: Passwords,
-  user: AddedUser,
-  password: string,
-): Promise<Answer> {
+async function addUser(database: Database, passwords: Passwords, user: AddedUser, password: string): Promise<Answer> {
   requirePassword(password)
   const added = await registerUser(database.query, { ...user, passwordHash: await passwords.hash(password) })
   return { json: { userId: added.id, userName: added.name, role: added.role }, text: `User ${added.name} added.` }
 }
 
 /** `user set-password`: the user's tokens end in the same transaction. */
-export async function setPassword(
-  database: Database,
-  passwords: Passwords,
-  name: string,
-  password: string,
-): Promise<Answer> {
+async function setPassword(database: Database, passwords: Passwords, name: string, password: string): Promise<Answer> {
   requirePassword(password)
   return endTokensWith(database, name, { passwordHash: await passwords.hash(password) }, 'has a new password')
 }
 
 /** `user set-role`: likewise, since a token speaks for a role. */
-export async function setRole(database: Database, name: string, role: string): Promise<Answer> {
+async function setRole(database: Database, name: string, role: string): Promise<Answer> {
   return endTokensWith(database, name, { role }, `has the role "${role}"`)
 }
 
 /** `user disable`: likewise. */
-export async function disableUser(database: Database, name: string): Promise<Answer> {
+async function disableUser(database: Database, name: string): Promise<Answer> {
   return endTokensWith(database, name, { isEnabled: false }, 'disabled')
 }
 
-/** `user enable`. */
-export async function enableUser(database: Database, name: string): Promise<Answer> {
+async function enableUser(database: Database, name: string): Promise<Answer> {
   return show(await changeUser(database.query, name, { isEnabled: true }), 'enabled')
 }
 
 /** `user remove`: the tokens go with the user. */
-export async function deleteUser(database: Database, name: string): Promise<Answer> {
+async function deleteUser(database: Database, name: string): Promise<Answer> {
   return show(await removeUser(database.query, name), 'removed')
 }
 
-/** `user list`. */
-export async function showUsers(database: Database): Promise<Answer> {
+async function showUsers(database: Database): Promise<Answer> {
   const users = await listUsers(database.query)
   const rows = users.map((user) => [user.name, user.role, user.isEnabled ? 'enabled' : 'disabled', user.id])
   return { json: users.map(describe), text: writeTable(['USER', 'ROLE', 'STATE', 'ID'], rows) }

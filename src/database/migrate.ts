@@ -26,7 +26,7 @@ type SchemaState = 'current' | 'not migrated' | 'too new for this version of fas
  */
 export async function migrate(database: Database): Promise<Migration> {
   const found = await readVersion(database.query)
-  if (found.version >= codeVersion) return { applied: [], version: requireAdmission(found).version }
+  if (found.version > codeVersion) return { applied: [], version: requireAdmission(found).version }
   return database.transaction(async (query) => {
     await query('', "select pg_advisory_xact_lock(hashtext('fastify-password-grant migrate'))")
     requireAdmission(await readVersion(query))

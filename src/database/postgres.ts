@@ -98,8 +98,14 @@ function toOutage(error: unknown): unknown {
   const isAnswer = error instanceof pg.DatabaseError && !outageState.test(error.code ?? '')
   if (isAnswer || error instanceof OAuthError) return error
   return new OAuthError('temporarily_unavailable', 'The service cannot answer right now. Try again shortly.', {
-    reason: 'database away',
+    reason: `database away: ${describe(error)}`,
     cause: error,
     retryAfterSeconds: 1,
   })
+}
+
+/** What a driver says of an outage; where it tried several addresses there is only a code. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.message || ('code' in error ? String(error.code) : error.name)
 }

@@ -3,7 +3,7 @@ import { OAuthError } from '../errors.ts'
 import { issueToken } from '../tokens/issue-token.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import { authenticateUser, renewPasswordHash } from '../users/authenticate-user.ts'
-import type { GrantTools } from './grant.ts'
+import type { GrantTools } from './grant-tools.ts'
 
 /** A user's name and password, and the label of the seat the token is to take. */
 export interface PasswordRequest {

@@ -5,10 +5,13 @@ import { optionalField } from '../dialects/fields.ts'
 import { OAuthError } from '../errors.ts'
 import { readAuthorization } from './authorization.ts'
 
+/** A symbol, since a host may have decorated its own requests with any name. */
+export const basicCredentials = Symbol('basic credentials')
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** What `Authorization: Basic` said, undecoded; only inside the token server's own scopes. */
-    basicCredentials: BasicCredentials | null
+    [basicCredentials]: BasicCredentials | null
   }
 }
 
@@ -20,7 +23,7 @@ export interface BasicCredentials {
 
 /** For @fastify/basic-auth: keeps what the header says; whether it is true is asked afterwards. */
 export async function keepBasicCredentials(id: string, secret: string, request: FastifyRequest): Promise<void> {
-  request.basicCredentials = { id, secret }
+  request[basicCredentials] = { id, secret }
 }
 
 /**
@@ -59,7 +62,7 @@ async function readBasic(
   await new Promise<void>((resolve, reject) => {
     scope.basicAuth(request, reply, (error?: Error) => (error ? reject(error) : resolve()))
   })
-  const halves = request.basicCredentials ?? { id: '', secret: '' }
+  const halves = request[basicCredentials] ?? { id: '', secret: '' }
   const decoded = { id: formDecode(halves.id), secret: formDecode(halves.secret) }
   const isSame = decoded.id === halves.id && decoded.secret === halves.secret
   return [withoutEmptySecret(halves), isSame ? null : withoutEmptySecret(decoded)]

@@ -12,6 +12,14 @@ export function toOAuthError(error: unknown): OAuthError {
   if (code.startsWith('FST_ERR_CTP_') || code === 'ECONNRESET') {
     return new OAuthError('invalid_request', 'The body could not be read.', { reason: code })
   }
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
+  if (status >= 400 && status < 500) {
+    // a hook of the host said no
+    return new OAuthError('invalid_request', 'The request was refused.', {
+      status,
+      reason: code || 'refused by a hook',
+    })
+  }
   return new OAuthError('server_error', 'Something went wrong here.', { reason: 'unforeseen', cause: error })
 }
 
@@ -22,18 +30,18 @@ export interface RefusalContext {
   readonly durationMs: number
 }
 
-/** One line a refusal: at `info`, an outage at `warn`, a fault of ours at `error` with its cause. */
+/** One line a refusal: at `info`, an outage at `warn` without a stack a request, a fault of ours at `error` with its cause. */
 export function logRefusal(request: FastifyRequest, error: OAuthError, context: RefusalContext): void {
   const level = error.status === 503 ? 'warn' : error.cause === undefined ? 'info' : 'error'
   request.log[level](
     {
       event: 'refusal',
-      error: error.code,
+      code: error.code,
       reason: error.reason ?? error.description,
       userId: error.userId,
       ...context,
       address: request.ip,
-      ...(error.cause === undefined ? {} : { err: error.cause }),
+      ...(level === 'error' ? { err: error.cause } : {}),
     },
     `refused: ${error.reason ?? error.description}`,
   )

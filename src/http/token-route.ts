@@ -4,10 +4,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AuthenticateClient } from '../clients/authenticate-client.ts'
 import type { Dialect, Fields, WireReply } from '../dialects/dialect.ts'
 import { OAuthError } from '../errors.ts'
-import { type GrantTools, grantToken } from '../grants/grant.ts'
+import { grantToken } from '../grants/grant.ts'
+import type { GrantTools } from '../grants/grant-tools.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import { longestBody, readForm, readFormOf } from './body.ts'
-import { authenticateRequest, keepBasicCredentials } from './client-auth.ts'
+import { authenticateRequest, basicCredentials, keepBasicCredentials } from './client-auth.ts'
 import { logRefusal, toOAuthError } from './failure.ts'
 import { pathInAnyCase } from './path-pattern.ts'
 
@@ -27,12 +28,12 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
   scope.removeAllContentTypeParsers()
   await scope.register(formbody, { bodyLimit: longestBody, parser: (text) => ({ form: readForm(text) }) })
   await scope.register(basicAuth, { validate: keepBasicCredentials, strictCredentials: false })
-  scope.decorateRequest('basicCredentials', null)
-  scope.decorateRequest('clientId', undefined)
+  scope.decorateRequest(basicCredentials, null)
+  scope.decorateRequest(clientId, undefined)
 
   scope.setErrorHandler((thrown, request, reply) => {
     const error = toOAuthError(thrown)
-    logRefusal(request, error, { client: request.clientId, dialect: dialect.name, durationMs: duration(reply) })
+    logRefusal(request, error, { client: request[clientId], dialect: dialect.name, durationMs: duration(reply) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     return send(reply.headers({ ...error.headers }), dialect.refuse(error))
   })
@@ -46,7 +47,7 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
     handler: async (request, reply) => {
       const fields = await readFields(request)
       const client = await authenticateRequest(scope, authenticateClient, request, reply, fields)
-      request.clientId = client.id
+      request[clientId] = client.id
       const token = await grantToken(tools, client, dialect.read(fields))
       logSignIn(request, reply, dialect, token)
       return send(reply, dialect.write(token))
@@ -60,10 +61,12 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
   })
 }
 
+const clientId = Symbol('client id')
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who asked, once that is proven; only inside the token server's own scopes. */
-    clientId: string | undefined
+    [clientId]: string | undefined
   }
 }
 

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import type { Account } from './account.ts'
 import { errorCode } from './error-code.ts'
-import { stage } from './stage.ts'
+import { stage, sync } from './stage.ts'
 
 /** Where PostgreSQL is installed: `native` holds bin, lib and share. */
 export interface Binaries {
@@ -73,11 +73,13 @@ async function linkLibraries(native: string): Promise<void> {
 }
 
 async function tryOut({ native }: Binaries, account: Account): Promise<unknown> {
-  const options = { ...account, cwd: '/', env: {}, timeout: 10_000 }
-  return promisify(execFile)(join(native, 'bin', 'postgres'), ['-V'], options).then(
-    () => null,
-    (problem: unknown) => problem ?? new Error('unknown'),
-  )
+  try {
+    const options = { ...account, cwd: '/', env: {}, timeout: 10_000 }
+    await promisify(execFile)(join(native, 'bin', 'postgres'), ['-V'], options)
+    return null
+  } catch (problem) {
+    return problem
+  }
 }
 
 /** The account may not enter the folder, or (exit 127) a library's link is missing and could not be made. */
@@ -139,8 +141,10 @@ async function copyFolder(from: string, to: string): Promise<void> {
     const source = join(from, entry.name)
     if (entry.isDirectory() && entry.name !== 'pkgconfig') await copyFolder(source, join(to, entry.name))
     if (entry.isFile() && !entry.name.endsWith('.a')) {
-      await copyFile(source, join(to, entry.name))
-      await chmod(join(to, entry.name), basename(from) === 'bin' ? 0o755 : 0o644)
+      const copy = join(to, entry.name)
+      await copyFile(source, copy)
+      await chmod(copy, basename(from) === 'bin' ? 0o755 : 0o644)
+      await sync(copy) // or a power loss leaves empty files that look like a copy
     }
   }
 }

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { type Account, findAccount, findNobody } from './account.ts'
 import { type Binaries, findBinaries, readyBinaries } from './binaries.ts'
 import { errorCode } from './error-code.ts'
-import { isStaging, stage, syncFolder } from './stage.ts'
+import { isStaging, stage, sync } from './stage.ts'
 
 /** An initialised PostgreSQL cluster, running or not, and what it takes to run it. */
 export interface Cluster {
@@ -60,7 +60,7 @@ async function makeFolder(folder: string): Promise<string> {
   try {
     const firstMade = await mkdir(folder, { recursive: true })
     if (firstMade) {
-      for (let made = folder; made.length >= firstMade.length; made = dirname(made)) await syncFolder(dirname(made))
+      for (let made = folder; made.length >= firstMade.length; made = dirname(made)) await sync(dirname(made))
     }
     return await realpath(folder)
   } catch (cause) {
@@ -133,17 +133,23 @@ async function handOver(path: string, account: Account): Promise<void> {
 
 async function initialise(staging: string, { account, binaries, folder }: Cluster): Promise<void> {
   try {
-    await runInitdb(staging, binaries, account).catch(async (error: unknown) => {
-      const isUnnamed = account.uid !== undefined && /could not look up/.test((error as InitdbError).stderr ?? '')
-      if (!isUnnamed) throw error
-      // initdb, and only initdb, insists that its user has a name; the owner of a mounted folder may have none here
+    await runInitdb(staging, binaries, account).catch(async (error: InitdbError) => {
+      if (account.uid === undefined || !isNameless(error)) throw error
+      // the owner of a mounted folder may have no name here; only initdb minds
       await runInitdb(staging, binaries, await findNobody())
       await handOver(staging, account)
     })
   } catch (cause) {
     const said = (cause as InitdbError).stderr?.trim() || (cause as Error).message
-    throw new Error(`No embedded database could be made in ${folder}: ${said}`, { cause })
+    const advice = isNameless(cause as InitdbError)
+      ? '. Give this user a line in /etc/passwd, or set DATABASE_URL.'
+      : ''
+    throw new Error(`No embedded database could be made in ${folder}: ${said}${advice}`, { cause })
   }
+}
+
+function isNameless({ stderr = '' }: InitdbError): boolean {
+  return stderr.includes('could not look up effective user')
 }
 
 type InitdbError = Error & { stderr?: string }

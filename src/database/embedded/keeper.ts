@@ -8,46 +8,47 @@ import { readPostmaster, removeStaleLocks, type Start, startPostmaster, stopPost
 export interface Keeper {
   /** Resolves when the connection is gone, whoever ended it. */
   readonly ended: Promise<unknown>
-  /** The process that serves it. */
-  readonly backendPid: number
-  /** Disconnects, and stops PostgreSQL when nobody else uses the cluster. Never rejects. */
+  /** Disconnects, and stops PostgreSQL when nobody else uses the cluster. Rejects when the connection is gone. */
   leave(): Promise<void>
   /** Turns a shutdown that waits for all clients, as we are one of them, into one that does not. */
   hastenStop(): Promise<void>
 }
 
 const patienceMs = 30_000
+const leavingPatienceMs = 3_000
 
 /**
  * Joins the PostgreSQL that runs on the cluster, starting it when none does. Rejects with Error when that takes more
- * than 30 seconds or PostgreSQL gives up, with its last words; with the abort's reason when `signal` aborts.
+ * than 30 seconds or PostgreSQL gives up, with its last words. After `leaving` aborts it starts none and soon rejects,
+ * but still joins one that is being started, so that whoever leaves can stop it.
  */
-export async function enterCluster(cluster: Cluster, host: string, signal: AbortSignal): Promise<Keeper> {
-  const began = Date.now()
+export async function enterCluster(cluster: Cluster, host: string, leaving: AbortSignal): Promise<Keeper> {
   let start: Start | null = null
-  for (;;) {
-    const joined = await joinCluster(cluster, host).catch((error: unknown) => ({ error }))
-    if (!('error' in joined)) return joined
-    if (!isPassing(joined.error)) throw refuseEntry(cluster, 'cannot be opened', joined.error)
-    if (start && start.exitCode !== undefined) {
-      await weighFailure(cluster, start)
-      start = null
+  try {
+    for (const began = Date.now(); ; ) {
+      const joined = await joinCluster(cluster, host).catch((error: unknown) => ({ error }))
+      if (!('error' in joined)) return joined
+      if (!isPassing(joined.error)) throw refuseEntry(cluster, 'cannot be opened', joined.error)
+      if (start?.hasEnded()) start = await giveUp(cluster, start)
+      const waitedMs = Date.now() - began
+      if (waitedMs > (leaving.aborted ? leavingPatienceMs : patienceMs)) {
+        throw await losePatience(cluster, start, joined.error)
+      }
+      if (!start && nobodyListens(joined.error)) {
+        leaving.throwIfAborted()
+        start = await startPostmaster(cluster).catch((cause: unknown) => {
+          throw refuseEntry(cluster, 'cannot be started', cause)
+        })
+      }
+      await sleep(Math.min(10 + waitedMs / 20, 200)) // each try is a line in PostgreSQL's log
     }
-    const waitedMs = Date.now() - began
-    if (waitedMs > patienceMs) {
-      throw refuseEntry(cluster, `did not answer within ${patienceMs / 1000} seconds`, joined.error)
-    }
-    if (!start && nobodyListens(joined.error)) start = await startPostmaster(cluster)
-    await sleep(Math.min(10 + waitedMs / 20, 200), undefined, { signal }) // each try is a line in PostgreSQL's log
+  } finally {
+    await start?.forget()
   }
 }
 
-/** Joins without starting. Rejects with the driver's error. */
-export async function joinCluster(cluster: Cluster, host: string): Promise<Keeper> {
-  const client = new pg.Client({
-    ...keeperConnection,
-    host,
-  })
+async function joinCluster(cluster: Cluster, host: string): Promise<Keeper> {
+  const client = new pg.Client({ ...keeperConnection, host })
   client.on('error', () => undefined) // 'end' follows, which is what we act on
   const ended = new Promise((resolve) => client.once('end', resolve))
   try {
@@ -80,17 +81,12 @@ const keeperConnection = {
 function keeperOn(client: pg.Client, { path }: Cluster, ended: Promise<unknown>, backendPid: number): Keeper {
   return {
     ended,
-    backendPid,
     leave: async () => {
-      try {
-        // released before it is tried: of several who leave at once, the one who tries last finds it free or taken to stop
-        await client.query('select pg_advisory_unlock_shared($1, $2)', occupancy)
-        const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as "isLast"', occupancy)
-        if (rows[0]?.isLast) await stopPostmaster(path, backendPid)
-      } catch {
-        // the connection broke, so PostgreSQL is gone already or being restarted by another user
-      }
-      await client.end().catch(() => undefined)
+      // released before it is tried: of several who leave at once, the last to try cannot fail because of the others
+      await client.query('select pg_advisory_unlock_shared($1, $2)', occupancy)
+      const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as "isLast"', occupancy)
+      if (rows[0]?.isLast) await stopPostmaster(path, backendPid)
+      await client.end()
     },
     hastenStop: () => stopPostmaster(path, backendPid),
   }
@@ -107,13 +103,23 @@ function nobodyListens(error: unknown): boolean {
   return errorCode(error) === 'ENOENT' || errorCode(error) === 'ECONNREFUSED'
 }
 
-/** Returns when trying again makes sense: another start was quicker, or a killed PostgreSQL's processes still end. */
-async function weighFailure(cluster: Cluster, start: Start): Promise<void> {
-  if (!start.exitCode) return
+const isContended = /lock file ".*" (already exists|is empty)|remove old lock file|shared memory block/
+
+/** Throws unless trying again makes sense: another start was quicker, or a killed PostgreSQL's processes still end. */
+async function giveUp(cluster: Cluster, start: Start): Promise<null> {
   const log = await start.readLog()
-  if (!/lock file|shared memory block/.test(log)) throw refuseEntry(cluster, 'did not start', new Error(log))
+  const isPassing = !start.hasFailed() || isContended.test(log)
+  if (!isPassing) throw refuseEntry(cluster, 'did not start', new Error(log))
+  await start.forget()
   await removeStaleLocks(cluster.path)
   await sleep(50)
+  return null
+}
+
+async function losePatience(cluster: Cluster, start: Start | null, cause: unknown): Promise<Error> {
+  const log = await start?.readLog()
+  const said = new Error([(cause as Error).message, log].filter(Boolean).join('\n'), { cause })
+  return refuseEntry(cluster, `does not answer`, said)
 }
 
 function refuseEntry({ folder }: Cluster, what: string, cause: unknown): Error {

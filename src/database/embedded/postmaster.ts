@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,10 +8,13 @@ import { type Cluster, dataFolder, environment } from './cluster.ts'
 
 /** A PostgreSQL that this process has started. */
 export interface Start {
-  /** Its exit code, null after a signal, undefined while it runs. */
-  readonly exitCode: number | null | undefined
+  hasEnded(): boolean
+  /** Whether it ended by itself and with an error. */
+  hasFailed(): boolean
   /** The last lines it wrote. */
   readLog(): Promise<string>
+  /** Ends our interest in it, not PostgreSQL. */
+  forget(): Promise<void>
 }
 
 /** Given on the command line, which nothing in the cluster can override: every start is the same. */
@@ -45,11 +49,10 @@ const settings = [
 
 /**
  * Starts PostgreSQL in a session of its own, so that Ctrl-C reaches only us and it outlives a crash of ours.
- * Rejects when it cannot be spawned; whether it stays is for `exitCode` and a connection to tell.
+ * Rejects when it cannot be spawned; whether it stays is for `hasEnded` and a connection to tell.
  */
 export async function startPostmaster({ path, account, binaries }: Cluster): Promise<Start> {
   const log = await openStartLog(path, account)
-  let exitCode: number | null | undefined
   try {
     const flags = ['-D', dataFolder(path), ...settings.flatMap((setting) => ['-c', setting])]
     const child = spawn(join(binaries.native, 'bin', 'postgres'), flags, {
@@ -59,19 +62,21 @@ export async function startPostmaster({ path, account, binaries }: Cluster): Pro
       detached: true,
       stdio: ['ignore', 'ignore', log.fd],
     })
+    let exitCode: number | null | undefined
     child.once('exit', (code) => {
       exitCode = code
     })
-    await new Promise((started, failed) => child.once('spawn', started).once('error', failed))
+    await once(child, 'spawn') // rejects when it cannot be
     child.unref()
-  } finally {
+    return {
+      hasEnded: () => exitCode !== undefined,
+      hasFailed: () => Boolean(exitCode),
+      readLog: () => readLog(log, path),
+      forget: () => log.close(),
+    }
+  } catch (error) {
     await log.close()
-  }
-  return {
-    get exitCode() {
-      return exitCode
-    },
-    readLog: () => readLog(path),
+    throw error
   }
 }
 
@@ -79,21 +84,23 @@ export async function startPostmaster({ path, account, binaries }: Cluster): Pro
 async function openStartLog(path: string, account: Cluster['account']): Promise<FileHandle> {
   const name = join(path, 'start.log')
   const fresh = `${name}.${randomUUID()}`
-  const log = await open(fresh, 'wx', 0o600)
+  const log = await open(fresh, 'wx+', 0o600)
   if (account.uid !== undefined) await log.chown(account.uid, account.gid ?? account.uid)
   await rename(fresh, name)
   return log
 }
 
-async function readLog(path: string): Promise<string> {
-  const starting = await readFile(join(path, 'start.log'), 'utf8').catch(() => '')
-  if (!starting.includes('logging collector')) return starting.trim().slice(-2_000)
-  const days = await readdir(join(path, 'log')).catch(() => [])
-  const logs = await Promise.all(
-    days.map(async (day) => ({ day, writtenMs: (await stat(join(path, 'log', day))).mtimeMs })),
+/** From the open file: by its name it may be that of another start by now. */
+async function readLog(log: FileHandle, path: string): Promise<string> {
+  const { buffer, bytesRead } = await log.read(Buffer.alloc(4_000), 0, 4_000, 0)
+  const starting = buffer.toString('utf8', 0, bytesRead).trim()
+  if (!starting.includes('logging collector')) return starting
+  const names = await readdir(join(path, 'log')).catch(() => [])
+  const days = await Promise.all(
+    names.map(async (name) => ({ name, writtenMs: (await stat(join(path, 'log', name))).mtimeMs })),
   )
-  const latest = logs.sort((one, other) => other.writtenMs - one.writtenMs)[0]
-  return latest ? (await readFile(join(path, 'log', latest.day), 'utf8')).trim().slice(-2_000) : starting.trim()
+  const latest = days.sort((one, other) => other.writtenMs - one.writtenMs)[0]
+  return latest ? (await readFile(join(path, 'log', latest.name), 'utf8')).trim().slice(-1_000) : starting
 }
 
 /** What PostgreSQL itself writes down about a cluster's postmaster; null when there is no such file. */

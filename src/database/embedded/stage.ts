@@ -12,7 +12,7 @@ export async function stage(target: string, fill: (staging: string) => Promise<v
   try {
     await fill(staging)
     await rename(staging, target)
-    await syncFolder(dirname(target))
+    await sync(dirname(target))
   } catch (error) {
     await rm(staging, { recursive: true, force: true })
     if (!wasQuicker.has(errorCode(error))) throw error
@@ -40,9 +40,9 @@ async function removeAbandoned(target: string): Promise<void> {
   }
 }
 
-/** Makes the names in a folder survive a power loss. Rejects with the file system's error. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
+/** Makes a file's content, or the names in a folder, survive a power loss. Rejects with the file system's error. */
+export async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r')
   try {
     await handle.sync()
   } finally {

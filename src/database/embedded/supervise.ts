@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from './cluster.ts'
-import { enterCluster, joinCluster, type Keeper } from './keeper.ts'
+import { enterCluster, type Keeper } from './keeper.ts'
 import { readPostmaster } from './postmaster.ts'
 
 /** Who hears what happens to the PostgreSQL underneath. */
@@ -15,30 +15,33 @@ export interface Listeners {
  */
 export async function supervise(cluster: Cluster, host: string, listeners: Listeners): Promise<() => Promise<void>> {
   const leaving = new AbortController()
-  let keeper: Keeper | null = await enterCluster(cluster, host, leaving.signal)
+  let keeper = await enterCluster(cluster, host, leaving.signal)
   const watching = watch(keeper)
   return async () => {
     leaving.abort()
     await watching
-    // lost a moment ago: nobody may be left to stop it but us
-    keeper ??= await joinCluster(cluster, host).catch(() => null)
-    await keeper?.leave()
+    await keeper.leave().catch(leaveAgain)
+  }
+
+  /** The connection was lost a moment ago: PostgreSQL may be restarting by itself, with nobody but us to stop it. */
+  async function leaveAgain(): Promise<void> {
+    const again = await enterCluster(cluster, host, leaving.signal).catch(() => null)
+    await again?.leave().catch(() => undefined) // lost again: whoever ended it has others to look after it
   }
 
   async function watch(current: Keeper): Promise<void> {
     await endOf(current, cluster, leaving.signal)
     if (leaving.signal.aborted) return
-    keeper = null
     listeners.onProgress('The embedded database has stopped unexpectedly and is being started again.')
-    keeper = await comeBack(cluster, host, listeners, leaving.signal)
-    if (keeper) return watch(keeper)
+    keeper = (await comeBack(cluster, host, listeners, leaving.signal)) ?? current
+    if (keeper !== current) await watch(keeper)
   }
 }
 
 /** Resolves when the keeper has lost its connection or `signal` aborts. */
 async function endOf(keeper: Keeper, { path }: Cluster, signal: AbortSignal): Promise<void> {
   const looking = setInterval(async () => {
-    if ((await readPostmaster(path))?.isStopping) await keeper.hastenStop()
+    if ((await readPostmaster(path))?.isStopping) await keeper.hastenStop().catch(() => undefined) // gone by itself
   }, 1_000).unref()
   const aborted = new Promise<unknown>((resolve) => {
     signal.addEventListener('abort', resolve, { once: true })
