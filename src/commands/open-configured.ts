@@ -2,10 +2,15 @@ import type { Config } from '../config.ts'
 import type { Database } from '../database/database.ts'
 import { openDatabase } from '../database/postgres.ts'
 
+/** Who hears of a database's troubles; a command that lasts a moment needs nobody. */
+export interface DatabaseListeners {
+  readonly onConnectionLost?: (cause: Error) => void
+  readonly onProgress?: (sentence: string) => void
+}
+
 /** Opens the database the configuration names; the embedded engine is loaded only when it is asked for. */
-export async function openConfigured(config: Config, onConnectionLost?: (cause: Error) => void): Promise<Database> {
-  const listener = onConnectionLost ? { onConnectionLost } : {}
-  if ('url' in config.database) return openDatabase(config.database.url, listener)
+export async function openConfigured(config: Config, listeners: DatabaseListeners = {}): Promise<Database> {
+  if ('url' in config.database) return openDatabase(config.database.url, listeners)
   const { openEmbedded } = await import('../database/embedded/embedded.ts')
-  return openEmbedded({ folder: config.database.folder, ...listener })
+  return openEmbedded({ folder: config.database.folder, ...listeners })
 }

@@ -17,9 +17,11 @@ export interface ServeOptions {
 
 /** Opens, migrates, listens, and closes on SIGTERM or SIGINT. Resolves when the server is ready. */
 export async function serve(config: Config, logger: FastifyBaseLogger, options: ServeOptions): Promise<void> {
-  const database = await openConfigured(config, (cause) =>
-    logger.warn({ event: 'database', reason: cause.message }, `a database connection was lost: ${cause.message}`),
-  )
+  const database = await openConfigured(config, {
+    onConnectionLost: ({ message }) =>
+      logger.warn({ event: 'database', reason: message }, `a database connection was lost: ${message}`),
+    onProgress: (sentence) => logger.info({ event: 'database' }, sentence),
+  })
   try {
     await prepareSchema(config, logger, database, options)
     const app = await createServer(database, logger, config)

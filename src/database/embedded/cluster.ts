@@ -20,7 +20,7 @@ export interface Cluster {
  * Finds the cluster in `folder`, or makes both. Throws Error with a sentence for the user when the folder holds
  * something else, a cluster of another PostgreSQL or of another user, or when PostgreSQL does not run here.
  */
-export async function readyCluster(givenFolder: string, onProgress: (sentence: string) => void): Promise<Cluster> {
+export async function readyCluster(givenFolder: string): Promise<Cluster> {
   refusePlatform()
   const installed = await findBinaries()
   const folder = await makeFolder(resolve(givenFolder))
@@ -33,7 +33,6 @@ export async function readyCluster(givenFolder: string, onProgress: (sentence: s
   if (exists) {
     await settleOwnership(cluster)
   } else {
-    onProgress(`Creating an embedded database in ${folder}.`)
     await stage(path, (staging) => initialise(staging, cluster))
   }
   return cluster

@@ -8,7 +8,7 @@ import { supervise } from './supervise.ts'
 export interface EmbeddedOptions extends PostgresOptions {
   /** Holds nothing else; made, for its owner only, when missing. */
   readonly folder: string
-  /** Called with a sentence for people whenever opening takes time or PostgreSQL had to be started again. */
+  /** Called with a sentence for people whenever PostgreSQL had to be started again underneath, and when it is back. */
   readonly onProgress?: (sentence: string) => void
 }
 
@@ -18,7 +18,7 @@ export interface EmbeddedOptions extends PostgresOptions {
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Database> {
   const { folder, onProgress = () => undefined, onConnectionLost = () => undefined } = options
-  const cluster = await readyCluster(folder, onProgress)
+  const cluster = await readyCluster(folder)
   const socket = await openSocketHost(cluster.path)
   const stopSupervising = await supervise(cluster, socket.host, { onProgress, onConnectionLost }).catch(
     async (error: unknown) => {
