@@ -15,18 +15,26 @@ export interface ServeOptions {
   readonly welcome?: (database: Database) => Promise<void>
 }
 
-/** Opens, migrates, listens, and closes on SIGTERM or SIGINT. Resolves when the server is ready. */
+/** What there is to close, as far as the start has come. */
+interface Running {
+  readonly opening: Promise<Database>
+  app: FastifyInstance | null
+}
+
+/** Opens, migrates, listens, and closes on SIGTERM or SIGINT at any moment. Resolves when the server is ready. */
 export async function serve(config: Config, logger: FastifyBaseLogger, options: ServeOptions): Promise<void> {
-  const database = await openConfigured(config, {
+  const opening = openConfigured(config, {
     onConnectionLost: ({ message }) =>
       logger.warn({ event: 'database', reason: message }, `a database connection was lost: ${message}`),
     onProgress: (sentence) => logger.info({ event: 'database' }, sentence),
   })
+  const running: Running = { opening, app: null }
+  closeOnSignal(running, logger)
+  const database = await opening
   try {
     await prepareSchema(config, logger, database, options)
-    const app = await createServer(database, logger, config)
-    closeOnSignal(app, database, logger)
-    await app.listen({
+    running.app = await createServer(database, logger, config)
+    await running.app.listen({
       host: config.host,
       port: config.port,
       listenTextResolver: (address) => `ready on ${address}`,
@@ -96,8 +104,13 @@ const drainMilliseconds = 8_000
 const closeMilliseconds = 9_500
 const signals: NodeJS.Signals[] & ('SIGTERM' | 'SIGINT')[] = ['SIGTERM', 'SIGINT']
 
+/** The server, once there is one: a signal may come while its database is still waited for. */
+interface Running {
+  app: FastifyInstance | null
+}
+
 /** Finishes what is in flight, closes the database and exits 0 within 10 seconds, whatever peers and database do. */
-function closeOnSignal(app: FastifyInstance, database: Database, logger: FastifyBaseLogger): void {
+function closeOnSignal(running: Running, logger: FastifyBaseLogger): void {
   const onTimeout = () => {
     logger.warn({ event: 'closed' }, 'closed without waiting any longer')
     process.exit(0)
@@ -106,10 +119,9 @@ function closeOnSignal(app: FastifyInstance, database: Database, logger: Fastify
     { delay: closeMilliseconds, logger: false, onTimeout, skip: signals },
     async ({ err }) => {
       if (err) logger.fatal({ err }, 'closing after an error nobody caught')
-      const cut = setTimeout(() => app.server.closeAllConnections(), drainMilliseconds)
-      await app.close()
-      clearTimeout(cut)
-      await database.close()
+      await drain(running.app)
+      const database = await running.opening.catch(() => null) // its error is reported where it is awaited
+      await database?.close()
       logger.info({ event: 'closed' }, 'closed')
     },
   )
@@ -121,4 +133,10 @@ function closeOnSignal(app: FastifyInstance, database: Database, logger: Fastify
     grace.close()
   }
   for (const signal of signals) process.on(signal, close)
+}
+
+async function drain(app: FastifyInstance | null): Promise<void> {
+  const cut = setTimeout(() => app?.server.closeAllConnections(), drainMilliseconds)
+  await app?.close()
+  clearTimeout(cut)
 }

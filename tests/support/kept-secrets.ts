@@ -19,13 +19,13 @@ export function readLog(): Record<string, unknown>[] {
   return lines.map((line) => JSON.parse(line))
 }
 
-/** Every log line that holds a secret of this file, in any common spelling. Empty, or the promise is broken. */
-export function leakedLines(): string[] {
+/** Every line, of the log unless given, that holds a secret of this file in any common spelling. Empty, or the promise is broken. */
+export function leakedLines(searched: readonly string[] = lines): string[] {
   const spellings = [...secrets].flatMap((secret) => [
     secret,
     encodeURIComponent(secret),
     JSON.stringify(secret).slice(1, -1),
     Buffer.from(secret).toString('base64').replace(/=+$/, ''),
   ])
-  return lines.filter((line) => spellings.some((spelling) => line.includes(spelling)))
+  return searched.filter((line) => spellings.some((spelling) => line.includes(spelling)))
 }

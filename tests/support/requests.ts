@@ -33,3 +33,33 @@ export async function askForToken(app: FastifyInstance, { client, user }: Asking
 export async function askWhose(app: FastifyInstance, value: string): Promise<LightMyRequestResponse> {
   return app.inject({ method: 'GET', url: '/userinfo', headers: bearer(value) })
 }
+
+/** What a request at the token endpoint may consist of. */
+export interface TokenRequestParts {
+  readonly method?: 'GET' | 'POST'
+  readonly url?: string
+  readonly headers?: Record<string, string | string[]>
+  readonly body?: string | Buffer
+}
+
+/** The fields of a password grant, as a form. */
+export function passwordForm(
+  user: { readonly name: string; readonly password: string },
+  more: Record<string, string> = {},
+): string {
+  return new URLSearchParams({
+    grant_type: 'password',
+    username: user.name,
+    password: user.password,
+    ...more,
+  }).toString()
+}
+
+/** A request at the token endpoint exactly as its parts say; notes the value it gets as a secret. */
+export async function sendToken(app: FastifyInstance, parts: TokenRequestParts): Promise<LightMyRequestResponse> {
+  const { method = 'POST', url = '/Token', headers = {}, body } = parts
+  const typed = { 'content-type': 'application/x-www-form-urlencoded', ...headers }
+  const response = await app.inject({ method, url, headers: typed, ...(body === undefined ? {} : { body }) })
+  if (response.statusCode === 200) keepSecret(response.json().access_token)
+  return response
+}

@@ -21,8 +21,8 @@ declare module 'vitest' {
  * Leaves nothing behind on either.
  */
 export default async function setUpCluster(project: TestProject): Promise<() => Promise<void>> {
-  const given = process.env['TEST_DATABASE_URL']
-  const folder = given ? null : await mkdtemp(join(tmpdir(), 'password-grant-test-'))
+  const given = process.env['TEST_DATABASE_URL'] || null
+  const folder = given !== null ? null : await mkdtemp(join(tmpdir(), 'password-grant-test-'))
   const embedded = folder === null ? null : await openEmbedded({ folder })
   const clusterUrl = given ?? `postgres://postgres@localhost/postgres?host=${encodeURIComponent(`${folder}/cluster`)}`
   const prefix = `password_grant_test_${process.pid}_${Date.now()}`

@@ -1,0 +1,193 @@
+/**
+ * Who may import whom, as two tables; `npm run check:imports` holds them. A room is a folder of src/ or a file beside
+ * them. What a room does not name, it may not import; what stands under `types` it may import with `import type` only.
+ */
+const rooms = {
+  // the ground floor: imports nothing of ours
+  errors: {},
+  secrets: {},
+  'http-date': {},
+  'available-cores': {},
+  logger: {},
+  // rows and what may happen to them
+  database: { uses: ['errors'] },
+  'database/embedded': { uses: ['database'] },
+  passwords: { uses: ['errors', 'secrets'] },
+  clients: { uses: ['errors', 'secrets', 'database/database.ts'], types: ['passwords'] },
+  users: { uses: ['errors', 'secrets', 'passwords', 'database/database.ts'] },
+  tokens: { uses: ['secrets'], types: ['database/database.ts'] },
+  // what must be true before a token is given
+  grants: { uses: ['errors', 'clients', 'users', 'tokens'], types: ['passwords', 'database/database.ts'] },
+  // words
+  dialects: { uses: ['errors', 'http-date'], types: ['grants', 'tokens'] },
+  // sockets
+  http: {
+    uses: ['errors', 'http-date', 'available-cores', 'passwords', 'clients', 'tokens', 'grants', 'dialects/fields.ts'],
+    types: ['dialects', 'database/database.ts'],
+  },
+  'http/health-route.ts': { uses: ['database/migrate.ts'] }, // besides what http may: ready means migrated
+  // the program around it
+  config: { uses: ['available-cores', 'dialects', 'passwords'] },
+  server: { uses: ['http'], types: ['config', 'database/database.ts'] },
+  commands: {
+    uses: ['errors', 'secrets', 'http-date', 'passwords', 'clients', 'users', 'tokens', 'config', 'server', 'database'],
+  },
+  'commands/open-configured.ts': { uses: ['database/embedded'] }, // the one command that knows there are two kinds
+  cli: { uses: ['errors', 'logger', 'passwords', 'config', 'commands'], types: ['database/database.ts'] },
+  bin: { uses: ['cli'] },
+  index: {
+    uses: [
+      ...['errors', 'passwords', 'clients', 'users', 'tokens', 'dialects', 'http', 'database'],
+      'database/embedded/embedded.ts',
+    ],
+  },
+}
+
+/** Packages and Node's modules: the only places that touch them; `types` may name their types. */
+const outside = {
+  fastify: { in: ['http', 'server'], types: ['commands'] },
+  '@fastify/basic-auth': { in: ['http'] },
+  '@fastify/formbody': { in: ['http'] },
+  'fastify-plugin': { in: ['http'] },
+  pg: { in: ['database/postgres.ts', 'database/embedded'] },
+  postgrator: { in: ['database/migrate.ts'] },
+  argon2: { in: ['passwords/argon2.ts'] },
+  '@node-rs/argon2': { in: ['passwords/argon2.ts'] },
+  luxon: { in: ['database/postgres.ts'], types: ['http-date', 'tokens', 'users', 'clients'] },
+  'env-schema': { in: ['config'] },
+  commander: { in: ['cli', 'commands'] },
+  pino: { in: ['logger'] },
+  'pino-pretty': { in: ['logger'] },
+  'close-with-grace': { in: ['commands/serve.ts'] },
+  // randomness and hashes have one place, so that "is this secret enough" is asked once; the embedded engine is
+  // a world of its own and takes a random file name from Node
+  'node:crypto': { in: ['secrets', 'database/embedded'] },
+}
+
+/** Rooms that decide and never touch a file, a socket or a process themselves. */
+const pureRooms = ['errors', 'http-date', 'passwords', 'clients', 'users', 'tokens', 'grants', 'dialects']
+
+/** How dependency-cruiser marks `import type`. */
+const typeOnly = ['type-only']
+
+const literally = (name) => name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
+
+/** A room's files: `database` without the room inside it, a file as it is, anything else as folder or file. */
+function filesOf(room) {
+  if (room.endsWith('.ts')) return `^src/${literally(room)}$`
+  if (room === 'database') return '^src/database/(?!embedded/)'
+  return `^src/${literally(room)}(/|\\.c?ts$)`
+}
+
+const anyOf = (names) => names.map(filesOf)
+
+/** A file with a line of its own may also do what its room may. */
+function allowanceOf(room) {
+  const around = room.endsWith('.ts') ? rooms[room.split('/')[0]] : {}
+  return {
+    uses: [...(rooms[room].uses ?? []), ...(around.uses ?? [])],
+    types: [...(rooms[room].types ?? []), ...(around.types ?? [])],
+    own: room.endsWith('.ts') ? room.split('/')[0] : room,
+  }
+}
+
+const roomRules = Object.keys(rooms).flatMap((room) => {
+  const { uses, types, own } = allowanceOf(room)
+  const exceptions = Object.keys(rooms).filter((other) => other.endsWith('.ts') && other.startsWith(`${room}/`))
+  const from = { path: filesOf(room), pathNot: anyOf(exceptions) }
+  const comment = `${room} may import: ${[own, ...uses].join(', ')}; types of: ${types.join(', ') || 'nobody else'}`
+  return [
+    {
+      name: `room ${room}`,
+      comment,
+      severity: 'error',
+      from,
+      to: { path: '^src/', pathNot: anyOf([own, ...uses, ...types]) },
+    },
+    {
+      name: `room ${room}: types only`,
+      comment,
+      severity: 'error',
+      from,
+      to: { path: anyOf(types), pathNot: anyOf([own, ...uses]), dependencyTypesNot: typeOnly },
+    },
+  ]
+})
+
+const isNode = (name) => name.startsWith('node:')
+const pathOf = (name) =>
+  isNode(name) ? `^${literally(name.slice('node:'.length))}$` : `node_modules/(@types/)?${literally(name)}/`
+
+const outsideRules = Object.entries(outside).flatMap(([name, { in: places, types = [] }]) => {
+  const comment = `${name} belongs in: ${places.join(', ')}; its types also in: ${types.join(', ') || 'nowhere else'}`
+  return [
+    {
+      name: `only place of ${name}`,
+      comment,
+      severity: 'error',
+      from: { path: '^src/', pathNot: anyOf([...places, ...types]) },
+      to: { path: pathOf(name) },
+    },
+    {
+      name: `only place of ${name}: types only`,
+      comment,
+      severity: 'error',
+      from: { path: anyOf(types), pathNot: anyOf(places) },
+      to: { path: pathOf(name), dependencyTypesNot: typeOnly },
+    },
+  ]
+})
+
+const packages = Object.keys(outside).filter((name) => !isNode(name))
+
+module.exports = {
+  forbidden: [
+    ...roomRules.filter(({ to }) => to.path.length > 0),
+    ...outsideRules.filter(({ from }) => from.path.length > 0),
+    {
+      name: 'every room has its line',
+      comment: 'A new room needs a line in the table at the top of .dependency-cruiser.cjs.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: anyOf(Object.keys(rooms)) },
+      to: {},
+    },
+    {
+      name: 'every package has its line',
+      comment: 'A new package needs a line in the second table of .dependency-cruiser.cjs.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: 'node_modules/', pathNot: packages.map(pathOf) },
+    },
+    {
+      name: 'pure rooms touch nothing outside',
+      comment: `No node: module in ${pureRooms.join(', ')}.`,
+      severity: 'error',
+      from: { path: anyOf(pureRooms) },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'only what is declared',
+      comment: 'What src/ imports stands in package.json under dependencies, optionalDependencies or peerDependencies.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined', 'deprecated'] },
+    },
+    {
+      name: 'nothing unresolvable',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { couldNotResolve: true },
+    },
+    { name: 'no circle', severity: 'error', from: { path: '^src/' }, to: { circular: true } },
+    { name: 'no orphan', severity: 'error', from: { path: '^src/', orphan: true }, to: {} },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.cts', '.js'],
+      conditionNames: ['import', 'types', 'default', 'node'],
+    },
+  },
+}

@@ -1,0 +1,161 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll, expect } from 'vitest'
+import { leakedLines, logLines } from './kept-secrets.ts'
+
+/** The built command, as users run it. */
+export const binPath = fileURLToPath(new URL('../../dist/bin.cjs', import.meta.url))
+
+/** The cheapest hashes there are: tests are about everything else. */
+export const cheapHashes = { ARGON2_MEMORY_KIB: '1024', ARGON2_PASSES: '1' }
+
+/** Nothing of the machine's own environment reaches a process under test. */
+const bareEnvironment = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...cheapHashes }
+
+/** What is to be done after a test file when all its processes have ended. */
+export const afterProcesses: (() => Promise<void>)[] = []
+
+const living = new Set<ChildProcess>()
+process.once('exit', killAll)
+afterAll(async () => {
+  await Promise.all([...living].map(endProcess))
+  for (const clean of afterProcesses) await clean()
+  expect(leakedLines(), 'log lines with a secret in them').toEqual([])
+})
+
+/** What a finished command said. */
+export interface Finished {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** How a process is started. */
+export interface ProcessOptions {
+  readonly environment?: Record<string, string>
+  readonly cwd?: string
+  /** Another copy of the program. */
+  readonly bin?: string
+}
+
+/** Runs one command to its end (60 seconds at most) with `input` as its standard input. */
+export async function runCommand(
+  args: readonly string[],
+  options: ProcessOptions & { input?: string | Buffer } = {},
+): Promise<Finished> {
+  const child = spawnProgram(args, options)
+  const limit = setTimeout(() => child.kill('SIGKILL'), 60_000)
+  let stdout = ''
+  let stderr = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  child.stdin?.on('error', () => undefined) // a command that reads nothing may be gone before we have written
+  child.stdin?.end(options.input ?? '')
+  await once(child, 'close')
+  clearTimeout(limit)
+  return { code: child.exitCode, stdout, stderr }
+}
+
+/** A server in a process of its own. */
+export interface ServerProcess {
+  /** Its address, once it is ready. */
+  readonly url: string
+  readonly pid: number
+  /** What it printed so far, line by line. */
+  readonly lines: readonly string[]
+  /** Resolves to its exit code, null after a signal that killed it. */
+  readonly exited: Promise<number | null>
+  signal(name: NodeJS.Signals): void
+  /** Ends it, whatever it does. */
+  end(): Promise<void>
+}
+
+/** A server process of which nobody knows yet whether it gets ready. */
+export interface StartingServer extends Omit<ServerProcess, 'url'> {
+  /** Rejects with what it printed when it ends before it is ready. */
+  readonly ready: Promise<ServerProcess>
+  readonly stderr: () => string
+  /** Resolves with the first log line or text of which `accepts` says so. */
+  until(accepts: (line: string) => boolean): Promise<string>
+}
+
+/** Starts `serve` (or other `args`) on 127.0.0.1 at any free port; it ends with the test file at the latest. */
+export function startServer(options: ProcessOptions, args: readonly string[] = ['serve']): StartingServer {
+  const child = spawnProgram(args, { ...options, environment: { PORT: '0', ...options.environment } })
+  child.stdin?.end()
+  const lines: string[] = []
+  const listeners = new Set<() => void>()
+  let stderr = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  if (!child.stdout) throw new Error('a process without output')
+  createInterface(child.stdout).on('line', (line) => {
+    lines.push(line)
+    if (line.startsWith('{')) logLines.write(line)
+    for (const listener of listeners) listener()
+  })
+  const exited = once(child, 'close').then(() => child.exitCode)
+  const until = (accepts: (line: string) => boolean) =>
+    new Promise<string>((resolve, reject) => {
+      const look = () => {
+        const line = lines.find(accepts)
+        if (line === undefined) return
+        listeners.delete(look)
+        resolve(line)
+      }
+      listeners.add(look)
+      look()
+      exited.then((code) =>
+        reject(new Error(`the server ended with ${code}:\n${[...lines.slice(-5), stderr].join('\n')}`)),
+      )
+    })
+  const common = {
+    pid: child.pid ?? 0,
+    lines,
+    exited,
+    signal: (name: NodeJS.Signals) => void child.kill(name),
+    end: () => endProcess(child),
+  }
+  const ready = until((line) => line.includes('"ready on ')).then((line) => ({
+    ...common,
+    url: /ready on (\S+)/.exec(JSON.parse(line).msg)?.[1] ?? '',
+  }))
+  ready.catch(() => undefined) // for those who only ask how it ended
+  return { ...common, ready, until, stderr: () => stderr }
+}
+
+/** Starts a server and waits until it is ready. */
+export async function readyServer(options: ProcessOptions, args?: readonly string[]): Promise<ServerProcess> {
+  return startServer(options, args).ready
+}
+
+function spawnProgram(args: readonly string[], { environment, cwd, bin = binPath }: ProcessOptions): ChildProcess {
+  const child = spawn(process.execPath, [bin, ...args], {
+    env: { ...bareEnvironment, ...environment },
+    ...(cwd === undefined ? {} : { cwd }),
+  })
+  living.add(child)
+  child.once('close', () => living.delete(child))
+  return child
+}
+
+/** Gracefully where that works, since an embedded database is stopped with its last user. */
+async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const closed = once(child, 'close')
+  child.kill('SIGTERM')
+  const limit = setTimeout(() => child.kill('SIGKILL'), 12_000)
+  await closed
+  clearTimeout(limit)
+}
+
+function killAll(): void {
+  for (const child of living) child.kill('SIGKILL')
+}
