@@ -70,7 +70,7 @@ export const variables = {
   ),
   DATABASE_WAIT_SECONDS: wholeNumber(0, 86_400, 60, 'how long a start keeps trying a database that is away'),
   WEBAPI_PATH: text(
-    'a path such as /Token',
+    'a path such as /Token that nothing else has',
     '^(/[A-Za-z0-9._~-]{1,100})+$',
     '/Token',
     'where the `webapi` dialect listens',
@@ -97,6 +97,9 @@ const notYet = [
   'ENCRYPTION_KEY',
 ]
 
+/** Where something else answers. */
+const reservedPaths = ['/userinfo', '/health/live', '/health/ready', '/openapi.yaml']
+
 /** Every mistake of an environment at once; no value is repeated, since some are secrets. */
 export class ConfigError extends Error {
   readonly mistakes: readonly string[]
@@ -119,6 +122,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (!proxies.every(isNetwork)) mistakes.push(expect('TRUST_PROXY'))
   const names = values.DIALECTS.split(',').map((name) => name.trim())
   if (!names.every((name) => Object.hasOwn(dialects, name))) mistakes.push(expect('DIALECTS'))
+  if (reservedPaths.includes(values.WEBAPI_PATH.toLowerCase())) mistakes.push(expect('WEBAPI_PATH'))
   const database = chooseDatabase(given, mistakes)
   if (mistakes.length > 0 || database === null) throw new ConfigError(mistakes)
   return Object.freeze({

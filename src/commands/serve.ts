@@ -104,11 +104,6 @@ const drainMilliseconds = 8_000
 const closeMilliseconds = 9_500
 const signals: NodeJS.Signals[] & ('SIGTERM' | 'SIGINT')[] = ['SIGTERM', 'SIGINT']
 
-/** The server, once there is one: a signal may come while its database is still waited for. */
-interface Running {
-  app: FastifyInstance | null
-}
-
 /** Finishes what is in flight, closes the database and exits 0 within 10 seconds, whatever peers and database do. */
 function closeOnSignal(running: Running, logger: FastifyBaseLogger): void {
   const onTimeout = () => {
@@ -116,7 +111,8 @@ function closeOnSignal(running: Running, logger: FastifyBaseLogger): void {
     process.exit(0)
   }
   const grace = closeWithGrace(
-    { delay: closeMilliseconds, logger: false, onTimeout, skip: signals },
+    // beforeExit: a start that failed has its own exit code
+    { delay: closeMilliseconds, logger: false, onTimeout, skip: [...signals, 'beforeExit'] },
     async ({ err }) => {
       if (err) logger.fatal({ err }, 'closing after an error nobody caught')
       await drain(running.app)

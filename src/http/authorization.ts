@@ -25,7 +25,7 @@ const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i
  */
 export function readBearer(request: FastifyRequest): string | null {
   const header = readAuthorization(request)
-  if (header === null || !/^bearer\b/i.test(header)) return null
+  if (header === null || !/^bearer(\s|$)/i.test(header)) return null
   const value = bearer.exec(header)?.[1]
   if (value === undefined) throw new OAuthError('invalid_request', 'Send one token: Authorization: Bearer <token>')
   return value

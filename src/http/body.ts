@@ -46,7 +46,7 @@ function decode(text: string): string | undefined {
 function recogniseOther(text: string): string | null {
   if (/^\s*[{[]/.test(text)) return 'JSON'
   if (/^\s*</.test(text)) return 'XML'
-  if (/^--\S.*\r?\ncontent-disposition:/i.test(text)) return 'multipart'
+  if (/^--\S+\r?\n[\w-]+:/.test(text)) return 'multipart'
   return null
 }
 

@@ -1,0 +1,77 @@
+import type { FastifyRequest } from 'fastify'
+import { describe, expect, test } from 'vitest'
+import { readAuthorization, readBearer } from '../../src/http/authorization.ts'
+
+/** The two parts of a request that the readers look at, as Node hands them over: of two headers it keeps the first. */
+function requestWith(...values: string[]): FastifyRequest {
+  const rawHeaders = ['Host', 'localhost', ...values.flatMap((value) => ['Authorization', value])]
+  return { raw: { rawHeaders }, headers: { host: 'localhost', authorization: values[0] } } as unknown as FastifyRequest
+}
+
+const twice = expect.objectContaining({ code: 'invalid_request', status: 400 })
+
+describe('the Authorization header', () => {
+  test('is null when there is none, and its text when there is one', () => {
+    expect(readAuthorization(requestWith())).toBeNull()
+    expect(readAuthorization(requestWith('Digest x'))).toBe('Digest x')
+  })
+
+  test('is there even when it is empty', () => {
+    expect(readAuthorization(requestWith(''))).toBe('')
+  })
+
+  test('is refused when it stands there twice, even if both say the same', () => {
+    expect(() => readAuthorization(requestWith('Basic a', 'Basic b'))).toThrow(twice)
+    expect(() => readAuthorization(requestWith('Basic a', 'Basic a'))).toThrow(twice)
+    expect(() => readAuthorization(requestWith('Basic a', ''))).toThrow(twice)
+  })
+
+  test('is counted in any letter case and not confused with what is like it', () => {
+    const names = ['AUTHORIZATION', 'authorization', 'Proxy-Authorization', 'X-Authorized-', 'Authorizations']
+    const request = (...chosen: string[]) => {
+      const rawHeaders = chosen.flatMap((name) => [name, 'Authorization'])
+      return { raw: { rawHeaders }, headers: {} } as unknown as FastifyRequest
+    }
+    expect(() => readAuthorization(request(...names))).toThrow(twice)
+    expect(readAuthorization(request(...names.slice(1)))).toBeNull()
+  })
+})
+
+describe('a bearer token (RFC 6750 §2.1)', () => {
+  test.each([
+    ['Bearer abc', 'abc'],
+    ['bearer abc', 'abc'],
+    ['BEARER abc', 'abc'],
+    ['Bearer   abc', 'abc'],
+    ['Bearer abc  ', 'abc'],
+    ['Bearer a-b._~+/c==', 'a-b._~+/c=='],
+  ])('is read from %j', (header, value) => {
+    expect(readBearer(requestWith(header))).toBe(value)
+  })
+
+  test('is not there without a header', () => {
+    expect(readBearer(requestWith())).toBeNull()
+  })
+
+  test.each(['', 'Basic YTpi', 'Digest x', 'Token abc', 'Bearerabc', 'abc'])('is not in %j', (header) => {
+    expect(readBearer(requestWith(header))).toBeNull()
+  })
+
+  test.each([
+    'Bearer',
+    'Bearer ',
+    'Bearer a b',
+    'Bearer a, Bearer b',
+    'Bearer "abc"',
+    'Bearer a=b',
+    'Bearer é',
+    'Bearer =',
+  ])('is malformed in %j', (header) => {
+    expect(() => readBearer(requestWith(header))).toThrow(twice)
+  })
+
+  test('is refused when there are two', () => {
+    expect(() => readBearer(requestWith('Bearer a', 'Bearer b'))).toThrow(twice)
+    expect(() => readBearer(requestWith('Basic a', 'Bearer b'))).toThrow(twice)
+  })
+})

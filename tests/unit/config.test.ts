@@ -1,0 +1,221 @@
+import { describe, expect, test } from 'vitest'
+import { ConfigError, isWeakCost, readConfig, variables } from '../../src/config.ts'
+import { webapi } from '../../src/dialects/webapi.ts'
+
+const database = { DATABASE_URL: 'postgres://localhost/tokens' }
+
+function mistakesOf(environment: Record<string, string | undefined>): readonly string[] {
+  try {
+    readConfig(environment)
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      expect(error.message).toBe(error.mistakes.join('\n'))
+      return error.mistakes
+    }
+    throw error
+  }
+  return []
+}
+
+/** For every variable: what is taken, and what is not. */
+const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> = {
+  DATABASE_URL: {
+    good: ['postgres://localhost/tokens', 'postgresql://u:p@db.example:5432/t?sslmode=require'],
+    bad: ['mysql://localhost/tokens', 'localhost', '/var/run'],
+  },
+  EMBEDDED_FOLDER: { good: ['./data', '/srv/tokens', 'C:\\data'], bad: [] },
+  HOST: { good: ['0.0.0.0', '::', 'localhost', 'tokens.example'], bad: ['two words', 'http://localhost'] },
+  PORT: { good: ['0', '1', '3000', '65535'], bad: ['-1', '65536', '3000.5', 'http', '80 81'] },
+  TOKEN_LIFETIME_SECONDS: { good: ['1', '60', '316224000'], bad: ['0', '-1', '1.5', '14d', '316224001'] },
+  DIALECTS: {
+    good: ['webapi', ' webapi ', 'webapi,webapi'],
+    bad: ['Webapi', 'webapi,', 'soap', 'constructor', 'device'],
+  },
+  ARGON2_MEMORY_KIB: { good: ['1024', '19456', '4194304'], bad: ['1023', '0', '19 MiB', '4194305'] },
+  ARGON2_PASSES: { good: ['1', '1000'], bad: ['0', '1001', 'two'] },
+  ARGON2_LANES: { good: ['1', '128'], bad: ['0', '129', 'x'] },
+  HASH_CONCURRENCY: { good: ['1', '1024'], bad: ['0', '1025', 'all'] },
+  HASH_QUEUE_LIMIT: { good: ['0', '512', '1000000'], bad: ['-1', '1000001', 'none'] },
+  LOG_LEVEL: {
+    good: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    bad: ['INFO', 'verbose', 'info,warn', '30'],
+  },
+  TRUST_PROXY: {
+    good: ['127.0.0.1', '10.0.0.0/8', '::1', 'fd00::/8', '10.0.0.1, 192.168.0.0/16', '10.0.0.1/32', '::1/128'],
+    bad: ['true', 'loopback', '10.0.0.0/33', '::1/129', '10.0.0', '10.0.0.1,', '10.0.0.0/', '1', '0.0.0.0/0', '::/0'],
+  },
+  DATABASE_WAIT_SECONDS: { good: ['0', '60', '86400'], bad: ['-1', '86401', 'forever'] },
+  WEBAPI_PATH: {
+    good: ['/Token', '/oauth/token', '/a.b/c-d_e~f', '/2', `/${'a'.repeat(100)}`],
+    bad: [
+      'Token',
+      '/',
+      '/Token/',
+      '//',
+      '/to ken',
+      '/:id',
+      '/*',
+      '/Token?x',
+      '/tök',
+      '/UserInfo',
+      `/${'a'.repeat(101)}`,
+    ],
+  },
+}
+
+const good = Object.entries(table).flatMap(([name, { good }]) => good.map((value) => [name, value] as const))
+const bad = Object.entries(table).flatMap(([name, { bad }]) => bad.map((value) => [name, value] as const))
+
+describe('the environment', () => {
+  test.each(good)('%s may be %j', (name, value) => {
+    const others = name === 'EMBEDDED_FOLDER' ? {} : database
+    expect(mistakesOf({ ...others, [name]: value })).toEqual([])
+  })
+
+  test.each(bad)('%s may not be %j, and the error says what it may be', (name, value) => {
+    expect(mistakesOf({ ...database, [name]: value })).toEqual([
+      `${name}: expected ${variables[name as keyof typeof variables].expected}`,
+    ])
+  })
+
+  test('unset gives the documented defaults', () => {
+    const config = readConfig(database)
+    expect(config).toEqual({
+      database: { url: 'postgres://localhost/tokens' },
+      databaseWaitSeconds: 60,
+      host: '127.0.0.1',
+      port: 3000,
+      logLevel: 'info',
+      trustProxy: [],
+      lifetimeSeconds: 1_209_600,
+      dialects: [webapi],
+      passwords: { memoryKib: 19_456, passes: 2, lanes: 1, concurrency: expect.any(Number), queueLimit: 512 },
+    })
+    expect(config.passwords.concurrency).toBeGreaterThanOrEqual(1)
+    expect(Object.isFrozen(config)).toBe(true)
+  })
+
+  test('is read into numbers, lists and choices', () => {
+    const config = readConfig({
+      EMBEDDED_FOLDER: './data',
+      HOST: '::1',
+      PORT: '0',
+      LOG_LEVEL: 'warn',
+      TRUST_PROXY: '10.0.0.1, fd00::/8',
+      TOKEN_LIFETIME_SECONDS: '90',
+      DATABASE_WAIT_SECONDS: '0',
+      ARGON2_MEMORY_KIB: '47104',
+      ARGON2_PASSES: '1',
+      ARGON2_LANES: '2',
+      HASH_CONCURRENCY: '3',
+      HASH_QUEUE_LIMIT: '0',
+      WEBAPI_PATH: '/oauth/token',
+    })
+    expect(config).toEqual({
+      database: { folder: './data' },
+      databaseWaitSeconds: 0,
+      host: '::1',
+      port: 0,
+      logLevel: 'warn',
+      trustProxy: ['10.0.0.1', 'fd00::/8'],
+      lifetimeSeconds: 90,
+      dialects: [{ ...webapi, path: '/oauth/token' }],
+      passwords: { memoryKib: 47_104, passes: 1, lanes: 2, concurrency: 3, queueLimit: 0 },
+    })
+  })
+
+  test('with an empty or blank variable is as if it were unset', () => {
+    const names = Object.keys(variables).filter((name) => name !== 'DATABASE_URL')
+    const empty = Object.fromEntries(names.map((name) => [name, '']))
+    const blank = Object.fromEntries(names.map((name) => [name, ' ']))
+    expect(readConfig({ ...database, ...empty, THROTTLE: '' })).toEqual(readConfig(database))
+    expect(readConfig({ ...database, ...blank })).toEqual(readConfig(database))
+    expect(readConfig({ DATABASE_URL: '', EMBEDDED_FOLDER: 'data' }).database).toEqual({ folder: 'data' })
+  })
+
+  test('may hold anything else besides', () => {
+    expect(mistakesOf({ ...database, HOME: '/root', PATH: '/bin', port: 'x', npm_config_x: '1' })).toEqual([])
+  })
+
+  test('names every mistake at once, each once', () => {
+    const environment = {
+      PORT: 'http',
+      HOST: 'two words',
+      LOG_LEVEL: 'loud',
+      DIALECTS: 'soap',
+      TRUST_PROXY: 'loopback',
+      ARGON2_PASSES: '0',
+      WEBAPI_PATH: 'Token',
+      THROTTLE: 'off',
+      DOCS: 'off',
+    }
+    const named = mistakesOf(environment).map((mistake) => mistake.split(':')[0])
+    expect(named.toSorted()).toEqual([...Object.keys(environment), 'DATABASE_URL, EMBEDDED_FOLDER'].toSorted())
+  })
+
+  test('repeats no value in its mistakes, since some are secrets', () => {
+    const marker = 'mysql://ada:sesame@db'
+    const everything = Object.fromEntries([...Object.keys(variables), 'ENCRYPTION_KEY'].map((name) => [name, marker]))
+    const error = (() => {
+      try {
+        return readConfig(everything)
+      } catch (thrown) {
+        return thrown as Error
+      }
+    })()
+    expect(error).toBeInstanceOf(ConfigError)
+    expect(JSON.stringify([String(error), error, (error as Error).stack, (error as Error).cause])).not.toContain(
+      'sesame',
+    )
+  })
+
+  test.each([
+    'THROTTLE',
+    'PUBLIC_URL',
+    'CORS_ORIGINS',
+    'WEBAPI_SESSION_PATH',
+    'ENVELOPE_PATH',
+    'DEVICE_PATH',
+    'WEBAPI_PARITY',
+    'WEBAPI_DEFAULT_CLIENT',
+    'ENVELOPE_DEBUG',
+    'TOKEN_CACHE_SECONDS',
+    'OUTAGE_LEASE_SECONDS',
+    'DOCS',
+    'ENVELOPE_LIFETIME_SECONDS',
+    'DEVICE_LIFETIME_SECONDS',
+    'MAX_SEATS_PER_USER',
+    'ENCRYPTION_KEY',
+  ])('with %s is read, or refused as not there yet, and never ignored', (name) => {
+    if (Object.hasOwn(variables, name))
+      return void expect(mistakesOf({ ...database, [name]: '\u0001' })).toHaveLength(1)
+    expect(mistakesOf({ ...database, [name]: 'x' })).toEqual([`${name}: not available in this version`])
+  })
+
+  test('must say one database, neither none nor two', () => {
+    expect(mistakesOf({})).toEqual(['DATABASE_URL, EMBEDDED_FOLDER: set one of them, or use --embedded FOLDER'])
+    expect(mistakesOf({ ...database, EMBEDDED_FOLDER: './data' })).toEqual([
+      'DATABASE_URL, EMBEDDED_FOLDER: set one of them, not both',
+    ])
+  })
+})
+
+describe('the cost of a hash is below the advice', () => {
+  const queue = { concurrency: 1, queueLimit: 1 }
+  test.each([
+    [47_104, 1, false],
+    [47_103, 1, true],
+    [19_456, 2, false],
+    [19_455, 2, true],
+    [19_456, 1, true],
+    [12_288, 3, false],
+    [9_216, 4, false],
+    [7_168, 5, false],
+    [7_167, 5, true],
+    [7_167, 1000, true],
+    [1_024, 1, true],
+    [1_000_000, 1, false],
+  ])('with %i KiB and %i passes: %s', (memoryKib, passes, isWeak) => {
+    expect(isWeakCost({ memoryKib, passes, lanes: 1, ...queue })).toBe(isWeak)
+  })
+})

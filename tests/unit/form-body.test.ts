@@ -1,0 +1,171 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Fields } from '../../src/dialects/dialect.ts'
+import { OAuthError } from '../../src/errors.ts'
+import { readForm } from '../../src/http/body.ts'
+import { descriptionCharacters } from '../support/refusals.ts'
+
+function fieldsOf(text: string): [string, string][] {
+  const fields = readForm(text)
+  if (fields instanceof OAuthError) throw fields
+  return [...fields]
+}
+
+function refusalOf(text: string): string {
+  const fields = readForm(text)
+  if (!(fields instanceof OAuthError)) throw new Error(`read as ${JSON.stringify([...fields])}`)
+  expect([fields.code, fields.status]).toEqual(['invalid_request', 400])
+  expect(fields.description).toMatch(descriptionCharacters)
+  return fields.description
+}
+
+describe('a form', () => {
+  test.each<[string, [string, string][]]>([
+    ['', []],
+    ['&', []],
+    [
+      '&&a=1&&b=2&',
+      [
+        ['a', '1'],
+        ['b', '2'],
+      ],
+    ],
+    ['a=1', [['a', '1']]],
+    ['a=', [['a', '']]],
+    ['a', [['a', '']]],
+    ['=1', [['', '1']]],
+    ['a=b=c', [['a', 'b=c']]],
+    ['a=1;b=2', [['a', '1;b=2']]],
+    ['a=x+y', [['a', 'x y']]],
+    ['a=x%2By', [['a', 'x+y']]],
+    ['a=x%20y', [['a', 'x y']]],
+    ['a=+%20+', [['a', '   ']]],
+    ['a+b=1', [['a b', '1']]],
+    ['%61=1', [['a', '1']]],
+    ['a=%C3%A9', [['a', 'é']]],
+    ['a=%c3%a9', [['a', 'é']]],
+    ['a=é', [['a', 'é']]],
+    ['a=%F0%9F%98%80', [['a', '😀']]],
+    ['a=%EF%BF%BD', [['a', '\uFFFD']]],
+    ['a=%26%3D%25', [['a', '&=%']]],
+    ['a= x ', [['a', ' x ']]],
+    ['a=1\r\n', [['a', '1\r\n']]],
+    ['\uFEFFa=1', [['a', '1']]],
+    ['a=\uFEFF1', [['a', '\uFEFF1']]],
+    [
+      '__proto__=1&constructor=2',
+      [
+        ['__proto__', '1'],
+        ['constructor', '2'],
+      ],
+    ],
+  ])('%j is read as %j', (text, fields) => {
+    expect(fieldsOf(text)).toEqual(fields)
+  })
+
+  test('names its fields in any letter case', () => {
+    expect(fieldsOf('Grant_Type=password&USERNAME=Ada&passWord=P')).toEqual([
+      ['grant_type', 'password'],
+      ['username', 'Ada'],
+      ['password', 'P'],
+    ])
+  })
+
+  test('comes back as it went in, whatever Unicode is in it', () => {
+    const anyText = fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0'))
+    const pairs = fc.uniqueArray(fc.tuple(anyText, anyText), { selector: ([name]) => name.toLowerCase() })
+    fc.assert(
+      fc.property(pairs, (given) => {
+        const fields = new Map(given.map(([name, value]) => [name.toLowerCase(), value]))
+        expect(new Map(fieldsOf(new URLSearchParams(given).toString()))).toEqual(fields)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('that is random text gives fields or a refusal and never a fault', () => {
+    const pieces = fc.constantFrom(
+      '%',
+      '%0',
+      '%zz',
+      '%ff',
+      '%00',
+      '&',
+      '=',
+      '+',
+      'a',
+      '\uFFFD',
+      '\0',
+      '{',
+      '<',
+      '--',
+      '\n',
+    )
+    const texts = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.array(pieces).map((parts) => parts.join('')),
+    )
+    fc.assert(
+      fc.property(texts, (text) => {
+        const fields: Fields | OAuthError = readForm(text)
+        if (fields instanceof OAuthError) refusalOf(text)
+        else for (const part of [...fields].flat()) expect(part).not.toContain('\0')
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('a body is refused', () => {
+  test.each(['a=1&a=1', 'a=1&a=2', 'a=1&A=1', 'a&a', 'a=1&%61=1', 'x=&x=', 'unknown=1&unknown=2', '=1&=2'])(
+    'with the same field twice: %s',
+    (text) => {
+      expect(refusalOf(text)).toBe('The body has the same field twice.')
+    },
+  )
+
+  test.each([
+    ['a=%', 'a lone per cent sign'],
+    ['a=%4', 'half an escape'],
+    ['a=%zz', 'no hexadecimal'],
+    ['a=100%&b=1', 'a per cent sign meant as itself'],
+    ['a=%u00e9', 'the old JavaScript escape'],
+    ['%zz=1', 'a broken name'],
+    ['a=%FF', 'no UTF-8'],
+    ['a=%C3', 'half a character'],
+    ['a=%C0%80', 'an overlong NUL'],
+    ['a=%ED%A0%80', 'half of a surrogate pair'],
+    ['a=%F5%80%80%80', 'beyond Unicode'],
+    ['a=\uFFFD', 'bytes that were no UTF-8'],
+    ['\uFFFD=1', 'bytes that were no UTF-8, in a name'],
+    ['a=%00', 'an escaped NUL'],
+    ['a=\0', 'a NUL'],
+    ['a%00=1', 'a NUL in a name'],
+  ])('when it cannot be decoded: %j, %s', (text) => {
+    expect(refusalOf(text)).toBe('The body has broken percent-encoding, bytes that are not UTF-8, or NUL.')
+  })
+
+  test.each([
+    ['{"grant_type":"password"}', 'JSON'],
+    [' \r\n\t{"a":1}', 'JSON'],
+    ['[1]', 'JSON'],
+    ['\uFEFF{"a":1}', 'JSON'],
+    ['<OAuthRequest/>', 'XML'],
+    ['<?xml version="1.0"?>\n<a/>', 'XML'],
+    ['\n<a>&amp;</a>', 'XML'],
+    ['--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--b--\r\n', 'multipart'],
+    ['------WebKitFormBoundaryX\r\ncontent-disposition: form-data; name="a"\r\n\r\n1', 'multipart'],
+    ['--b\nContent-Disposition: form-data; name="a"\n\n1', 'multipart'],
+    ['--b\r\nContent-Type: text/plain\r\ncontent-disposition: form-data; name="a"\r\n\r\n1', 'multipart'],
+  ])('in a sentence that says what was sent and what to send: %j', (text, kind) => {
+    const description = refusalOf(text)
+    expect(description).toContain(`The body is ${kind}.`)
+    expect(description).toContain('grant_type=password&username=')
+  })
+
+  test('never with a word of it repeated', () => {
+    for (const text of ['marker=%zz', 'marker=1&marker=2', '{"marker":1}', '<marker/>']) {
+      expect(refusalOf(text)).not.toContain('marker')
+    }
+  })
+})
