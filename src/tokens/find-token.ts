@@ -1,6 +1,7 @@
 import type { Query } from '../database/database.ts'
 import { matchHash } from '../secrets.ts'
 import type { Token, TokenEnd } from './token.ts'
+import { tokenColumns, tokenTables } from './token-columns.ts'
 import { readTokenValue } from './token-value.ts'
 
 /** The live token behind a value, or why there is none. */
@@ -31,22 +32,8 @@ interface TokenRow extends Token {
 }
 
 const text = `
-select
-  t.id,
-  t.client_id as "clientId",
-  t.user_id as "userId",
-  u.name as "userName",
-  u.role,
-  t.device,
-  t.issued_at as "issuedAt",
-  t.expires_at as "expiresAt",
+select ${tokenColumns},
   t.secret_hash as "secretHash",
-  t.replaced_secret_hash as "replacedSecretHash",
-  case
-    when t.revoked_at is not null then 'revoked'
-    when t.expires_at <= now() then 'expired'
-    else 'live'
-  end as state
-from password_grant.tokens t
-join password_grant.users u on u.id = t.user_id
+  t.replaced_secret_hash as "replacedSecretHash"
+from ${tokenTables}
 where t.id = $1`

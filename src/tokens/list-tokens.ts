@@ -1,5 +1,6 @@
 import type { Query } from '../database/database.ts'
 import type { Token } from './token.ts'
+import { tokenColumns, tokenTables } from './token-columns.ts'
 
 /** A seat's token as the command line shows it: never its value, live or not. */
 export interface ListedToken extends Token {
@@ -10,22 +11,8 @@ export interface ListedToken extends Token {
 export async function listTokens(query: Query, userId: string | null): Promise<ListedToken[]> {
   return query<ListedToken>(
     'list_tokens',
-    `select
-      t.id,
-      t.client_id as "clientId",
-      t.user_id as "userId",
-      u.name as "userName",
-      u.role,
-      t.device,
-      t.issued_at as "issuedAt",
-      t.expires_at as "expiresAt",
-      case
-        when t.revoked_at is not null then 'revoked'
-        when t.expires_at <= now() then 'expired'
-        else 'live'
-      end as state
-    from password_grant.tokens t
-    join password_grant.users u on u.id = t.user_id
+    `select ${tokenColumns}
+    from ${tokenTables}
     where $1::uuid is null or t.user_id = $1
     order by u.name_key, t.device`,
     [userId],
