@@ -68,7 +68,7 @@ function addServeCommands(program: Command, answerWith: AnswerWith): void {
     .option('--no-migrate', 'leave the schema as it is')
     .action(async (options: { host?: string; port?: string; migrate: boolean }) => {
       const config = configure(program, { HOST: options.host, PORT: options.port })
-      await serve(config, createLogger(config.logLevel, process.stdout.isTTY), { migrate: options.migrate })
+      await serve(config, await createLogger(config.logLevel, process.stdout.isTTY), { migrate: options.migrate })
     })
   program
     .command('start')
@@ -76,7 +76,7 @@ function addServeCommands(program: Command, answerWith: AnswerWith): void {
     .action(async () => {
       const isChosen = process.env['DATABASE_URL'] || process.env['EMBEDDED_FOLDER'] || program.opts()['embedded']
       const config = configure(program, isChosen ? {} : { EMBEDDED_FOLDER: './data' })
-      await serve(config, createLogger(config.logLevel, process.stdout.isTTY), {
+      await serve(config, await createLogger(config.logLevel, process.stdout.isTTY), {
         migrate: true,
         welcome: async (database) => void process.stdout.write(await welcome(database, config)),
       })

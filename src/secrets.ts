@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
 
 const lettersAndDigits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
@@ -26,7 +26,7 @@ export function generateId(): string {
 
 /** SHA-256 of a secret that carries its own 256 bits; passwords people choose need argon2 instead. */
 export function hashSecret(secret: string | Buffer): Buffer {
-  return createHash('sha256').update(secret).digest()
+  return hash('sha256', secret, 'buffer')
 }
 
 /** HMAC-SHA256, for remembering in process what must not be guessable from memory. */

@@ -23,6 +23,7 @@ export async function createServer(
   const app: FastifyInstance = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }), // ours are one line a sign-in or refusal
+    childLoggerFactory: (parent) => parent, // nor does one line need a request's number
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still arrives on an open connection is answered like everything before it

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Query } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import { httpDate } from '../http-date.ts'
-import { findToken } from '../tokens/find-token.ts'
+import { createTokenFinder } from '../tokens/find-token.ts'
 import type { Token, TokenEnd } from '../tokens/token.ts'
 import { readBearer } from './authorization.ts'
 import { logRefusal, toOAuthError } from './failure.ts'
@@ -14,10 +14,11 @@ export async function userinfoRoute(scope: FastifyInstance, options: { tokenQuer
     logRefusal(request, error, { durationMs: Math.round(reply.elapsedTime) })
     return refuse(reply, error)
   })
+  const findToken = createTokenFinder(options.tokenQuery)
   scope.get('/userinfo', async (request, reply) => {
     const value = readBearer(request)
     if (value === null) return challenge(reply)
-    const found = await findToken(options.tokenQuery, value)
+    const found = await findToken(value)
     if ('ended' in found) throw refuseToken(found.ended)
     return send(reply, 200, describe(found.token))
   })

@@ -1,5 +1,5 @@
 import { OAuthError } from '../errors.ts'
-import { generateSecret } from '../secrets.ts'
+import { generateBytes } from '../secrets.ts'
 import { type Argon2Cost, loadArgon2 } from './argon2.ts'
 import { createHashQueue } from './hash-queue.ts'
 
@@ -29,11 +29,11 @@ export interface Passwords {
 /** OWASP's first choice for argon2id, and a queue for the cores there are. */
 export const defaultPasswordOptions = { memoryKib: 19_456, passes: 2, lanes: 1, queueLimit: 512 } as const
 
-/** Loads argon2 and hashes one decoy, the hash of nobody's password. */
+/** Loads argon2 and makes up one decoy, the hash of nobody's password. */
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
   const argon2 = await loadArgon2()
   const inTurn = createHashQueue(options.concurrency, options.queueLimit)
-  const decoyHash = await argon2.hash(generateSecret(), options)
+  const decoyHash = writeDecoyHash(options)
 
   async function match(storedHash: string | null, password: string): Promise<boolean> {
     const matches = await argon2.verify(storedHash ?? decoyHash, password).catch(async (cause: unknown) => {
@@ -49,6 +49,12 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     match: (storedHash, password) => inTurn(() => match(storedHash, password)),
     needsRenewal: (storedHash) => !hasCost(storedHash, options),
   }
+}
+
+/** The hash of nobody's password: checking it costs by the parameters, whatever the digest is. */
+export function writeDecoyHash({ memoryKib, passes, lanes }: Argon2Cost): string {
+  const [salt, digest] = [16, 32].map((length) => generateBytes(length).toString('base64').replace(/=+$/, ''))
+  return `$argon2id$v=19$m=${memoryKib},t=${passes},p=${lanes}$${salt}$${digest}`
 }
 
 const parameters = /^\$argon2id\$v=19\$((?:[mtp]=\d+,?){3})\$/

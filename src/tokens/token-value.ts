@@ -24,7 +24,13 @@ export function readTokenValue(value: string): TokenValue | null {
   const bytes = Buffer.from(value, 'base64url')
   const named = bytes.subarray(0, idBytes + secretBytes)
   if (!matchHash(checksum(named), bytes.subarray(named.length))) return null
-  return { id: named.toString('hex', 0, idBytes), secretHash: hashSecret(named.subarray(idBytes)) }
+  return { id: writeId(named), secretHash: hashSecret(named.subarray(idBytes)) }
+}
+
+/** A UUID as PostgreSQL writes it. */
+function writeId(named: Buffer): string {
+  const hex = named.toString('hex', 0, idBytes)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
 function checksum(named: Buffer): Buffer {

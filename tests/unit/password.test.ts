@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Argon2, loadArgon2, loadNode, loadNodeRs } from '../../src/passwords/argon2.ts'
-import { createPasswords, isPassword, requirePassword } from '../../src/passwords/password.ts'
+import { createPasswords, isPassword, requirePassword, writeDecoyHash } from '../../src/passwords/password.ts'
 import { cheapPasswords } from '../support/people.ts'
 
 const cheap = { memoryKib: 1024, passes: 1, lanes: 1 }
@@ -39,6 +39,13 @@ describe('argon2id by either binding', () => {
       const vector = '$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4'
       expect(await verify(vector, 'password')).toBe(true)
       expect(await verify(vector, 'Password')).toBe(false)
+    },
+  )
+
+  test.each(bindings.map((argon2) => [argon2.binding, argon2] as const))(
+    '%s checks the decoy like any other hash and finds nothing that matches',
+    async (_name, { verify }) => {
+      for (const password of someone) expect(await verify(writeDecoyHash(cheap), password)).toBe(false)
     },
   )
 

@@ -1,0 +1,19 @@
+import Fastify from 'fastify'
+import { answerQuestions } from '../support/helper.ts'
+
+const text = { type: 'string' } as const
+const names = ['userName', 'userId', 'role', '.issued', '.expires'] as const
+const properties = Object.fromEntries(names.map((name) => [name, text]))
+
+/** What `/userinfo` would cost if there were nothing to check: the ceiling it is measured against. */
+const app = Fastify({ logger: false })
+app.get('/userinfo', { schema: { response: { 200: { type: 'object', properties } } } }, async () => ({
+  userName: 'user-1@example.com',
+  userId: '0b7e0a52-3f6c-4d0e-9c53-6a1f2f5f8d11',
+  role: 'Editor',
+  '.issued': 'Mon, 02 Nov 2026 08:00:00 GMT',
+  '.expires': 'Mon, 16 Nov 2026 08:00:00 GMT',
+}))
+const url = await app.listen({ host: '127.0.0.1', port: 0 })
+
+answerQuestions<object, { url: string }>(async () => ({ url }))

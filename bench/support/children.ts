@@ -1,0 +1,103 @@
+import { type ChildProcess, execFile, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { childEnvironment, dist } from './place.ts'
+import type { Room } from './room.ts'
+
+const program = fileURLToPath(new URL('bin.cjs', dist))
+
+/** The product, running. */
+export interface Server {
+  readonly url: string
+  readonly pid: number
+  /** From spawn to the ready line. */
+  readonly startMs: number
+  stop(): Promise<void>
+}
+
+/** Where its database is: a URL, or the folder of an embedded one. */
+export type Where = { readonly url: string } | { readonly folder: string }
+
+/** An empty folder that is removed at the end. */
+export async function makeFolder(room: Room): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'password-grant-bench-'))
+  room.atEnd(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Starts `serve` on a free loopback port with its log in a file. Rejects with the log's end when it does not get ready. */
+export async function startServer(
+  room: Room,
+  where: Where,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Server> {
+  const log = join(await makeFolder(room), 'log')
+  const output = openSync(log, 'w')
+  const env = childEnvironment({ PORT: '0', ...databaseVariables(where), ...variables })
+  const args = 'folder' in where ? ['serve', '--embedded', where.folder] : ['serve']
+  const began = performance.now()
+  const child = spawn(process.execPath, [program, ...args], { env, stdio: ['ignore', output, output] })
+  closeSync(output)
+  const stop = () => endChild(child)
+  room.atEnd(stop)
+  const url = await readReadyLine(child, log)
+  return { url, pid: child.pid ?? 0, startMs: performance.now() - began, stop }
+}
+
+function databaseVariables(where: Where): Record<string, string> {
+  return 'url' in where ? { DATABASE_URL: where.url } : {}
+}
+
+async function readReadyLine(child: ChildProcess, log: string): Promise<string> {
+  for (const began = performance.now(); ; await sleep(5)) {
+    const text = await readFile(log, 'utf8')
+    const url = /"ready on (http:[^"]+)"/.exec(text)?.[1]
+    if (url) return url
+    if (child.exitCode !== null || performance.now() - began > 30_000) {
+      throw new Error(`the server did not get ready:\n${text.slice(-2_000)}`)
+    }
+  }
+}
+
+/** SIGTERM, and SIGKILL for what has not ended 15 seconds later. */
+async function endChild(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const killing = setTimeout(() => child.kill('SIGKILL'), 15_000)
+  await ended
+  clearTimeout(killing)
+}
+
+/** Runs one command of the product's command line; returns its JSON. */
+export async function runCommand<T>(where: Where, ...args: string[]): Promise<T> {
+  const embedded = 'folder' in where ? ['--embedded', where.folder] : []
+  const env = childEnvironment(databaseVariables(where))
+  const run = promisify(execFile)
+  const { stdout } = await run(process.execPath, [program, ...args, '--json', ...embedded], { env, timeout: 30_000 })
+  return JSON.parse(stdout) as T
+}
+
+/** A process of ours that answers one question at a time. */
+export type Helper<Question, Reply> = (question: Question) => Promise<Reply>
+
+/** Starts a file of `processes/`. Its questions reject when it ends. */
+export function startHelper<Question extends object, Reply>(room: Room, name: string): Helper<Question, Reply> {
+  const file = fileURLToPath(new URL(`../processes/${name}.js`, import.meta.url))
+  const child = fork(file, { env: childEnvironment() })
+  room.atEnd(() => endChild(child))
+  const ended = once(child, 'exit').then(() => Promise.reject(new Error(`${name} ended`)))
+  ended.catch(() => undefined) // heard by whoever waits for an answer
+  return async (question) => {
+    const answered = once(child, 'message')
+    child.send(question)
+    const [reply] = (await Promise.race([answered, ended])) as [Reply]
+    return reply
+  }
+}

@@ -1,0 +1,55 @@
+import { join } from 'node:path'
+import pg from 'pg'
+import { makeFolder } from './children.ts'
+import { importBuilt } from './place.ts'
+import type { Room } from './room.ts'
+
+/** A PostgreSQL of the bench's own, or the one of BENCH_DATABASE_URL. */
+export interface Cluster {
+  readonly isEmbedded: boolean
+  /** Makes an empty database that is dropped at the end; returns its URL. */
+  createDatabase(room: Room): Promise<string>
+}
+
+/** Opens BENCH_DATABASE_URL, else an embedded PostgreSQL in a folder that goes with the run. */
+export async function openCluster(room: Room): Promise<Cluster> {
+  const given = process.env['BENCH_DATABASE_URL']
+  const url = given ?? (await openEmbedded(room))
+  let count = 0
+  return {
+    isEmbedded: !given,
+    createDatabase: async (inner) => {
+      count += 1
+      const name = `password_grant_bench_${process.pid}_${count}`
+      await onDatabase(url, (client) => client.query(`create database ${name}`))
+      inner.atEnd(() => onDatabase(url, (client) => client.query(`drop database if exists ${name} with (force)`)))
+      const database = new URL(url)
+      database.pathname = `/${name}`
+      return database.href
+    },
+  }
+}
+
+async function openEmbedded(room: Room): Promise<string> {
+  const folder = join(await makeFolder(room), 'database')
+  type Built = { openEmbedded(options: { folder: string }): Promise<{ close(): Promise<void> }> }
+  const database = await (await importBuilt<Built>('database/embedded/embedded.js')).openEmbedded({ folder })
+  room.atEnd(database.close)
+  return embeddedUrl(folder)
+}
+
+/** How the database in an embedded folder is reached beside the product. */
+export function embeddedUrl(folder: string): string {
+  return `postgres://postgres@localhost/postgres?host=${encodeURIComponent(join(folder, 'cluster'))}`
+}
+
+/** Runs `work` on a connection of its own. */
+export async function onDatabase<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,65 @@
+import autocannon from 'autocannon'
+import { type People, userName } from './people.ts'
+
+/** How a load went. */
+export interface Load {
+  readonly count: number
+  /** From the first request to the last answer. */
+  readonly seconds: number
+}
+
+type Options = Pick<autocannon.Options, 'url' | 'connections' | 'amount' | 'duration' | 'setupClient'>
+
+/** Sends requests on connections that each wait for their answer. Rejects unless every answer is a 200. */
+export async function runLoad(options: Options): Promise<Load> {
+  let count = 0
+  let began = 0
+  let last = 0
+  let refused = 0
+  const { errors, timeouts } = await new Promise<autocannon.Result>((resolve, reject) => {
+    const settings = { ...options, timeout: 60, sampleInt: 50 } // its types lack the last one
+    const running = autocannon(settings, (error, result) => (error ? reject(error) : resolve(result)))
+    running.on('start', () => {
+      began = performance.now()
+    })
+    running.on('response', (_client, status) => {
+      count += 1
+      last = performance.now()
+      if (status !== 200) refused += 1
+    })
+  })
+  if (refused + errors + timeouts > 0) {
+    throw new Error(`${options.url}: ${refused} refusals, ${errors} errors, ${timeouts} timeouts of ${count}`)
+  }
+  return { count, seconds: (last - began) / 1_000 }
+}
+
+/** `amount` sign-ins, `inFlight` at a time, each connection with users of its own. */
+export function signIn(url: string, people: People, inFlight: number, amount: number): Promise<Load> {
+  const turns = Math.min(Math.ceil(amount / inFlight), 500)
+  return runLoad({
+    url: `${url}/Token`,
+    connections: inFlight,
+    amount,
+    setupClient: (client) => client.setRequests(Array.from({ length: turns }, () => signInRequest(people))),
+  })
+}
+
+function signInRequest({ count, password, authorization }: People) {
+  const username = userName(1 + Math.floor(Math.random() * count))
+  return {
+    method: 'POST' as const,
+    path: '/Token',
+    headers: { authorization, 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ grant_type: 'password', username, password }).toString(),
+  }
+}
+
+/** Signs the user with a number in; returns the token. */
+export async function collectToken(url: string, people: People, number: number): Promise<string> {
+  const { authorization, password } = people
+  const body = new URLSearchParams({ grant_type: 'password', username: userName(number), password })
+  const response = await fetch(`${url}/Token`, { method: 'POST', headers: { authorization }, body })
+  if (response.status !== 200) throw new Error(`no token: ${response.status} ${await response.text()}`)
+  return ((await response.json()) as { access_token: string }).access_token
+}

@@ -1,0 +1,47 @@
+import { randomBytes } from 'node:crypto'
+import { runCommand, type Where } from './children.ts'
+import { onDatabase } from './cluster.ts'
+import { type Cost, importBuilt } from './place.ts'
+
+/** Everyone a server under test knows: users by number, all with one password, and one client. */
+export interface People {
+  readonly count: number
+  readonly password: string
+  /** The client's `Authorization` header. */
+  readonly authorization: string
+}
+
+/** The product's own choice between its two bindings. */
+export interface Argon2 {
+  readonly binding: string
+  hash(password: string, cost: Cost): Promise<string>
+  verify(hash: string, password: string): Promise<boolean>
+}
+
+/** Loads the binding that the server would load. */
+export async function loadArgon2(): Promise<Argon2> {
+  return (await importBuilt<{ loadArgon2(): Promise<Argon2> }>('passwords/argon2.js')).loadArgon2()
+}
+
+/** The name of the user with a number. */
+export function userName(number: number): string {
+  return `user-${number}@example.com`
+}
+
+/** Fills a migrated database straight by SQL, since hashing for each user would take longer than measuring. */
+export async function addPeople(where: Where, databaseUrl: string, count: number, cost: Cost): Promise<People> {
+  const password = randomBytes(12).toString('base64url')
+  const hash = await (await loadArgon2()).hash(password, cost)
+  const client = await runCommand<{ client_id: string; client_secret: string }>(where, 'client', 'add', 'bench')
+  await onDatabase(databaseUrl, async (database) => {
+    await database.query(
+      `insert into password_grant.users (id, name, name_key, role, password_hash)
+      select gen_random_uuid(), name, name, 'Editor', $2
+      from generate_series(1, $1::integer) number, format('user-%s@example.com', number) name`,
+      [count, hash],
+    )
+    await database.query('vacuum analyze')
+  })
+  const basic = Buffer.from(`${client.client_id}:${client.client_secret}`).toString('base64')
+  return { count, password, authorization: `Basic ${basic}` }
+}
