@@ -1,5 +1,5 @@
 import Fastify from 'fastify'
-import { answerQuestions } from '../support/helper.ts'
+import { answerQuestions } from '../support/answer-questions.ts'
 
 const text = { type: 'string' } as const
 const names = ['userName', 'userId', 'role', '.issued', '.expires'] as const

@@ -1,6 +1,6 @@
 import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answerQuestions } from '../support/helper.ts'
+import { answerQuestions } from '../support/answer-questions.ts'
 
 /** Which addresses to ask in turn, how often a second each, for how long. */
 export interface ProbeQuestion {

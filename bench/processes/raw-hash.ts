@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { answerQuestions } from '../support/helper.ts'
+import { answerQuestions } from '../support/answer-questions.ts'
 import { loadArgon2 } from '../support/people.ts'
 import type { Cost } from '../support/place.ts'
 
