@@ -11,11 +11,12 @@ insert into password_grant.compatibility (oldest_code) values (1);
 create table password_grant.clients (
   id text primary key check (id ~ '^[A-Za-z0-9._-]{1,64}$'),
   is_public boolean not null,
-  secret_hash text check (secret_hash ~ '^(sha256:[0-9a-f]{64}$|\$argon2id\$)'),
-  previous_secret_hash text check (previous_secret_hash ~ '^(sha256:[0-9a-f]{64}$|\$argon2id\$)'),
+  secret_hash text check (secret_hash ~ '^(sha256:[0-9a-f]{64}$|[$]argon2id[$])'),
+  previous_secret_hash text check (previous_secret_hash ~ '^(sha256:[0-9a-f]{64}$|[$]argon2id[$])'),
   previous_secret_until timestamptz,
   lifetime_seconds integer check (lifetime_seconds > 0),
   is_enabled boolean not null default true,
+  credential_version uuid not null default gen_random_uuid(),
   created_at timestamptz not null default now(),
   constraint clients_secret_unless_public check (is_public = (secret_hash is null)),
   constraint clients_previous_secret_whole check ((previous_secret_hash is null) = (previous_secret_until is null)),
@@ -24,6 +25,8 @@ create table password_grant.clients (
 comment on column password_grant.clients.secret_hash is
   'sha256 of a secret that carries 256 bits or at least 32 characters, argon2id of a shorter chosen one';
 comment on column password_grant.clients.previous_secret_until is 'until when the secret before the last rotation counts';
+comment on column password_grant.clients.credential_version is
+  'renewed by whatever must end a sign-in under way: disabling, a rotation without overlap; random, see users';
 comment on column password_grant.clients.lifetime_seconds is 'lifetime of this client''s tokens; null: the server''s';
 
 create table password_grant.users (
@@ -32,14 +35,15 @@ create table password_grant.users (
   name_key text not null constraint users_name_key unique,
   role text not null default '' check (char_length(role) <= 256),
   password_hash text check (password_hash like '$argon2id$%'),
-  credential_version integer not null default 1,
+  credential_version uuid not null default gen_random_uuid(),
   is_enabled boolean not null default true,
   created_at timestamptz not null default now()
 ) with (fillfactor = 90);
 comment on column password_grant.users.name_key is
   'the name folded for look-up by the server itself (NFC, upper, lower, NFC), so that no locale matters';
 comment on column password_grant.users.credential_version is
-  'raised by whatever must end a sign-in under way: a new password or role, disabling, revoking';
+  'renewed by whatever must end a sign-in under way: a new password or role, disabling, revoking; random, so that
+a user removed and added again under the same id does not have it';
 
 create table password_grant.tokens (
   id uuid primary key,

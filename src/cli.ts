@@ -10,6 +10,7 @@ import { addTokenCommands } from './commands/token.ts'
 import { addUserCommands } from './commands/user.ts'
 import { welcome } from './commands/welcome.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
+import type { Database } from './database/database.ts'
 import { OAuthError } from './errors.ts'
 import { createLogger } from './logger.ts'
 import { createPasswords } from './passwords/password.ts'
@@ -78,7 +79,7 @@ function addServeCommands(program: Command, answerWith: AnswerWith): void {
       const config = configure(program, isChosen ? {} : { EMBEDDED_FOLDER: './data' })
       await serve(config, await createLogger(config.logLevel, process.stdout.isTTY), {
         migrate: true,
-        welcome: async (database) => void process.stdout.write(await welcome(database, config)),
+        welcome: async (query) => void process.stdout.write(await welcome(query, config)),
       })
     })
   program
@@ -90,13 +91,26 @@ function addServeCommands(program: Command, answerWith: AnswerWith): void {
 /** Opens the database, runs one command, prints its answer, closes whatever happens. */
 async function answer(program: Command, work: Parameters<AnswerWith>[0]): Promise<void> {
   const config = configure(program, {})
-  const database = await openConfigured(config)
+  const opening = openConfigured(config)
+  closeWhenInterrupted(opening)
+  const database = await opening
   const tools: CommandTools = { database, passwords: () => createPasswords(config.passwords), readSecret }
   try {
     const { json, text } = await work(tools)
     process.stdout.write(`${program.opts()['json'] ? JSON.stringify(json) : text}\n`)
   } finally {
     await database.close()
+  }
+}
+
+/** An embedded PostgreSQL that this command started must not outlive it, whoever ends it or stops listening. */
+function closeWhenInterrupted(opening: Promise<Database>): void {
+  process.stdout.on('error', () => undefined) // the reader has left, as `| head` does
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, async () => {
+      await opening.then((database) => database.close()).catch(() => undefined)
+      process.exit(130)
+    })
   }
 }
 

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import envSchema from 'env-schema'
 import { availableCores } from './available-cores.ts'
+import { isPostgresUrl } from './database/database.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { dialects } from './dialects/index.ts'
 import { defaultPasswordOptions, type PasswordOptions } from './passwords/password.ts'
@@ -47,7 +48,7 @@ const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 /** Every variable this version reads: the whole truth, from which the README's table is checked. */
 export const variables = {
-  DATABASE_URL: text('a postgres:// URL', '^postgres(ql)?://', undefined, 'the PostgreSQL to use'),
+  DATABASE_URL: text('a postgres:// URL', '.', undefined, 'the PostgreSQL to use'),
   EMBEDDED_FOLDER: text('a folder', '.', undefined, 'the folder of an embedded PostgreSQL, instead of `DATABASE_URL`'),
   HOST: text('an address or host name', '^[^\\s/]+$', '127.0.0.1', 'where to listen'),
   PORT: wholeNumber(0, 65_535, 3000, 'where to listen; `0` takes any free port, which the ready line in the log names'),
@@ -119,6 +120,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const { values, mistakes } = readVariables(given)
   mistakes.push(...notYet.filter((name) => given[name]).map((name) => `${name}: not available in this version`))
   const proxies = values.TRUST_PROXY?.split(',').map((proxy) => proxy.trim()) ?? []
+  if (given['DATABASE_URL'] && !isPostgresUrl(given['DATABASE_URL'])) mistakes.push(expect('DATABASE_URL'))
   if (!proxies.every(isNetwork)) mistakes.push(expect('TRUST_PROXY'))
   const names = values.DIALECTS.split(',').map((name) => name.trim())
   if (!names.every((name) => Object.hasOwn(dialects, name))) mistakes.push(expect('DIALECTS'))
@@ -165,13 +167,21 @@ function readVariables(given: Record<string, string>): { values: Values; mistake
   const properties = Object.fromEntries(Object.entries(variables).map(([name, { schema }]) => [name, { ...schema }]))
   const read = (data: Record<string, string>) =>
     envSchema<Values>({ schema: { type: 'object', properties }, data: { ...data }, env: false })
+  const wrong = new Set<string>(Object.keys(given).filter((name) => isOddNumber(name, given[name] ?? '')))
   try {
-    return { values: read(given), mistakes: [] }
+    read(given)
   } catch (error) {
-    const wrong = wrongNames(error)
-    const right = Object.entries(given).filter(([name]) => !wrong.some((other) => other === name))
-    return { values: read(Object.fromEntries(right)), mistakes: wrong.map((name) => expect(name)) }
+    for (const name of wrongNames(error)) wrong.add(name)
   }
+  const right = Object.entries(given).filter(([name]) => !wrong.has(name))
+  const mistakes = (Object.keys(variables) as VariableName[]).filter((name) => wrong.has(name)).map(expect)
+  return { values: read(Object.fromEntries(right)), mistakes }
+}
+
+/** JavaScript takes `0x50` and `1e3` for numbers; people who set a port do not. */
+function isOddNumber(name: string, text: string): boolean {
+  const variable: Variable | undefined = Object.hasOwn(variables, name) ? variables[name as VariableName] : undefined
+  return variable?.schema['type'] === 'integer' && !/^\d+$/.test(text)
 }
 
 function wrongNames(error: unknown): VariableName[] {
@@ -194,9 +204,9 @@ function chooseDatabase(given: Record<string, string>, mistakes: string[]): Data
 }
 
 function isNetwork(network: string): boolean {
-  const [address = '', bits] = network.split('/')
+  const [address = '', bits, ...rest] = network.split('/')
   const version = isIP(address)
-  if (version === 0) return false
+  if (version === 0 || rest.length > 0) return false
   return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }
 

@@ -28,6 +28,8 @@ export interface OAuthErrorDetails {
   readonly cause?: unknown
   /** Whom it concerns, for the log; never sent. */
   readonly userId?: string | undefined
+  /** Which registered client it concerns, for the log; never sent. */
+  readonly clientId?: string | undefined
   /** Whole seconds after which asking again makes sense (RFC 9110 §10.2.3). */
   readonly retryAfterSeconds?: number
   /** Headers that belong to this refusal (`Allow`). */
@@ -44,6 +46,7 @@ export class OAuthError extends Error {
   readonly status: number
   readonly reason: string | undefined
   readonly userId: string | undefined
+  readonly clientId: string | undefined
   readonly retryAfterSeconds: number | undefined
   readonly headers: Readonly<Record<string, string>>
 
@@ -55,6 +58,7 @@ export class OAuthError extends Error {
     this.status = details.status ?? defaultStatus[code]
     this.reason = details.reason
     this.userId = details.userId
+    this.clientId = details.clientId
     this.retryAfterSeconds = details.retryAfterSeconds
     this.headers = details.headers ?? {}
   }

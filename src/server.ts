@@ -1,4 +1,4 @@
-import { METHODS } from 'node:http'
+import { METHODS, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Config } from './config.ts'
@@ -28,6 +28,7 @@ export async function createServer(
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still arrives on an open connection is answered like everything before it
     requestTimeout: 30_000,
+    http: { connectionsCheckingInterval: 5_000 }, // how late the time-out above may be noticed
     frameworkErrors: (_error, _request, reply) => {
       reply.status(400 as never).send(notUnderstood as never) // its type knows no route, hence no reply
     },
@@ -55,11 +56,14 @@ const notUnderstood = { error: 'invalid_request', error_description: 'The reques
 /** For what is not HTTP at all. Nothing of it is logged: the raw bytes may hold a password. */
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  // a good request on the same connection is still being answered: this answer must not be taken for its own
+  const answering = (socket as { _httpMessage?: ServerResponse | null })._httpMessage
+  if (answering?.req.complete) return void answering.once('close', () => socket.destroy())
   const body = JSON.stringify(notUnderstood)
   const status = brokenRequestStatus[error.code ?? ''] ?? '400 Bad Request'
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+      `Content-Length: ${body.length}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
   )
 }
 

@@ -2,11 +2,14 @@ import type { Query } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { generateBytes, hashSecret, keyedHash, matchHash } from '../secrets.ts'
+import { isClientId } from './client-id.ts'
 
 /** An application that proved who it is, or a public one that only said so. */
 export interface Client {
   readonly id: string
   readonly isPublic: boolean
+  /** Changes with whatever must end a sign-in under way. */
+  readonly credentialVersion: string
 }
 
 /** What a request says of its client; no secret for a public one. */
@@ -31,7 +34,7 @@ export function createClientCheck(query: Query, passwords: Passwords): Authentic
   const key = generateBytes(32)
   const remembered = new Map<string, Promise<boolean>>()
 
-  async function matchChosen(storedHash: string, secret: string): Promise<boolean> {
+  async function matchChosen(clientId: string, storedHash: string, secret: string): Promise<boolean> {
     const name = keyedHash(key, `${storedHash}\n${secret}`)
     const known = remembered.get(name)
     if (known) return known
@@ -40,52 +43,57 @@ export function createClientCheck(query: Query, passwords: Passwords): Authentic
     remembered.set(name, matching)
     const matches = await matching.catch((error: unknown) => {
       remembered.delete(name)
-      throw error
+      if (error instanceof OAuthError) throw error
+      throw refuseClient('stored secret hash unreadable', { clientId, cause: error })
     })
     if (!matches) remembered.delete(name)
     return matches
   }
 
-  async function matchSecret(storedHash: string | null, secret: string): Promise<boolean> {
+  async function matchSecret(clientId: string, storedHash: string | null, secret: string): Promise<boolean> {
     if (storedHash === null) return false
-    if (!storedHash.startsWith('sha256:')) return matchChosen(storedHash, secret)
+    if (!storedHash.startsWith('sha256:')) return matchChosen(clientId, storedHash, secret)
     return matchHash(Buffer.from(storedHash.slice('sha256:'.length), 'hex'), hashSecret(secret))
   }
 
   return async ({ id, secret }) => {
     const client = await findClient(query, id)
     if (!client) throw refuseClient('unknown client')
-    if (!client.isEnabled) throw refuseClient('disabled client')
-    if (client.isPublic) {
-      if (secret !== null) throw refuseClient('public client with a secret')
-      return { id, isPublic: true }
+    const { isPublic, credentialVersion } = client
+    if (!client.isEnabled) throw refuseClient('disabled client', { clientId: id })
+    if (isPublic) {
+      if (secret !== null) throw refuseClient('public client with a secret', { clientId: id })
+      return { id, isPublic, credentialVersion }
     }
-    if (secret === null) throw refuseClient('client secret missing')
-    const matches = (await matchSecret(client.secretHash, secret)) || (await matchSecret(client.previousHash, secret))
-    if (!matches) throw refuseClient('wrong client secret')
-    return { id, isPublic: false }
+    if (secret === null) throw refuseClient('client secret missing', { clientId: id })
+    const matches =
+      (await matchSecret(id, client.secretHash, secret)) || (await matchSecret(id, client.previousHash, secret))
+    if (!matches) throw refuseClient('wrong client secret', { clientId: id })
+    return { id, isPublic, credentialVersion }
   }
 }
 
-/** The one answer for every client that is not let in; `reason` is for the log. */
-export function refuseClient(reason: string): OAuthError {
-  return new OAuthError('invalid_client', 'Client authentication failed.', { reason })
+/** The one answer for every client that is not let in; `reason` and the rest are for the log. */
+export function refuseClient(reason: string, details: { clientId?: string; cause?: unknown } = {}): OAuthError {
+  return new OAuthError('invalid_client', 'Client authentication failed.', { reason, ...details })
 }
 
 interface ClientRow {
   isPublic: boolean
   isEnabled: boolean
+  credentialVersion: string
   secretHash: string | null
   previousHash: string | null
 }
 
 async function findClient(query: Query, id: string): Promise<ClientRow | null> {
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(id)) return null
+  if (!isClientId(id)) return null
   const [client] = await query<ClientRow>(
     'find_client',
     `select
       is_public as "isPublic",
       is_enabled as "isEnabled",
+      credential_version as "credentialVersion",
       secret_hash as "secretHash",
       case when previous_secret_until > now() then previous_secret_hash end as "previousHash"
     from password_grant.clients

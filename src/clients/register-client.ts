@@ -3,6 +3,7 @@ import { type Query, violates } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { generateSecret, hashSecret } from '../secrets.ts'
+import { isClientId } from './client-id.ts'
 
 /** A client as an administrator sees it: never its secret. */
 export interface RegisteredClient {
@@ -56,7 +57,8 @@ export async function registerClient(
 }
 
 /**
- * Gives a client a new generated secret; the old one counts for `overlapSeconds` more. Its tokens live on.
+ * Gives a client a new generated secret; the old one counts for `overlapSeconds` more, or refuses even a sign-in that
+ * is under way. Its tokens live on.
  * Throws OAuthError `invalid_request` for an unknown or a public client.
  */
 export async function rotateClient(query: Query, id: string, overlapSeconds: number): Promise<string> {
@@ -66,6 +68,7 @@ export async function rotateClient(query: Query, id: string, overlapSeconds: num
     `update password_grant.clients
     set secret_hash = case when is_public then null else $2 end,
       previous_secret_hash = case when $3 > 0 then secret_hash end,
+      credential_version = case when $3 > 0 then credential_version else gen_random_uuid() end,
       previous_secret_until = case when $3 > 0 and not is_public then now() + make_interval(secs => $3) end
     where id = $1
     returning is_public as "isPublic"`,
@@ -83,7 +86,10 @@ export async function rotateClient(query: Query, id: string, overlapSeconds: num
 export async function setClientEnabled(query: Query, id: string, isEnabled: boolean): Promise<RegisteredClient> {
   const [client] = await query<RegisteredClient>(
     'set_client_enabled',
-    `update password_grant.clients set is_enabled = $2 where id = $1 returning ${columns}`,
+    `update password_grant.clients
+    set is_enabled = $2, credential_version = gen_random_uuid()
+    where id = $1
+    returning ${columns}`,
     [id, isEnabled],
   )
   return client ?? refuseUnknown()
@@ -119,7 +125,7 @@ function fastHash(secret: string): string {
 }
 
 function requireClientId(id: string): void {
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(id)) throw refuse('A client id is 1 to 64 of A-Z a-z 0-9 . _ -')
+  if (!isClientId(id)) throw refuse('A client id is 1 to 64 of A-Z a-z 0-9 . _ -')
   if (reservedIds.includes(id)) throw refuse('That client id is the name of a dialect and reserved.')
 }
 

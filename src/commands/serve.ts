@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { type Config, isWeakCost } from '../config.ts'
-import type { Database } from '../database/database.ts'
-import { type Migration, migrate, schemaState } from '../database/migrate.ts'
+import type { Database, Query } from '../database/database.ts'
+import { type Migration, migrate, type OnApplied, schemaState } from '../database/migrate.ts'
 import { OAuthError } from '../errors.ts'
 import { createServer } from '../server.ts'
 import { openConfigured } from './open-configured.ts'
@@ -11,8 +11,8 @@ import { openConfigured } from './open-configured.ts'
 /** What `serve` does besides listening. */
 export interface ServeOptions {
   readonly migrate: boolean
-  /** Called once, before the first log line, when this start made the tables of an empty embedded database. */
-  readonly welcome?: (database: Database) => Promise<void>
+  /** Called in the transaction that makes the tables of an empty embedded database, before the first log line. */
+  readonly welcome?: (query: Query) => Promise<void>
 }
 
 /** What there is to close, as far as the start has come. */
@@ -51,8 +51,10 @@ async function prepareSchema(
   database: Database,
   options: ServeOptions,
 ): Promise<void> {
-  const migration = options.migrate ? await waitForDatabase(config, logger, () => migrate(database)) : null
-  if (migration?.applied.includes(1) && 'folder' in config.database) await options.welcome?.(database)
+  const onApplied: OnApplied = async (query, applied) => {
+    if (applied.includes(1) && 'folder' in config.database) await options.welcome?.(query)
+  }
+  const migration = options.migrate ? await waitForDatabase(config, logger, () => migrate(database, onApplied)) : null
   warn(config, logger)
   if (migration) logMigration(logger, migration)
   else await requireUsableSchema(config, logger, database)
@@ -106,14 +108,16 @@ const signals: NodeJS.Signals[] & ('SIGTERM' | 'SIGINT')[] = ['SIGTERM', 'SIGINT
 
 /** Finishes what is in flight, closes the database and exits 0 within 10 seconds, whatever peers and database do. */
 function closeOnSignal(running: Running, logger: FastifyBaseLogger): void {
+  let hasFailed = false
   const onTimeout = () => {
     logger.warn({ event: 'closed' }, 'closed without waiting any longer')
-    process.exit(0)
+    process.exit(hasFailed ? 1 : 0)
   }
   const grace = closeWithGrace(
     // beforeExit: a start that failed has its own exit code
-    { delay: closeMilliseconds, logger: false, onTimeout, skip: [...signals, 'beforeExit'] },
+    { delay: closeMilliseconds, logger, onTimeout, skip: [...signals, 'beforeExit'] },
     async ({ err }) => {
+      hasFailed = err !== undefined
       if (err) logger.fatal({ err }, 'closing after an error nobody caught')
       await drain(running.app)
       const database = await running.opening.catch(() => null) // its error is reported where it is awaited

@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts'
 import { httpDate } from '../http-date.ts'
 import { type ListedToken, listTokens } from '../tokens/list-tokens.ts'
 import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
-import { changeUser, requireUser } from '../users/register-user.ts'
+import { refuseSignInsUnderWay, requireUser } from '../users/register-user.ts'
 import { type Answer, type AnswerWith, writeTable } from './answer.ts'
 
 /** The words of `password-grant token`. */
@@ -42,7 +42,7 @@ async function showTokens(database: Database, userName: string | undefined): Pro
 /** `token revoke --user`: ends every live token of a user, and every sign-in under way. */
 async function revokeTokens(database: Database, userName: string): Promise<Answer> {
   return database.transaction(async (query) => {
-    const user = await changeUser(query, userName, {})
+    const user = await refuseSignInsUnderWay(query, userName)
     const revoked = await revokeTokensOfUser(query, user.id)
     return { json: { revoked }, text: `${revoked} revoked.` }
   })

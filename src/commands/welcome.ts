@@ -1,21 +1,19 @@
 import { registerClient } from '../clients/register-client.ts'
 import type { Config } from '../config.ts'
-import type { Database } from '../database/database.ts'
+import type { Query } from '../database/database.ts'
 import { createPasswords } from '../passwords/password.ts'
 import { generateSecret } from '../secrets.ts'
 import { registerUser } from '../users/register-user.ts'
 
 /** Creates the first client and the first user of an empty database; returns the text that shows how to use them. */
-export async function welcome(database: Database, config: Config): Promise<string> {
+export async function welcome(query: Query, config: Config): Promise<string> {
   const passwords = await createPasswords(config.passwords)
   const clientId = 'first-client'
   const username = 'ada@example.com'
   const password = generateSecret(20)
-  const secret = await database.transaction(async (query) => {
-    const passwordHash = await passwords.hash(password)
-    await registerUser(query, { name: username, role: 'Administrator', passwordHash })
-    return (await registerClient(query, passwords, { id: clientId, secret: 'generated' })).secret
-  })
+  const passwordHash = await passwords.hash(password)
+  await registerUser(query, { name: username, role: 'Administrator', passwordHash })
+  const { secret } = await registerClient(query, passwords, { id: clientId, secret: 'generated' })
   const path = config.dialects[0]?.path ?? '/Token'
   return `
 A new database. One client and one user were made for you; this is the only time their credentials are shown.

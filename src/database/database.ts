@@ -1,6 +1,6 @@
 /**
  * Runs one statement and returns its rows. `name` is the prepared statement's name; an empty name runs
- * the text unprepared, and without `values` it may hold several statements.
+ * the text unprepared and without a time limit, and without `values` it may hold several statements.
  * Throws OAuthError `temporarily_unavailable` when the database is away.
  */
 export type Query = <Row extends object>(name: string, text: string, values?: readonly unknown[]) => Promise<Row[]>
@@ -20,4 +20,9 @@ export interface Database {
 /** Whether a statement failed on the named constraint. */
 export function violates(error: unknown, constraint: string): boolean {
   return error instanceof Error && 'constraint' in error && error.constraint === constraint
+}
+
+/** Whether a text is a URL that names a PostgreSQL; the host may be missing where a socket is given as `?host=`. */
+export function isPostgresUrl(text: string): boolean {
+  return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text.replace('@/', '@localhost/'))
 }

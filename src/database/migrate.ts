@@ -16,21 +16,26 @@ export interface Migration {
   readonly version: number
 }
 
+/** Called in the migration's own transaction, so that what it writes is there with the tables or not at all. */
+export type OnApplied = (query: Query, applied: readonly number[]) => Promise<void>
+
 /** A schema's relation to this code; `newer` is one that still admits it. */
 type SchemaState = 'current' | 'not migrated' | 'too new for this version of fastify-password-grant'
 
 /**
  * Brings the schema up to this code, forward only, once, however many processes ask at a time: all of it in
  * one transaction behind an advisory lock. A schema newer than the code is left alone if it admits this code.
- * Throws Error when it does not, OAuthError `temporarily_unavailable` when the database is away.
+ * Throws Error when it does not or the database is not in UTF-8, OAuthError `temporarily_unavailable` when the database is away.
  */
-export async function migrate(database: Database): Promise<Migration> {
+export async function migrate(database: Database, onApplied?: OnApplied): Promise<Migration> {
+  await requireUtf8(database.query)
   const found = await readVersion(database.query)
   if (found.version > codeVersion) return { applied: [], version: requireAdmission(found).version }
   return database.transaction(async (query) => {
     await query('', "select pg_advisory_xact_lock(hashtext('fastify-password-grant migrate'))")
     requireAdmission(await readVersion(query))
     const applied = await applyMigrations(query)
+    await onApplied?.(query, applied)
     return { applied, version: (await readVersion(query)).version }
   })
 }
@@ -40,6 +45,13 @@ export async function schemaState(query: Query): Promise<SchemaState> {
   const { version, oldestCode } = await readVersion(query)
   if (version < codeVersion) return 'not migrated'
   return oldestCode <= codeVersion ? 'current' : 'too new for this version of fastify-password-grant'
+}
+
+/** In another encoding some names and passwords of people could not be stored. */
+async function requireUtf8(query: Query): Promise<void> {
+  const [row] = await query<{ encoding: string }>('', `select current_setting('server_encoding') as encoding`)
+  if (row?.encoding === 'UTF8') return
+  throw new Error(`The database has the encoding ${row?.encoding}; create one with the encoding UTF8.`)
 }
 
 async function applyMigrations(query: Query): Promise<number[]> {

@@ -1,7 +1,7 @@
 import { DateTime } from 'luxon'
 import pg from 'pg'
 import { OAuthError } from '../errors.ts'
-import type { Database, Query } from './database.ts'
+import { type Database, isPostgresUrl, type Query } from './database.ts'
 
 /** How a database is reached and who hears about connections that break while idle. */
 export interface PostgresOptions {
@@ -13,10 +13,10 @@ export interface PostgresOptions {
 
 /**
  * Opens PostgreSQL at a `postgres://` URL. Connects with the first statement, so a database that is away
- * shows as `temporarily_unavailable` there. Throws TypeError when `url` is not a PostgreSQL URL.
+ * shows as `temporarily_unavailable` there. Throws TypeError when `url` is no `postgres://` URL.
  */
 export async function openDatabase(url: string, options: PostgresOptions = {}): Promise<Database> {
-  if (!/^postgres(ql)?:\/\//.test(url)) throw new TypeError('openDatabase: expected a postgres:// URL')
+  if (!isPostgresUrl(url)) throw new TypeError('openDatabase: expected a postgres:// URL')
   return connectPools({ connectionString: url }, options)
 }
 
@@ -43,9 +43,17 @@ function connectPool(where: pg.PoolConfig, options: PostgresOptions): pg.Pool {
     keepAlive: true,
     application_name: 'password-grant',
     types: { getTypeParser },
+    onConnect: settleSession,
   })
   pool.on('error', (cause) => options.onConnectionLost?.(cause)) // without a listener Node would end the process
   return pool
+}
+
+/** What the statements here rest on, whatever the server's or the database's own defaults are. */
+async function settleSession(client: pg.ClientBase): Promise<void> {
+  await client.query(
+    `set datestyle = iso; set default_transaction_isolation = 'read committed'; set standard_conforming_strings = on`,
+  )
 }
 
 const timestamptz = 1184
@@ -57,10 +65,13 @@ function getTypeParser(oid: number, format?: 'text' | 'binary') {
   return (text: string) => DateTime.fromJSDate(parse(text) as unknown as Date, { zone: 'utc' })
 }
 
+const longestTimeoutMs = 2 ** 31 - 1
+
 function queryOn(queryable: pg.Pool | pg.PoolClient): Query {
   return async <Row extends object>(name: string, text: string, values?: readonly unknown[]) => {
     try {
-      const statement = name === '' ? { text } : { name, text }
+      // a migration may take its time
+      const statement = name === '' ? { text, query_timeout: longestTimeoutMs } : { name, text }
       const result = await queryable.query<Row>(values ? { ...statement, values: [...values] } : statement)
       return result.rows
     } catch (error) {
@@ -75,9 +86,9 @@ async function runTransaction<T>(pool: pg.Pool, work: (query: Query) => Promise<
   })
   const query = queryOn(client)
   try {
-    await query('', 'begin')
+    await control(client, 'begin')
     const result = await work(query)
-    await query('', 'commit')
+    await control(client, 'commit')
     client.release()
     return result
   } catch (error) {
@@ -90,8 +101,15 @@ async function runTransaction<T>(pool: pg.Pool, work: (query: Query) => Promise<
   }
 }
 
-// 08 connection, 28 authorization, 3D no such database, 53 resources, 57 operator, 58 system, 25006 read-only
-const outageState = /^(08|28|3D|53|57|58|25006)/
+async function control(client: pg.PoolClient, text: 'begin' | 'commit'): Promise<void> {
+  await client.query(text).catch((error: unknown) => {
+    throw toOutage(error)
+  })
+}
+
+// 08 connection, 28 authorization, 3D no such database, 40 serialization, 53 resources, 57 operator, 58 system,
+// 25006 read-only, 26 a pooler forgot our statements, 3F and 42P01 not migrated, 55P03 lock not available
+const outageState = /^(08|26|28|3D|3F|40|42P01|53|55P03|57|58|25006)/
 
 /** Tells an outage, which is never a verdict, from a mistake of ours or a constraint that said no. */
 function toOutage(error: unknown): unknown {

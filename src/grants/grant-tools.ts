@@ -6,6 +6,6 @@ export interface GrantTools {
   readonly query: Query
   readonly passwords: Passwords
   readonly lifetimeSeconds: number
-  /** Takes work that need not be finished before the answer; it is finished before the server closes. */
-  readonly inBackground: (work: Promise<void>) => void
+  /** Work that nobody waits for: done after the answer, or left to a later request while such work is under way. */
+  readonly inBackground: (work: () => Promise<void>) => void
 }

@@ -32,14 +32,15 @@ export async function grantPassword(
       userId: user.id,
       credentialVersion: user.credentialVersion,
       clientId: client.id,
+      clientVersion: client.credentialVersion,
       device,
       lifetimeSeconds,
     })
     if ('token' in issue) {
-      if (user.hashToRenew !== null) tools.inBackground(renewPasswordHash(query, passwords, user, password))
+      if (user.hashToRenew !== null) tools.inBackground(() => renewPasswordHash(query, passwords, user, password))
       return issue.token
     }
-    if (issue.changed === 'client') throw refuseClient('client changed during the sign-in')
+    if (issue.changed === 'client') throw refuseClient('client changed during the sign-in', { clientId: client.id })
   }
   throw new OAuthError('temporarily_unavailable', 'The user is being changed. Try again shortly.', {
     reason: 'user changed during every attempt',

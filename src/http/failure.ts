@@ -12,15 +12,21 @@ export function toOAuthError(error: unknown): OAuthError {
   if (code.startsWith('FST_ERR_CTP_') || code === 'ECONNRESET') {
     return new OAuthError('invalid_request', 'The body could not be read.', { reason: code })
   }
-  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
-  if (status >= 400 && status < 500) {
-    // a hook of the host said no
-    return new OAuthError('invalid_request', 'The request was refused.', {
-      status,
-      reason: code || 'refused by a hook',
-    })
-  }
-  return new OAuthError('server_error', 'Something went wrong here.', { reason: 'unforeseen', cause: error })
+  return (
+    fromHost(error) ??
+    new OAuthError('server_error', 'Something went wrong here.', { reason: 'unforeseen', cause: error })
+  )
+}
+
+/** A hook of the host said no, in Fastify's way: anything thrown with a status. */
+function fromHost(error: unknown): OAuthError | null {
+  const status = typeof error === 'object' && error !== null && 'statusCode' in error ? Number(error.statusCode) : 500
+  const reason = 'refused by a hook of the host'
+  if (status === 503)
+    return new OAuthError('temporarily_unavailable', 'Try again shortly.', { reason, retryAfterSeconds: 1 })
+  return status >= 400 && status < 500
+    ? new OAuthError('invalid_request', 'The request was refused.', { status, reason })
+    : null
 }
 
 /** What the one log line about a refusal adds to the error's own facts. */
@@ -40,6 +46,7 @@ export function logRefusal(request: FastifyRequest, error: OAuthError, context: 
       reason: error.reason ?? error.description,
       userId: error.userId,
       ...context,
+      client: context.client ?? error.clientId,
       address: request.ip,
       ...(level === 'error' ? { err: error.cause } : {}),
     },

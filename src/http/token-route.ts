@@ -30,6 +30,7 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
   await scope.register(basicAuth, { validate: keepBasicCredentials, strictCredentials: false })
   scope.decorateRequest(basicCredentials, null)
   scope.decorateRequest(clientId, undefined)
+  scope.decorateRequest(claimedType, undefined)
 
   scope.setErrorHandler((thrown, request, reply) => {
     const error = toOAuthError(thrown)
@@ -44,6 +45,7 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
     url,
     exposeHeadRoute: false,
     onRequest: claimForm,
+    onSend: returnClaim,
     handler: async (request, reply) => {
       const fields = await readFields(request)
       const client = await authenticateRequest(scope, authenticateClient, request, reply, fields)
@@ -67,12 +69,22 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asked, once that is proven; only inside the token server's own scopes. */
     [clientId]: string | undefined
+    /** What the content-type header said; only inside the token server's own scopes. */
+    [claimedType]: string | undefined
   }
 }
 
+const claimedType = Symbol('content type as claimed')
+
 /** The published example sends a form under a JSON header, so the header is not asked what the body is. */
 async function claimForm(request: FastifyRequest): Promise<void> {
+  request[claimedType] = request.raw.headers['content-type']
   request.raw.headers['content-type'] = 'application/x-www-form-urlencoded'
+}
+
+/** Whatever of the host looks at the request afterwards sees it as it was sent. */
+async function returnClaim(request: FastifyRequest): Promise<void> {
+  request.raw.headers['content-type'] = request[claimedType]
 }
 
 async function refuseMethod(): Promise<never> {

@@ -30,31 +30,32 @@ export const tokenServer = fastifyPlugin(mountTokenServer, {
 
 async function mountTokenServer(scope: FastifyInstance, options: TokenServerOptions): Promise<void> {
   const { database, dialects, lifetimeSeconds = 1_209_600 } = options
-  const passwords = await createPasswords({
-    ...defaultPasswordOptions,
-    concurrency: availableCores(),
-    ...options.passwords,
-  })
-  warnOfSmallThreadPool(scope, options.passwords?.concurrency ?? availableCores())
+  const concurrency = options.passwords?.concurrency ?? availableCores()
+  const passwords = await createPasswords({ ...defaultPasswordOptions, ...options.passwords, concurrency })
+  scope.log.info({ event: 'hashing', argon2: passwords.binding, concurrency }, `hashing with ${passwords.binding}`)
+  warnOfSmallThreadPool(scope, concurrency)
   const background = createBackground(scope)
   const tools = { query: database.query, passwords, lifetimeSeconds, inBackground: background }
   const authenticateClient = createClientCheck(database.query, passwords)
   for (const dialect of dialects) await scope.register(tokenRoute, { dialect, authenticateClient, tools })
   await scope.register(userinfoRoute, { tokenQuery: database.tokenQuery })
-  scope.log.debug({ argon2: passwords.binding }, 'token server mounted')
 }
 
-/** Work after the answer: a failure is logged and costs nobody their token; closing waits for the rest. */
-function createBackground(scope: FastifyInstance): (work: Promise<void>) => void {
-  const unfinished = new Set<Promise<void>>()
+/**
+ * Work after the answer, one at a time: a burst of sign-ins with old hashes must not fill the hash queue with renewals,
+ * and what is left out comes back with the next sign-in. A failure costs nobody their token; closing waits.
+ */
+function createBackground(scope: FastifyInstance): (work: () => Promise<void>) => void {
+  let underWay: Promise<void> | null = null
   scope.addHook('onClose', async () => {
-    await Promise.all(unfinished)
+    await underWay
   })
   return (work) => {
-    const finishing = work
+    underWay ??= work()
       .catch((error: unknown) => scope.log.warn({ event: 'renewal', err: error }, 'a password hash was not renewed'))
-      .finally(() => unfinished.delete(finishing))
-    unfinished.add(finishing)
+      .finally(() => {
+        underWay = null
+      })
   }
 }
 

@@ -19,7 +19,7 @@ export async function userinfoRoute(scope: FastifyInstance, options: { tokenQuer
     const value = readBearer(request)
     if (value === null) return challenge(reply)
     const found = await findToken(value)
-    if ('ended' in found) throw refuseToken(found.ended)
+    if ('ended' in found) throw refuseToken(found)
     return send(reply, 200, describe(found.token))
   })
 }
@@ -31,8 +31,8 @@ const endings: Record<TokenEnd, string> = {
   unknown: 'The token is unknown.',
 }
 
-function refuseToken(ended: TokenEnd): OAuthError {
-  return new OAuthError('invalid_token', endings[ended], { reason: `token ${ended}` })
+function refuseToken({ ended, userId }: { ended: TokenEnd; userId?: string }): OAuthError {
+  return new OAuthError('invalid_token', endings[ended], { reason: `token ${ended}`, userId })
 }
 
 const realm = 'Bearer realm="password-grant"'

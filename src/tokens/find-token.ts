@@ -6,7 +6,7 @@ import { tokenColumns, tokenTables } from './token-columns.ts'
 import { readTokenValue } from './token-value.ts'
 
 /** The live token behind a value, or why there is none. */
-export type FoundToken = { readonly token: Token } | { readonly ended: TokenEnd }
+export type FoundToken = { readonly token: Token } | { readonly ended: TokenEnd; readonly userId?: string }
 
 /** Finds the live token behind a value. Throws OAuthError `temporarily_unavailable` when the database is away. */
 export type FindToken = (value: string) => Promise<FoundToken>
@@ -25,9 +25,9 @@ export function createTokenFinder(query: Query): FindToken {
     const { secretHash, replacedSecretHash, state, ...token } = row
     if (!matchHash(secretHash, named.secretHash)) {
       const isReplaced = replacedSecretHash !== null && matchHash(replacedSecretHash, named.secretHash)
-      return { ended: isReplaced ? 'superseded' : 'unknown' }
+      return isReplaced ? { ended: 'superseded', userId: row.userId } : { ended: 'unknown' }
     }
-    return state === 'live' ? { token } : { ended: state }
+    return state === 'live' ? { token } : { ended: state, userId: row.userId }
   }
 }
 

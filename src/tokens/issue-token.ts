@@ -7,8 +7,10 @@ import { writeTokenValue } from './token-value.ts'
 export interface TokenSubject {
   readonly userId: string
   /** The `credential_version` read with the password's hash: a change since then refuses the seat. */
-  readonly credentialVersion: number
+  readonly credentialVersion: string
   readonly clientId: string
+  /** Likewise, read with the client's secret. */
+  readonly clientVersion: string
   readonly device: string
   /** Used unless the client has a lifetime of its own. */
   readonly lifetimeSeconds: number
@@ -32,6 +34,7 @@ export async function issueToken(query: Query, subject: TokenSubject): Promise<I
     subject.device,
     hashSecret(secret),
     subject.lifetimeSeconds,
+    subject.clientVersion,
   ])
   if (!row?.userIsCurrent) return { changed: 'user' }
   if (row.id === null) return { changed: 'client' }
@@ -52,7 +55,7 @@ with current_user_row as materialized (
 ), current_client_row as materialized (
   select id, coalesce(lifetime_seconds, $7) as lifetime_seconds
   from password_grant.clients
-  where id = $3 and is_enabled and exists (select from current_user_row)
+  where id = $3 and credential_version = $8 and is_enabled and exists (select from current_user_row)
   for share
 ), seat as (
   insert into password_grant.tokens as kept (id, user_id, device, client_id, secret_hash, issued_at, expires_at)

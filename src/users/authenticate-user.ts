@@ -6,7 +6,7 @@ import { isUserName, userNameKey } from './user-name.ts'
 /** A user whose password was right a moment ago. */
 export interface AuthenticatedUser {
   readonly id: string
-  readonly credentialVersion: number
+  readonly credentialVersion: string
   /** Set when the hash was made with another cost than today's and should be renewed. */
   readonly hashToRenew: string | null
 }
@@ -59,7 +59,7 @@ function reasonFor(user: Credentials | null, matched: boolean | Error): string {
 interface Credentials {
   id: string
   passwordHash: string | null
-  credentialVersion: number
+  credentialVersion: string
   isEnabled: boolean
 }
 

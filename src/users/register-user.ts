@@ -64,7 +64,7 @@ export interface UserChange {
 }
 
 /**
- * Changes a user and raises the credential version, which refuses every sign-in under way; in the same
+ * Changes a user and renews the credential version, which refuses every sign-in under way; in the same
  * transaction the caller ends the live tokens. Throws OAuthError `invalid_request` when there is no such user.
  */
 export async function changeUser(query: Query, name: string, change: UserChange): Promise<User> {
@@ -72,7 +72,7 @@ export async function changeUser(query: Query, name: string, change: UserChange)
   const [user] = await query<User>(
     'change_user',
     `update password_grant.users
-    set credential_version = credential_version + 1,
+    set credential_version = gen_random_uuid(),
       password_hash = coalesce($2, password_hash),
       role = coalesce($3, role),
       is_enabled = coalesce($4, is_enabled)
@@ -81,6 +81,14 @@ export async function changeUser(query: Query, name: string, change: UserChange)
     [userNameKey(name), change.passwordHash ?? null, change.role ?? null, change.isEnabled ?? null],
   )
   return user ?? refuseUnknown()
+}
+
+/**
+ * Refuses every sign-in of a user that is under way, and changes nothing else; in the same transaction the caller ends
+ * the live tokens. Throws OAuthError `invalid_request` when there is no such user.
+ */
+export async function refuseSignInsUnderWay(query: Query, name: string): Promise<User> {
+  return changeUser(query, name, {})
 }
 
 /** Removes a user and, by the foreign key, every token of theirs. Throws OAuthError `invalid_request` when there is none. */

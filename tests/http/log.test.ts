@@ -169,6 +169,14 @@ describe('a path that is none or cannot be read', () => {
       expect(answer).not.toContain(marker)
     }
   })
+
+  test('does not take the answer of the request before it on the same connection', async () => {
+    const good = `GET /health/ready HTTP/1.1\r\nHost: a\r\n\r\n`
+    const answer = await sendBytes(app.listeningOrigin, `${good}${marker}\r\n\r\n`)
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect(answer).toContain('{"status":"ready"}')
+    expect(answer).not.toContain(marker)
+  })
 })
 
 describe('no line at the finest level', () => {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { rotateClient, setClientEnabled } from '../../src/clients/register-client.ts'
-import { keepSecret } from '../support/kept-secrets.ts'
+import { keepSecret, readLog } from '../support/kept-secrets.ts'
 import { addClient, addUser, randomWord } from '../support/people.ts'
 import { expectRefusal } from '../support/refusals.ts'
 import { basic, passwordForm, sendToken } from '../support/requests.ts'
@@ -288,4 +288,21 @@ describe('rotation', () => {
     expectRefusal(await askAs(id, secret), 401, 'invalid_client')
     for (const live of [second, third]) expect((await askAs(id, live)).statusCode).toBe(200)
   })
+})
+
+test('a stored secret hash that cannot be read refuses the client and is logged as a fault', async () => {
+  const broken = await addClient(database, { secret: { chosen: 'broken one' } })
+  await database.query(
+    '',
+    `update password_grant.clients set secret_hash = '$argon2id$garbage' where id = '${broken.id}'`,
+  )
+  expectRefusal(await askAs(broken.id, broken.secret), 401, 'invalid_client')
+  const [line] = readLog().filter(({ client: id }) => id === broken.id)
+  expect(line).toMatchObject({ level: 50, event: 'refusal', reason: 'stored secret hash unreadable' })
+})
+
+test('a wrong secret is logged with the client it was wrong for', async () => {
+  const other = await addClient(database)
+  await askAs(other.id, randomWord())
+  expect(readLog().filter(({ client: id }) => id === other.id)).toMatchObject([{ reason: 'wrong client secret' }])
 })

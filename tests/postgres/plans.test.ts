@@ -49,6 +49,7 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users and tokens`, asy
       userId: user.id,
       credentialVersion: user.credentialVersion,
       clientId: client.id,
+      clientVersion: client.credentialVersion,
       device: '',
       lifetimeSeconds: 60,
     })

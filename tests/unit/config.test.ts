@@ -21,11 +21,11 @@ function mistakesOf(environment: Record<string, string | undefined>): readonly s
 const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> = {
   DATABASE_URL: {
     good: ['postgres://localhost/tokens', 'postgresql://u:p@db.example:5432/t?sslmode=require'],
-    bad: ['mysql://localhost/tokens', 'localhost', '/var/run'],
+    bad: ['mysql://localhost/tokens', 'localhost', '/var/run', 'postgres://u:p@db:port/t'],
   },
   EMBEDDED_FOLDER: { good: ['./data', '/srv/tokens', 'C:\\data'], bad: [] },
   HOST: { good: ['0.0.0.0', '::', 'localhost', 'tokens.example'], bad: ['two words', 'http://localhost'] },
-  PORT: { good: ['0', '1', '3000', '65535'], bad: ['-1', '65536', '3000.5', 'http', '80 81'] },
+  PORT: { good: ['0', '1', '3000', '65535'], bad: ['-1', '65536', '3000.5', 'http', '80 81', '0x50', '1e3'] },
   TOKEN_LIFETIME_SECONDS: { good: ['1', '60', '316224000'], bad: ['0', '-1', '1.5', '14d', '316224001'] },
   DIALECTS: {
     good: ['webapi', ' webapi ', 'webapi,webapi'],
@@ -42,7 +42,19 @@ const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> =
   },
   TRUST_PROXY: {
     good: ['127.0.0.1', '10.0.0.0/8', '::1', 'fd00::/8', '10.0.0.1, 192.168.0.0/16', '10.0.0.1/32', '::1/128'],
-    bad: ['true', 'loopback', '10.0.0.0/33', '::1/129', '10.0.0', '10.0.0.1,', '10.0.0.0/', '1', '0.0.0.0/0', '::/0'],
+    bad: [
+      'true',
+      'loopback',
+      '10.0.0.0/33',
+      '::1/129',
+      '10.0.0',
+      '10.0.0.1,',
+      '10.0.0.0/',
+      '10.0.0.0/8/9',
+      '1',
+      '0.0.0.0/0',
+      '::/0',
+    ],
   },
   DATABASE_WAIT_SECONDS: { good: ['0', '60', '86400'], bad: ['-1', '86401', 'forever'] },
   WEBAPI_PATH: {

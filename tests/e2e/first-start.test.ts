@@ -1,0 +1,123 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { freshDatabase } from '../support/fresh-database.ts'
+import { temporaryFolder } from '../support/installations.ts'
+import { keepSecret } from '../support/kept-secrets.ts'
+import { readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
+
+const hasCurl = spawnSync('curl', ['--version']).status === 0
+
+describe('the first start in an empty folder', () => {
+  test('shows credentials once, before the first log line, with a command that gives a token as it stands', async () => {
+    const cwd = await temporaryFolder()
+    const environment = { PORT: String(await freePort()) } // the command shown names the port
+    const first = await readyServer({ environment, cwd }, ['start'])
+    const { client, secret, user, password } = readCredentials(first)
+    expect([client, user]).toEqual(['first-client', 'ada@example.com'])
+    expect([secret, password]).toEqual([
+      expect.stringMatching(/^[A-Za-z0-9]{43}$/),
+      expect.stringMatching(/^[A-Za-z0-9]{20}$/),
+    ])
+    expect(await readdir(cwd)).toEqual(['data'])
+
+    const [text, log] = splitOutput(first)
+    expect(log.map((line) => typeof JSON.parse(line).msg)).toEqual(log.map(() => 'string'))
+    expect(log.at(-1)).toContain(`ready on http://127.0.0.1:${environment.PORT}`)
+    for (const credential of [secret, password]) expect(log.join('\n')).not.toContain(credential)
+
+    if (hasCurl) {
+      const pasted = text.slice(text.findIndex((line) => line.includes('curl '))).join('\n')
+      const { stdout } = await promisify(execFile)('sh', ['-c', pasted], { timeout: 30_000 })
+      const answer = JSON.parse(stdout)
+      keepSecret(answer.access_token)
+      expect(answer).toEqual({
+        access_token: expect.stringMatching(/^[A-Za-z0-9_-]{72}$/),
+        token_type: 'bearer',
+        expires_in: 1_209_600,
+        userName: user,
+        userId: expect.any(String),
+        role: 'Administrator',
+        '.issued': expect.stringMatching(/ GMT$/),
+        '.expires': expect.stringMatching(/ GMT$/),
+      })
+    }
+    await first.end()
+    expect(await first.exited).toBe(0)
+
+    const second = await readyServer({ cwd }, ['start'])
+    expect(splitOutput(second)[0]).toEqual([])
+    await second.end()
+  })
+
+  test('follows EMBEDDED_FOLDER and --embedded instead of ./data', async () => {
+    const cwd = await temporaryFolder()
+    const named = await readyServer({ environment: { EMBEDDED_FOLDER: join(cwd, 'named') }, cwd }, ['start'])
+    readCredentials(named)
+    await named.end()
+    expect(await readdir(cwd)).toEqual(['named'])
+    const given = await readyServer({ cwd }, ['start', '--embedded', './given'])
+    readCredentials(given)
+    await given.end()
+    expect((await readdir(cwd)).toSorted()).toEqual(['given', 'named'])
+  })
+})
+
+describe('a start with a database of its own', () => {
+  test('on DATABASE_URL migrates it, creates nobody and shows nothing', async () => {
+    const cwd = await temporaryFolder()
+    const { database, url } = await freshDatabase({ isMigrated: false })
+    onTestFinished(() => database.close())
+    const server = await readyServer({ environment: { DATABASE_URL: url }, cwd }, ['start'])
+    const [text] = splitOutput(server)
+    expect(text).toEqual([])
+    const counts = await database.query(
+      '',
+      `select (select count(*)::integer from password_grant.clients) as clients,
+        (select count(*)::integer from password_grant.users) as users`,
+    )
+    expect(counts).toEqual([{ clients: 0, users: 0 }])
+    expect(await readdir(cwd)).toEqual([])
+    await server.end()
+  })
+
+  test('by serve on an empty embedded folder creates nobody either', async () => {
+    const folder = await temporaryFolder()
+    const server = await readyServer({}, ['serve', '--embedded', folder])
+    expect(splitOutput(server)[0]).toEqual([])
+    await server.end()
+    const { stdout } = await runCommand(['user', 'list', '--json', '--embedded', folder])
+    expect(stdout).toBe('[]\n')
+  })
+})
+
+/** What was printed for people, and the log after it: nothing but JSON from its first line on. */
+function splitOutput({ lines }: ServerProcess): [text: string[], log: string[]] {
+  const first = lines.findIndex((line) => line.startsWith('{'))
+  const log = lines.slice(first)
+  for (const line of log) expect(() => JSON.parse(line), line).not.toThrow()
+  return [lines.slice(0, first), log]
+}
+
+function readCredentials(server: ServerProcess) {
+  const [text] = splitOutput(server)
+  const read = (name: string) =>
+    text.map((line) => new RegExp(`^ +${name} +(\\S+)$`).exec(line)?.[1]).find(Boolean) ?? ''
+  return {
+    client: read('client'),
+    user: read('user'),
+    secret: keepSecret(read('secret')),
+    password: keepSecret(read('password')),
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address ? address.port : 0
+}

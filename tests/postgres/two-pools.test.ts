@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest'
+import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
+import { askForToken, askWhose } from '../support/requests.ts'
+import { runOn } from '../support/test-cluster.ts'
+import { testServer } from '../support/test-server.ts'
+import { eventually } from '../support/wire.ts'
+
+/** As many as a pool has connections. */
+const connections = 4
+
+describe('a server whose sign-ins all wait for a locked row', async () => {
+  const { app, database, url } = await testServer()
+  const client = await addClient(database)
+  const user = await addUser(database)
+
+  test('still answers token checks', async () => {
+    const token = (await askForToken(app, { client, user })).json().access_token
+    const locked = await addUser(database)
+    const asked = await database.transaction(async (query) => {
+      await query('', 'select from password_grant.users where id = $1 for update', [locked.id])
+      // the transaction has taken one of the connections already
+      const waiting = Array.from({ length: connections - 1 }, () => askForToken(app, { client, user: locked }))
+      await eventually(
+        () => countSessions(url, "wait_event_type = 'Lock'"),
+        (count) => count === connections - 1,
+      )
+      const late = askForToken(app, { client, user }) // finds no connection to sign in with
+      const settled: string[] = []
+      const watched = [...waiting, late].map((answer) => answer.finally(() => settled.push('a sign-in')))
+      for (let turn = 0; turn < 20; turn += 1) {
+        const answered = await askWhose(app, token)
+        expect(answered.json()).toMatchObject({ userName: user.name })
+      }
+      expect(settled).toEqual([])
+      return watched
+    })
+    const statuses = (await Promise.all(asked)).map(({ statusCode }) => statusCode)
+    expect(statuses).toEqual(Array.from({ length: connections }, () => 200))
+  })
+})
+
+describe('a server that is hashing more passwords than it has connections', async () => {
+  const cost = { memoryKib: 32_768, passes: 40, concurrency: 2 * connections }
+  const { app, database, url } = await testServer({ passwords: { ...cheapPasswords, ...cost } })
+  const client = await addClient(database)
+
+  test('holds none of them meanwhile', async () => {
+    const settled: number[] = []
+    const signIns = Array.from({ length: 2 * connections }, async () => {
+      // a name that nobody has costs a hash at today's price, which is the most expensive one here
+      const answered = await askForToken(app, { client, user: { name: randomWord(), password: randomWord() } })
+      settled.push(answered.statusCode)
+    })
+    const statuses: number[] = []
+    // connections are given out in turn: after two rounds every sign-in has asked all it asks before it hashes
+    for (let round = 0; round < 3; round += 1) {
+      const unknown = { client: { ...client, id: randomWord() }, user: { name: 'anyone', password: 'anything' } }
+      const refusals = await Promise.all(Array.from({ length: 2 * connections }, () => askForToken(app, unknown)))
+      statuses.push(...refusals.map(({ statusCode }) => statusCode))
+    }
+    const busy = await countSessions(url, "state <> 'idle'")
+    expect(settled).toEqual([])
+    expect(new Set(statuses)).toEqual(new Set([401]))
+    expect(busy).toBe(0)
+    await Promise.all(signIns)
+    expect(settled).toEqual(signIns.map(() => 400))
+  })
+})
+
+async function countSessions(url: string, condition: string): Promise<number> {
+  const [row] = await runOn(url, [
+    `select count(*)::integer as count from pg_stat_activity
+    where datname = current_database() and application_name = 'password-grant' and ${condition}`,
+  ])
+  return row?.['count'] as number
+}
