@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Query } from '../database/database.ts'
 import { matchHash } from '../secrets.ts'
 import type { Token, TokenEnd } from './token.ts'
@@ -41,7 +40,7 @@ function gatherRows(query: Query): (id: string) => Promise<TokenRow | undefined>
   let gathered: { ids: string[]; rows: Promise<Map<string, TokenRow>> } | null = null
 
   async function findRows(ids: string[]): Promise<Map<string, TokenRow>> {
-    await setImmediate()
+    await new Promise((resolve) => setImmediate(resolve))
     gathered = null
     const rows = await query<TokenRow>('find_token', text, [ids])
     return new Map(rows.map((row) => [row.id, row]))
