@@ -375,14 +375,20 @@ describe('what a crash or a hurried clean-up left in the folder', () => {
 })
 
 describe('the user that PostgreSQL runs as', () => {
-  test.runIf(isRoot)('is nobody for root, also where only root may enter the folders above', async () => {
-    const parent = await temporaryFolder() // mkdtemp makes it 0700
-    const folder = join(parent, 'data')
-    const database = await open(folder)
-    expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
-    expect((await stat(folder)).uid).toBe(0)
-    expect((await stat(join(folder, 'cluster'))).uid).toBe(nobody)
-  })
+  test.runIf(isRoot)(
+    'has an id that nobody else has, for root, also where only root may enter the folders above',
+    async () => {
+      const parent = await temporaryFolder() // mkdtemp makes it 0700
+      const folder = join(parent, 'data')
+      const database = await open(folder)
+      expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+      expect((await stat(folder)).uid).toBe(0)
+      const { uid } = await stat(join(folder, 'cluster'))
+      expect([0, nobody]).not.toContain(uid)
+      const everyone = await readFile('/etc/passwd', 'utf8')
+      expect(everyone.split('\n').map((line) => line.split(':')[2])).not.toContain(String(uid))
+    },
+  )
 
   test.runIf(isRoot)('is, for root, whoever owns the folder', async () => {
     const folder = await temporaryFolder()
