@@ -38,13 +38,15 @@ export function createClientCheck(query: Query, passwords: Passwords): Authentic
     const name = keyedHash(key, `${storedHash}\n${secret}`)
     const known = remembered.get(name)
     if (known) return known
-    const matching = passwords.match(storedHash, secret)
+    const matching = passwords.match(storedHash, secret).catch((error: unknown) => {
+      if (error instanceof OAuthError) throw error
+      throw refuseClient('stored secret hash unreadable', { clientId, cause: error })
+    })
     if (remembered.size >= longestMemory) remembered.clear()
     remembered.set(name, matching)
     const matches = await matching.catch((error: unknown) => {
       remembered.delete(name)
-      if (error instanceof OAuthError) throw error
-      throw refuseClient('stored secret hash unreadable', { clientId, cause: error })
+      throw error
     })
     if (!matches) remembered.delete(name)
     return matches

@@ -301,6 +301,16 @@ test('a stored secret hash that cannot be read refuses the client and is logged 
   expect(line).toMatchObject({ level: 50, event: 'refusal', reason: 'stored secret hash unreadable' })
 })
 
+test('a stored secret hash that cannot be read refuses all who ask at once the same', async () => {
+  const broken = await addClient(database, { secret: { chosen: 'broken two' } })
+  await database.query(
+    '',
+    `update password_grant.clients set secret_hash = '$argon2id$garbage' where id = '${broken.id}'`,
+  )
+  const answers = await Promise.all(Array.from({ length: 6 }, () => askAs(broken.id, broken.secret)))
+  for (const answer of answers) expectRefusal(answer, 401, 'invalid_client')
+})
+
 test('a wrong secret is logged with the client it was wrong for', async () => {
   const other = await addClient(database)
   await askAs(other.id, randomWord())
