@@ -168,14 +168,14 @@ function readVariables(given: Record<string, string>): { values: Values; mistake
   const read = (data: Record<string, string>) =>
     envSchema<Values>({ schema: { type: 'object', properties }, data: { ...data }, env: false })
   const wrong = new Set<string>(Object.keys(given).filter((name) => isOddNumber(name, given[name] ?? '')))
+  const readRight = () => read(Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.has(name))))
+  const mistakes = () => (Object.keys(variables) as VariableName[]).filter((name) => wrong.has(name)).map(expect)
   try {
-    read(given)
+    return { values: readRight(), mistakes: mistakes() }
   } catch (error) {
     for (const name of wrongNames(error)) wrong.add(name)
+    return { values: readRight(), mistakes: mistakes() }
   }
-  const right = Object.entries(given).filter(([name]) => !wrong.has(name))
-  const mistakes = (Object.keys(variables) as VariableName[]).filter((name) => wrong.has(name)).map(expect)
-  return { values: read(Object.fromEntries(right)), mistakes }
 }
 
 /** JavaScript takes `0x50` and `1e3` for numbers; people who set a port do not. */

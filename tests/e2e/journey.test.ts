@@ -5,6 +5,7 @@ import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { randomWord } from '../support/people.ts'
 import { readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
+import { documentedFields } from '../support/requests.ts'
 import { ask, whoseAt } from '../support/wire.ts'
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0
@@ -63,16 +64,7 @@ describe('from an empty database to a token and its end', () => {
             .replace('password=password', `password=${password}`),
         ),
       )
-      expect(Object.keys(answer)).toEqual([
-        'access_token',
-        'token_type',
-        'expires_in',
-        'userName',
-        'userId',
-        'role',
-        '.issued',
-        '.expires',
-      ])
+      expect(Object.keys(answer)).toEqual(documentedFields)
       expect(answer).toMatchObject({
         token_type: 'bearer',
         expires_in: 1_209_600,

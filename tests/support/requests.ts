@@ -63,3 +63,15 @@ export async function sendToken(app: FastifyInstance, parts: TokenRequestParts):
   if (response.statusCode === 200) keepSecret(response.json().access_token)
   return response
 }
+
+/** What a successful answer consists of, in order. */
+export const documentedFields = [
+  'access_token',
+  'token_type',
+  'expires_in',
+  'userName',
+  'userId',
+  'role',
+  '.issued',
+  '.expires',
+]
