@@ -13,16 +13,22 @@ const rooms = {
   database: { uses: ['errors'] },
   'database/embedded': { uses: ['database'] },
   passwords: { uses: ['errors', 'secrets'] },
-  clients: { uses: ['errors', 'secrets', 'database/database.ts'], types: ['passwords'] },
+  clients: { uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'], types: ['passwords'] },
   users: { uses: ['errors', 'secrets', 'passwords', 'database/database.ts'] },
-  tokens: { uses: ['secrets'], types: ['database/database.ts'] },
+  tokens: { uses: ['secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
+  // for other people's programs: entries of their own that load neither database nor hashing
+  bearer: { uses: ['errors'] },
+  client: {},
   // what must be true before a token is given
   grants: { uses: ['errors', 'clients', 'users', 'tokens'], types: ['passwords', 'database/database.ts'] },
   // words
   dialects: { uses: ['errors', 'http-date'], types: ['grants', 'tokens'] },
   // sockets
   http: {
-    uses: ['errors', 'http-date', 'available-cores', 'passwords', 'clients', 'tokens', 'grants', 'dialects/fields.ts'],
+    uses: [
+      ...['errors', 'http-date', 'available-cores', 'passwords', 'clients', 'tokens', 'grants', 'bearer'],
+      ...['dialects/fields.ts', 'dialects/reply.ts'],
+    ],
     types: ['dialects', 'database/database.ts'],
   },
   'http/health-route.ts': { uses: ['database/migrate.ts'] }, // besides what http may: ready means migrated
@@ -45,15 +51,19 @@ const rooms = {
 
 /** Packages and Node's modules: the only places that touch them; `types` may name their types. */
 const outside = {
-  fastify: { in: ['http', 'server'], types: ['commands'] },
+  fastify: { in: ['http', 'server'], types: ['commands', 'bearer'] },
   '@fastify/basic-auth': { in: ['http'] },
   '@fastify/formbody': { in: ['http'] },
-  'fastify-plugin': { in: ['http'] },
-  pg: { in: ['database/postgres.ts', 'database/embedded'] },
+  'fastify-plugin': { in: ['http', 'bearer'] },
+  '@fastify/cors': { in: ['http'] },
+  '@fastify/swagger': { in: ['http'] },
+  '@fastify/swagger-ui': { in: ['http'] },
+  'lru-cache': { in: ['tokens/token-cache.ts', 'bearer/introspect-at.ts'] },
+  pg: { in: ['database/postgres.ts', 'database/listening.ts', 'database/embedded'] },
   postgrator: { in: ['database/migrate.ts'] },
   argon2: { in: ['passwords/argon2.ts'] },
   '@node-rs/argon2': { in: ['passwords/argon2.ts'] },
-  luxon: { in: ['database/postgres.ts'], types: ['http-date', 'tokens', 'users', 'clients'] },
+  luxon: { in: ['database/postgres.ts', 'bearer/introspect-at.ts'], types: ['http-date', 'tokens', 'users', 'clients', 'bearer'] },
   'env-schema': { in: ['config'] },
   commander: { in: ['cli', 'commands'] },
   pino: { in: ['logger'] },
@@ -61,7 +71,7 @@ const outside = {
   'close-with-grace': { in: ['commands/serve.ts'] },
   // randomness and hashes have one place, so that "is this secret enough" is asked once; the embedded engine is
   // a world of its own and takes a random file name from Node
-  'node:crypto': { in: ['secrets', 'database/embedded'] },
+  'node:crypto': { in: ['secrets', 'database/embedded', 'bearer/introspect-at.ts'] },
 }
 
 /** Rooms that decide and never touch a file, a socket or a process themselves. */

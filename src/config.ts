@@ -19,6 +19,13 @@ export interface Config {
   /** Addresses and networks whose `X-Forwarded-For` is believed; empty believes none. */
   readonly trustProxy: readonly string[]
   readonly lifetimeSeconds: number
+  /** The origin under which the server is known; undefined: where it listens. */
+  readonly publicUrl: string | undefined
+  /** Origins whose pages may call `/Token`, `/userinfo` and `/revoke`. */
+  readonly corsOrigins: readonly string[]
+  readonly tokenCacheSeconds: number
+  /** Whether there is a `/docs` page. */
+  readonly docs: boolean
   readonly dialects: readonly Dialect[]
   readonly passwords: PasswordOptions
 }
@@ -70,6 +77,28 @@ export const variables = {
     'proxies whose `X-Forwarded-For` is believed; unset believes no header',
   ),
   DATABASE_WAIT_SECONDS: wholeNumber(0, 86_400, 60, 'how long a start keeps trying a database that is away'),
+  PUBLIC_URL: {
+    ...text(
+      'an origin such as https://tokens.example.com, without a path',
+      '^https?://',
+      undefined,
+      'the issuer in the metadata: the origin under which clients know the server',
+    ),
+    defaultWords: '`http://HOST:PORT` as listened on',
+  },
+  CORS_ORIGINS: text(
+    'a comma list of origins such as https://app.example.com',
+    '.',
+    undefined,
+    'whose pages may call `/Token`, `/userinfo` and `/revoke` from a browser',
+  ),
+  TOKEN_CACHE_SECONDS: wholeNumber(
+    0,
+    3600,
+    5,
+    'how long a found token may be remembered in process; `0` asks the database every time',
+  ),
+  DOCS: text('on or off', '^(on|off)$', 'on', 'the `/docs` page'),
   WEBAPI_PATH: text(
     'a path such as /Token that nothing else has',
     '^(/[A-Za-z0-9._~-]{1,100})+$',
@@ -81,17 +110,13 @@ export const variables = {
 /** Variables of later versions: refused rather than ignored, so that nobody relies on what is not there. */
 const notYet = [
   'THROTTLE',
-  'PUBLIC_URL',
-  'CORS_ORIGINS',
   'WEBAPI_SESSION_PATH',
   'ENVELOPE_PATH',
   'DEVICE_PATH',
   'WEBAPI_PARITY',
   'WEBAPI_DEFAULT_CLIENT',
   'ENVELOPE_DEBUG',
-  'TOKEN_CACHE_SECONDS',
   'OUTAGE_LEASE_SECONDS',
-  'DOCS',
   'ENVELOPE_LIFETIME_SECONDS',
   'DEVICE_LIFETIME_SECONDS',
   'MAX_SEATS_PER_USER',
@@ -99,7 +124,7 @@ const notYet = [
 ]
 
 /** Where something else answers. */
-const reservedPaths = ['/userinfo', '/health/live', '/health/ready', '/openapi.yaml']
+const reservedPaths = /^\/(userinfo|introspect|revoke|health|openapi\.yaml|docs|\.well-known)(\/|$)/i
 
 /** Every mistake of an environment at once; no value is repeated, since some are secrets. */
 export class ConfigError extends Error {
@@ -124,7 +149,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (!proxies.every(isNetwork)) mistakes.push(expect('TRUST_PROXY'))
   const names = values.DIALECTS.split(',').map((name) => name.trim())
   if (!names.every((name) => Object.hasOwn(dialects, name))) mistakes.push(expect('DIALECTS'))
-  if (reservedPaths.includes(values.WEBAPI_PATH.toLowerCase())) mistakes.push(expect('WEBAPI_PATH'))
+  if (reservedPaths.test(values.WEBAPI_PATH)) mistakes.push(expect('WEBAPI_PATH'))
+  const corsOrigins = values.CORS_ORIGINS?.split(',').map((origin) => origin.trim()) ?? []
+  if (!corsOrigins.every(isOrigin)) mistakes.push(expect('CORS_ORIGINS'))
+  if (values.PUBLIC_URL !== undefined && !isOrigin(values.PUBLIC_URL)) mistakes.push(expect('PUBLIC_URL'))
   const database = chooseDatabase(given, mistakes)
   if (mistakes.length > 0 || database === null) throw new ConfigError(mistakes)
   return Object.freeze({
@@ -135,6 +163,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     logLevel: values.LOG_LEVEL,
     trustProxy: proxies,
     lifetimeSeconds: values.TOKEN_LIFETIME_SECONDS,
+    publicUrl: values.PUBLIC_URL,
+    corsOrigins,
+    tokenCacheSeconds: values.TOKEN_CACHE_SECONDS,
+    docs: values.DOCS === 'on',
     dialects: [...new Set(names)].map((name) => placeDialect(name, { webapi: values.WEBAPI_PATH })),
     passwords: {
       memoryKib: values.ARGON2_MEMORY_KIB,
@@ -159,6 +191,10 @@ interface Values {
   LOG_LEVEL: string
   TRUST_PROXY?: string
   DATABASE_WAIT_SECONDS: number
+  PUBLIC_URL?: string
+  CORS_ORIGINS?: string
+  TOKEN_CACHE_SECONDS: number
+  DOCS: 'on' | 'off'
   WEBAPI_PATH: string
 }
 
@@ -208,6 +244,11 @@ function isNetwork(network: string): boolean {
   const version = isIP(address)
   if (version === 0 || rest.length > 0) return false
   return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+}
+
+/** As a browser writes it: scheme, host and a port that is not the scheme's own, no path. */
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && !text.includes('*') && new URL(text).origin === text
 }
 
 function placeDialect(name: string, paths: Record<string, string>): Dialect {

@@ -4,6 +4,8 @@ export type OAuthErrorCode =
   | 'invalid_client'
   | 'invalid_grant'
   | 'invalid_token'
+  | 'insufficient_scope'
+  | 'unauthorized_client'
   | 'unsupported_grant_type'
   | 'temporarily_unavailable'
   | 'server_error'
@@ -13,6 +15,8 @@ const defaultStatus: Record<OAuthErrorCode, number> = {
   invalid_client: 401,
   invalid_grant: 400,
   invalid_token: 401,
+  insufficient_scope: 403,
+  unauthorized_client: 400,
   unsupported_grant_type: 400,
   temporarily_unavailable: 503,
   server_error: 500,
@@ -23,7 +27,7 @@ export interface OAuthErrorDetails {
   /** HTTP status, where the code's own does not fit (405, 413). */
   readonly status?: number
   /** Why, in the log's words; never sent. */
-  readonly reason?: string
+  readonly reason?: string | undefined
   /** What was thrown underneath; never sent. */
   readonly cause?: unknown
   /** Whom it concerns, for the log; never sent. */
@@ -31,7 +35,7 @@ export interface OAuthErrorDetails {
   /** Which registered client it concerns, for the log; never sent. */
   readonly clientId?: string | undefined
   /** Whole seconds after which asking again makes sense (RFC 9110 §10.2.3). */
-  readonly retryAfterSeconds?: number
+  readonly retryAfterSeconds?: number | undefined
   /** Headers that belong to this refusal (`Allow`). */
   readonly headers?: Readonly<Record<string, string>>
 }

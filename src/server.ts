@@ -1,15 +1,33 @@
 import { METHODS, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyRequest,
+  type HTTPMethods,
+  LogController,
+} from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
+import { allowOrigins } from './http/cors.ts'
+import { docsPath, docsRoute } from './http/docs-route.ts'
 import { toOAuthError } from './http/failure.ts'
 import { healthRoute } from './http/health-route.ts'
 import { openapiRoute } from './http/openapi-route.ts'
 import { tokenServer } from './http/token-server.ts'
 
 /** What the standalone server needs of the configuration. */
-export type ServerOptions = Pick<Config, 'trustProxy' | 'dialects' | 'lifetimeSeconds' | 'passwords'>
+export type ServerOptions = Pick<
+  Config,
+  | 'trustProxy'
+  | 'dialects'
+  | 'lifetimeSeconds'
+  | 'passwords'
+  | 'publicUrl'
+  | 'corsOrigins'
+  | 'tokenCacheSeconds'
+  | 'docs'
+>
 
 /**
  * The standalone server: the token server, health and `openapi.yaml`, and JSON that repeats nothing for every
@@ -37,21 +55,36 @@ export async function createServer(
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // for 405 to know it
   }
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send(notFound))
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send(isKnownWithoutSlash(app, request) ? notFoundWithSlash : notFound),
+  )
   app.setErrorHandler((thrown, request, reply) => {
     const error = toOAuthError(thrown)
     if (error.status >= 500) request.log.error({ err: thrown }, 'unforeseen error')
     return reply.code(error.status).send({ error: error.code, error_description: error.description })
   })
-  const { dialects, lifetimeSeconds, passwords } = options
-  await app.register(tokenServer, { database, dialects, lifetimeSeconds, passwords })
+  const { dialects, corsOrigins, docs } = options
+  if (corsOrigins.length > 0) await allowOrigins(app, corsOrigins, dialects)
+  await app.register(tokenServer, { ...options, database, documentationPath: docs ? docsPath : undefined })
   await app.register(healthRoute, { database })
   await app.register(openapiRoute)
+  if (docs) await app.register(docsRoute)
   return app
 }
 
 const notFound = { error: 'not_found', error_description: 'There is nothing at this path.' }
+const notFoundWithSlash = {
+  error: 'not_found',
+  error_description: 'There is nothing at this path. Without the slash at its end there is.',
+}
 const notUnderstood = { error: 'invalid_request', error_description: 'The request could not be understood.' }
+
+/** The commonest wrong path of such endpoints is the right one with a slash behind it. */
+function isKnownWithoutSlash(app: FastifyInstance, request: FastifyRequest): boolean {
+  const [path = ''] = request.url.split('?')
+  const url = path.replace(/\/+$/, '')
+  return url !== path && url !== '' && app.findRoute({ url, method: request.method as HTTPMethods }) !== null
+}
 
 /** For what is not HTTP at all. Nothing of it is logged: the raw bytes may hold a password. */
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {

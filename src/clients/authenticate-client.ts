@@ -1,4 +1,5 @@
 import type { Query } from '../database/database.ts'
+import { gatherRows } from '../database/gather-rows.ts'
 import { OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { generateBytes, hashSecret, keyedHash, matchHash } from '../secrets.ts'
@@ -31,6 +32,7 @@ const longestMemory = 10_000
  * one costs argon2id once a process and is then remembered under a key that only this process has.
  */
 export function createClientCheck(query: Query, passwords: Passwords): AuthenticateClient {
+  const findClient = createClientFinder(query)
   const key = generateBytes(32)
   const remembered = new Map<string, Promise<boolean>>()
 
@@ -59,7 +61,7 @@ export function createClientCheck(query: Query, passwords: Passwords): Authentic
   }
 
   return async ({ id, secret }) => {
-    const client = await findClient(query, id)
+    const client = isClientId(id) ? await findClient(id) : undefined
     if (!client) throw refuseClient('unknown client')
     const { isPublic, credentialVersion } = client
     if (!client.isEnabled) throw refuseClient('disabled client', { clientId: id })
@@ -81,6 +83,7 @@ export function refuseClient(reason: string, details: { clientId?: string; cause
 }
 
 interface ClientRow {
+  id: string
   isPublic: boolean
   isEnabled: boolean
   credentialVersion: string
@@ -88,19 +91,22 @@ interface ClientRow {
   previousHash: string | null
 }
 
-async function findClient(query: Query, id: string): Promise<ClientRow | null> {
-  if (!isClientId(id)) return null
-  const [client] = await query<ClientRow>(
-    'find_client',
-    `select
-      is_public as "isPublic",
-      is_enabled as "isEnabled",
-      credential_version as "credentialVersion",
-      secret_hash as "secretHash",
-      case when previous_secret_until > now() then previous_secret_hash end as "previousHash"
-    from password_grant.clients
-    where id = $1`,
-    [id],
-  )
-  return client ?? null
+/** Finds clients by id; those asked for at the same time share a statement. */
+function createClientFinder(query: Query): (id: string) => Promise<ClientRow | undefined> {
+  return gatherRows(async (ids) => {
+    const clients = await query<ClientRow>(
+      'find_client',
+      `select
+        id,
+        is_public as "isPublic",
+        is_enabled as "isEnabled",
+        credential_version as "credentialVersion",
+        secret_hash as "secretHash",
+        case when previous_secret_until > now() then previous_secret_hash end as "previousHash"
+      from password_grant.clients
+      where id = any ($1::text[])`,
+      [ids],
+    )
+    return new Map(clients.map((client) => [client.id, client]))
+  })
 }

@@ -1,3 +1,5 @@
+import type { Listener } from './listening.ts'
+
 /**
  * Runs one statement and returns its rows. `name` is the prepared statement's name; an empty name runs
  * the text unprepared and without a time limit, and without `values` it may hold several statements.
@@ -13,6 +15,8 @@ export interface Database {
   readonly tokenQuery: Query
   /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
   transaction<T>(work: (query: Query) => Promise<T>): Promise<T>
+  /** Hears what is announced (see `Listener`), over one connection that all listeners share; until `close`. */
+  listen(listener: Listener): void
   /** Ends all connections; an embedded PostgreSQL is stopped with its last user. */
   close(): Promise<void>
 }

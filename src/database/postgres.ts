@@ -2,6 +2,7 @@ import { DateTime } from 'luxon'
 import pg from 'pg'
 import { OAuthError } from '../errors.ts'
 import { type Database, isPostgresUrl, type Query } from './database.ts'
+import { createListening } from './listening.ts'
 
 /** How a database is reached and who hears about connections that break while idle. */
 export interface PostgresOptions {
@@ -24,15 +25,21 @@ export async function openDatabase(url: string, options: PostgresOptions = {}): 
 export function connectPools(where: pg.PoolConfig, options: PostgresOptions = {}): Database {
   const writing = connectPool(where, options)
   const checking = connectPool(where, options)
+  const listening = createListening({ ...where, application_name: applicationName }, (cause) =>
+    options.onConnectionLost?.(cause),
+  )
   return {
     query: queryOn(writing),
     tokenQuery: queryOn(checking),
     transaction: (work) => runTransaction(writing, work),
+    listen: listening.add,
     close: async () => {
-      await Promise.all([writing.end(), checking.end()])
+      await Promise.all([writing.end(), checking.end(), listening.close()])
     },
   }
 }
+
+const applicationName = 'password-grant'
 
 function connectPool(where: pg.PoolConfig, options: PostgresOptions): pg.Pool {
   const pool = new pg.Pool({
@@ -41,7 +48,7 @@ function connectPool(where: pg.PoolConfig, options: PostgresOptions): pg.Pool {
     connectionTimeoutMillis: 5_000,
     query_timeout: 10_000,
     keepAlive: true,
-    application_name: 'password-grant',
+    application_name: applicationName,
     types: { getTypeParser },
     onConnect: settleSession,
   })

@@ -9,6 +9,8 @@ export function optionalField(fields: Fields, name: string): string | null {
 /** A field's text. Throws OAuthError `invalid_request` when it is missing or empty. */
 export function requiredField(fields: Fields, name: string): string {
   const text = optionalField(fields, name)
-  if (text === null) throw new OAuthError('invalid_request', `The field ${name} is missing.`)
+  if (text === null) {
+    throw new OAuthError('invalid_request', `The field ${name} is missing.`, { reason: `missing field ${name}` })
+  }
   return text
 }

@@ -1,7 +1,8 @@
 import { OAuthError } from '../errors.ts'
 import { httpDate } from '../http-date.ts'
-import type { Dialect, WireReply } from './dialect.ts'
+import type { Dialect } from './dialect.ts'
 import { requiredField } from './fields.ts'
+import { writeJson, writeRefusal } from './reply.ts'
 
 /**
  * `POST /Token` as ASP.NET Web API's endpoint speaks it: RFC 6749 §4.3 and §5, with `userName`, `userId`,
@@ -25,7 +26,7 @@ export const webapi: Dialect = {
   },
 
   write(token) {
-    return json(200, {
+    return writeJson(200, {
       access_token: token.value,
       token_type: 'bearer',
       expires_in: token.lifetimeSeconds,
@@ -37,13 +38,5 @@ export const webapi: Dialect = {
     })
   },
 
-  refuse(error) {
-    const reply = json(error.status, { error: error.code, error_description: error.description })
-    if (error.code !== 'invalid_client') return reply
-    return { ...reply, headers: { ...reply.headers, 'www-authenticate': 'Basic realm="password-grant"' } }
-  },
-}
-
-function json(status: number, body: object): WireReply {
-  return { status, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) }
+  refuse: writeRefusal,
 }

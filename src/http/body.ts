@@ -6,25 +6,26 @@ import { OAuthError } from '../errors.ts'
 export const longestBody = 16 * 1024
 
 /**
- * Reads `application/x-www-form-urlencoded` strictly: broken percent-encoding, bytes that are not UTF-8, NUL
- * and repeats (RFC 6749 §3.2) are refused, names match in any letter case. Returns the refusal instead of
- * throwing it, since form parsers are called where nobody catches.
+ * Reads `application/x-www-form-urlencoded` strictly; names match in any letter case. Throws OAuthError
+ * `invalid_request` for broken percent-encoding, bytes that are not UTF-8, NUL, repeats (RFC 6749 §3.2), and for what
+ * plainly is no form; `example` is the form it then says to send.
  */
-export function readForm(text: string): Fields | OAuthError {
+export function readForm(text: string, example: string): Fields {
   const otherForm = recogniseOther(text)
-  if (otherForm) return refuse(`The body is ${otherForm}. Send a form: grant_type=password&username=...&password=...`)
+  if (otherForm) throw refuse(`The body is ${otherForm}. Send a form: ${example}`)
   const fields = new Map<string, string>()
   for (const pair of text.replace(/^\uFEFF/, '').split('&')) {
     if (pair === '') continue
     const [name, value] = splitPair(pair).map(decode)
-    if (name === undefined || value === undefined) {
-      return refuse('The body has broken percent-encoding, bytes that are not UTF-8, or NUL.')
-    }
-    if (fields.has(name.toLowerCase())) return refuse('The body has the same field twice.')
+    if (name === undefined || value === undefined) throw refuse(unreadable)
+    if (fields.has(name.toLowerCase())) throw refuse('The body has the same field twice.')
     fields.set(name.toLowerCase(), value)
   }
   return fields
 }
+
+const unreadable =
+  'The body has broken percent-encoding, bytes that are not UTF-8, or NUL. In UTF-8, write % as %25 and + as %2B.'
 
 function splitPair(pair: string): [name: string, value: string] {
   const equals = pair.indexOf('=')
@@ -51,10 +52,10 @@ function recogniseOther(text: string): string | null {
 }
 
 /**
- * Reads the body of a GET, which Fastify leaves on the socket, as a form. Throws OAuthError
- * `invalid_request`, with status 413 when it is too long.
+ * Reads the body of a GET, which Fastify leaves on the socket. Throws OAuthError `invalid_request`, with status
+ * 413 when it is too long.
  */
-export async function readFormOf(message: IncomingMessage): Promise<Fields | OAuthError> {
+export async function readTextOf(message: IncomingMessage): Promise<string> {
   if (Number(message.headers['content-length'] ?? 0) > longestBody) throw refuseLength()
   const chunks: Buffer[] = []
   let length = 0
@@ -63,7 +64,7 @@ export async function readFormOf(message: IncomingMessage): Promise<Fields | OAu
     if (length > longestBody) throw refuseLength()
     chunks.push(chunk)
   }
-  return readForm(Buffer.concat(chunks).toString())
+  return Buffer.concat(chunks).toString()
 }
 
 /** The refusal of a body over 16 KiB. */

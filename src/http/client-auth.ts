@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { readAuthorization } from '../bearer/authorization.ts'
 import type { AuthenticateClient, Client, ClientCredentials } from '../clients/authenticate-client.ts'
 import type { Fields } from '../dialects/dialect.ts'
 import { optionalField } from '../dialects/fields.ts'
 import { OAuthError } from '../errors.ts'
-import { readAuthorization } from './authorization.ts'
 
 /** A symbol, since a host may have decorated its own requests with any name. */
 export const basicCredentials = Symbol('basic credentials')

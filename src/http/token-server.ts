@@ -5,6 +5,10 @@ import { createClientCheck } from '../clients/authenticate-client.ts'
 import type { Database } from '../database/database.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions } from '../passwords/password.ts'
+import { createTokenCache } from '../tokens/token-cache.ts'
+import { introspectionRoute } from './introspection-route.ts'
+import { metadataRoute } from './metadata-route.ts'
+import { revocationRoute } from './revocation-route.ts'
 import { tokenRoute } from './token-route.ts'
 import { userinfoRoute } from './userinfo-route.ts'
 
@@ -16,11 +20,17 @@ export interface TokenServerOptions {
   readonly lifetimeSeconds?: number
   /** Cost and queue of password hashes. Default: OWASP's first choice, as many at once as there are cores. */
   readonly passwords?: Partial<PasswordOptions>
+  /** Seconds a found token may be remembered in process; 0 asks the database every time. Default: 5. */
+  readonly tokenCacheSeconds?: number
+  /** The origin under which the server is known, for its metadata. Default: where it listens. */
+  readonly publicUrl?: string | undefined
+  /** The path of a page for people, for the metadata. Default: none. */
+  readonly documentationPath?: string | undefined
 }
 
 /**
- * The Fastify plugin: each dialect's endpoint and `/userinfo`, inside a scope of their own, so that the
- * host's parsers, hooks, error handler and routes are untouched. Expects a migrated database.
+ * The Fastify plugin: each dialect's endpoint, `/userinfo`, `/introspect`, `/revoke` and the metadata, inside a scope of
+ * their own, so that the host's parsers, hooks, error handler and routes are untouched. Expects a migrated database.
  */
 export const tokenServer = fastifyPlugin(mountTokenServer, {
   name: 'fastify-password-grant',
@@ -29,16 +39,24 @@ export const tokenServer = fastifyPlugin(mountTokenServer, {
 })
 
 async function mountTokenServer(scope: FastifyInstance, options: TokenServerOptions): Promise<void> {
-  const { database, dialects, lifetimeSeconds = 1_209_600 } = options
+  const { database, dialects, lifetimeSeconds = 1_209_600, publicUrl, documentationPath } = options
   const concurrency = options.passwords?.concurrency ?? availableCores()
   const passwords = await createPasswords({ ...defaultPasswordOptions, ...options.passwords, concurrency })
   scope.log.info({ event: 'hashing', argon2: passwords.binding, concurrency }, `hashing with ${passwords.binding}`)
   warnOfSmallThreadPool(scope, concurrency)
   const background = createBackground(scope)
-  const tools = { query: database.query, passwords, lifetimeSeconds, inBackground: background }
-  const authenticateClient = createClientCheck(database.query, passwords)
-  for (const dialect of dialects) await scope.register(tokenRoute, { dialect, authenticateClient, tools })
-  await scope.register(userinfoRoute, { tokenQuery: database.tokenQuery })
+  const { query, tokenQuery } = database
+  const tools = { query, passwords, lifetimeSeconds, inBackground: background }
+  const { findToken, forgetToken } = createTokenCache(database, { seconds: options.tokenCacheSeconds ?? 5 })
+  const authenticateClient = createClientCheck(query, passwords)
+  const authenticateAsker = createClientCheck(tokenQuery, passwords) // sign-ins that queue must not hold a check back
+  for (const dialect of dialects) {
+    await scope.register(tokenRoute, { dialect, authenticateClient, tools, forgetToken })
+  }
+  await scope.register(userinfoRoute, { findToken })
+  await scope.register(introspectionRoute, { authenticateClient: authenticateAsker, findToken })
+  await scope.register(revocationRoute, { authenticateClient: authenticateAsker, query: tokenQuery, forgetToken })
+  await scope.register(metadataRoute, { dialects, publicUrl, documentationPath })
 }
 
 /**

@@ -1,54 +1,34 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { Query } from '../database/database.ts'
-import { OAuthError } from '../errors.ts'
+import { readBearer } from '../bearer/authorization.ts'
+import { defaultRealm, noToken, refuseToken, writeChallenge } from '../bearer/challenge.ts'
 import { httpDate } from '../http-date.ts'
-import { createTokenFinder } from '../tokens/find-token.ts'
-import type { Token, TokenEnd } from '../tokens/token.ts'
-import { readBearer } from './authorization.ts'
+import type { FindToken } from '../tokens/find-token.ts'
+import type { Token } from '../tokens/token.ts'
 import { logRefusal, toOAuthError } from './failure.ts'
+import { refuseOtherMethods } from './other-methods.ts'
+
+/** Where it is. */
+export const userinfoPath = '/userinfo'
 
 /** `GET /userinfo`: whose token is this? Refusals follow RFC 6750 §3. */
-export async function userinfoRoute(scope: FastifyInstance, options: { tokenQuery: Query }): Promise<void> {
+export async function userinfoRoute(scope: FastifyInstance, options: { findToken: FindToken }): Promise<void> {
   scope.setErrorHandler((thrown, request, reply) => {
     const error = toOAuthError(thrown)
     logRefusal(request, error, { durationMs: Math.round(reply.elapsedTime) })
-    return refuse(reply, error)
+    if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
+    const headers = error.status === 405 ? error.headers : writeChallenge(defaultRealm, error)
+    return send(reply.headers(headers), error.status, { error: error.code, error_description: error.description })
   })
-  const findToken = createTokenFinder(options.tokenQuery)
-  scope.get('/userinfo', async (request, reply) => {
+  scope.get(userinfoPath, async (request, reply) => {
     const value = readBearer(request)
-    if (value === null) return challenge(reply)
-    const found = await findToken(value)
+    if (value === null) {
+      return send(reply.headers(writeChallenge(defaultRealm, null)), 401, { error_description: noToken })
+    }
+    const found = await options.findToken(value)
     if ('ended' in found) throw refuseToken(found)
     return send(reply, 200, describe(found.token))
   })
-}
-
-const endings: Record<TokenEnd, string> = {
-  expired: 'The token has expired. Sign in again.',
-  superseded: 'The token was replaced by a newer sign-in of the same user.',
-  revoked: 'The token was revoked. Sign in again.',
-  unknown: 'The token is unknown.',
-}
-
-function refuseToken({ ended, userId }: { ended: TokenEnd; userId?: string }): OAuthError {
-  return new OAuthError('invalid_token', endings[ended], { reason: `token ${ended}`, userId })
-}
-
-const realm = 'Bearer realm="password-grant"'
-
-/** RFC 6750 §3.1: who sent no token at all is told how to, without an error code. */
-function challenge(reply: FastifyReply): FastifyReply {
-  reply.header('www-authenticate', realm)
-  return send(reply, 401, { error_description: 'Send a token: Authorization: Bearer <token>' })
-}
-
-function refuse(reply: FastifyReply, error: OAuthError): FastifyReply {
-  if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-  if (error.status < 500) {
-    reply.header('www-authenticate', `${realm}, error="${error.code}", error_description="${error.description}"`)
-  }
-  return send(reply, error.status, { error: error.code, error_description: error.description })
+  refuseOtherMethods(scope, userinfoPath, ['GET', 'HEAD'])
 }
 
 function describe(token: Token): object {

@@ -1,8 +1,9 @@
 import type { Query } from '../database/database.ts'
+import { gatherRows } from '../database/gather-rows.ts'
 import { matchHash } from '../secrets.ts'
 import type { Token, TokenEnd } from './token.ts'
 import { tokenColumns, tokenTables } from './token-columns.ts'
-import { readTokenValue } from './token-value.ts'
+import { readTokenValue, type TokenValue } from './token-value.ts'
 
 /** The live token behind a value, or why there is none. */
 export type FoundToken = { readonly token: Token } | { readonly ended: TokenEnd; readonly userId?: string }
@@ -15,18 +16,10 @@ export type FindToken = (value: string) => Promise<FoundToken>
  * live, expired, superseded (the value replaced last) and revoked apart; everything else is unknown.
  */
 export function createTokenFinder(query: Query): FindToken {
-  const findRow = gatherRows(query)
+  const findRow = createRowFinder(query)
   return async (value) => {
     const named = readTokenValue(value)
-    if (!named) return { ended: 'unknown' }
-    const row = await findRow(named.id)
-    if (!row) return { ended: 'unknown' }
-    const { secretHash, replacedSecretHash, state, ...token } = row
-    if (!matchHash(secretHash, named.secretHash)) {
-      const isReplaced = replacedSecretHash !== null && matchHash(replacedSecretHash, named.secretHash)
-      return isReplaced ? { ended: 'superseded', userId: row.userId } : { ended: 'unknown' }
-    }
-    return state === 'live' ? { token } : { ended: state, userId: row.userId }
+    return named ? judgeToken(named, await findRow(named.id)) : { ended: 'unknown' }
   }
 }
 
@@ -35,36 +28,41 @@ export function findToken(query: Query, value: string): Promise<FoundToken> {
   return createTokenFinder(query)(value)
 }
 
-/** What is asked for in one turn of the event loop is asked in one statement: a round trip costs more than a row. */
-function gatherRows(query: Query): (id: string) => Promise<TokenRow | undefined> {
-  let gathered: { ids: string[]; rows: Promise<Map<string, TokenRow>> } | null = null
-
-  async function findRows(ids: string[]): Promise<Map<string, TokenRow>> {
-    await new Promise((resolve) => setImmediate(resolve))
-    gathered = null
-    const rows = await query<TokenRow>('find_token', text, [ids])
-    return new Map(rows.map((row) => [row.id, row]))
+/** What its row says of a value. */
+export function judgeToken(named: TokenValue, row: TokenRow | undefined): FoundToken {
+  if (!row) return { ended: 'unknown' }
+  const { secretHash, replacedSecretHash, secondsLeft, state, ...token } = row
+  if (!matchHash(secretHash, named.secretHash)) {
+    const isReplaced = replacedSecretHash !== null && matchHash(replacedSecretHash, named.secretHash)
+    return isReplaced ? { ended: 'superseded', userId: row.userId } : { ended: 'unknown' }
   }
-
-  return async (id) => {
-    if (gathered === null) {
-      const ids: string[] = []
-      gathered = { ids, rows: findRows(ids) }
-    }
-    gathered.ids.push(id)
-    return (await gathered.rows).get(id)
-  }
+  return state === 'live' ? { token } : { ended: state, userId: row.userId }
 }
 
-interface TokenRow extends Token {
-  secretHash: Buffer
-  replacedSecretHash: Buffer | null
-  state: 'live' | 'expired' | 'revoked'
+/** Looks up a seat's row by its id. */
+export type FindTokenRow = (id: string) => Promise<TokenRow | undefined>
+
+/** Finds rows by id; those asked for at the same time share a statement. */
+export function createRowFinder(query: Query): FindTokenRow {
+  return gatherRows(async (ids) => {
+    const rows = await query<TokenRow>('find_token', text, [ids])
+    return new Map(rows.map((row) => [row.id, row]))
+  })
+}
+
+/** A seat's row, whatever its state. */
+export interface TokenRow extends Token {
+  readonly secretHash: Buffer
+  readonly replacedSecretHash: Buffer | null
+  readonly state: 'live' | 'expired' | 'revoked'
+  /** Until it expires, by the database's clock. */
+  readonly secondsLeft: number
 }
 
 const text = `
 select ${tokenColumns},
   t.secret_hash as "secretHash",
-  t.replaced_secret_hash as "replacedSecretHash"
+  t.replaced_secret_hash as "replacedSecretHash",
+  extract(epoch from t.expires_at - now())::float8 as "secondsLeft"
 from ${tokenTables}
 where t.id = any ($1::uuid[])`

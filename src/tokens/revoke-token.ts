@@ -1,4 +1,37 @@
 import type { Query } from '../database/database.ts'
+import { readTokenValue } from './token-value.ts'
+
+/**
+ * Ends one live token for the client that it was given to; returns whose it was. Null when the value is no live
+ * token; another client's is left alone.
+ */
+export async function revokeToken(
+  query: Query,
+  clientId: string,
+  value: string,
+): Promise<{ id: string; userId: string } | 'of another client' | null> {
+  const named = readTokenValue(value)
+  if (!named) return null
+  const [seat] = await query<{ id: string; userId: string; isRevoked: boolean }>(
+    'revoke_token',
+    `with seat as (
+      select id, user_id, client_id
+      from password_grant.tokens
+      where id = $1 and secret_hash = $2 and revoked_at is null and expires_at > now()
+      for update
+    ), revoked as (
+      update password_grant.tokens t
+      set revoked_at = now()
+      from seat
+      where t.id = seat.id and seat.client_id = $3
+      returning t.id
+    )
+    select id, user_id as "userId", exists (select from revoked) as "isRevoked" from seat`,
+    [named.id, named.secretHash, clientId],
+  )
+  if (!seat) return null
+  return seat.isRevoked ? { id: seat.id, userId: seat.userId } : 'of another client'
+}
 
 /** Ends every live token of a user; returns how many. The caller renews the user's credential version first. */
 export async function revokeTokensOfUser(query: Query, userId: string): Promise<number> {

@@ -59,7 +59,7 @@ describe('a refusal is one line that says why, as the answer may not', () => {
       { headers: { authorization: 'Basic *' }, body: right },
       { code: 'invalid_client' },
     ],
-    ['The field grant_type is missing.', { headers, body: '' }, { code: 'invalid_request', client: client.id }],
+    ['missing field grant_type', { headers, body: '' }, { code: 'invalid_request', client: client.id }],
     ['The body has the same field twice.', { headers, body: 'a=1&a=1' }, { code: 'invalid_request' }],
     ['The body is longer than 16384 bytes.', { headers, body: 'a'.repeat(20_000) }, { code: 'invalid_request' }],
   ]

@@ -6,17 +6,17 @@ import { pino } from 'pino'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { openDatabase } from '../../src/database/postgres.ts'
-import { webapi } from '../../src/dialects/webapi.ts'
 import { pathInAnyCase } from '../../src/http/path-pattern.ts'
 import { createServer } from '../../src/server.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret, logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, cheapPasswords } from '../support/people.ts'
 import { askForToken, basic, bearer } from '../support/requests.ts'
-import { testServer } from '../support/test-server.ts'
+import { plainOptions, testServer } from '../support/test-server.ts'
 
 const text = readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')
 const document: Document = parse(text)
+const wellKnown = '/.well-known/oauth-authorization-server'
 
 describe('openapi.yaml describes what the server does', async () => {
   const { app, database } = await testServer()
@@ -38,9 +38,9 @@ describe('openapi.yaml describes what the server does', async () => {
   const withToken = (value: string): InjectOptions => ({ url: '/userinfo', headers: bearer(keepSecret(value)) })
 
   describe('every route, and no other', () => {
-    test('what is served is described', () => {
+    test('what is served is described', async () => {
       const described = describedOperations().map(({ method, path }) => `${method} ${path}`)
-      const served = servedOperations(app, Object.keys(document.paths))
+      const served = await servedOperations(app, Object.keys(document.paths))
       expect(served.sort()).toEqual(described.sort())
     })
 
@@ -136,7 +136,7 @@ describe('openapi.yaml describes what the server does', async () => {
     })
 
     test('each kind of dead token has its described sentence', async () => {
-      const examples = document.paths['/userinfo']?.['get']?.responses['401']?.content['application/json']?.examples
+      const examples = document.paths['/userinfo']?.['get']?.responses['401']?.content?.['application/json']?.examples
       const superseded = (await askForToken(app, { client, user })).json().access_token
       const last = (await askForToken(app, { client, user })).json().access_token
       const expectSentence = async (kind: string, request: InjectOptions) => {
@@ -158,6 +158,42 @@ describe('openapi.yaml describes what the server does', async () => {
       const request = { url: '/userinfo', headers: { authorization: 'Bearer one two' } }
       expectDescribed(await app.inject(request), 'GET /userinfo', 400)
     })
+  })
+
+  describe.each(['/introspect', '/revoke'])('%s', (url) => {
+    const send = (fields: Record<string, string>, more: InjectOptions = {}): InjectOptions => ({
+      ...post(form(fields)),
+      url,
+      ...more,
+    })
+    const operation = `POST ${url}`
+
+    test('a live token, and then a dead one', async () => {
+      const { access_token: value } = (await askForToken(app, { client, user })).json()
+      expectDescribed(await app.inject(send({ token: value })), operation, 200)
+      expectDescribed(await app.inject(send({ token: 'x' })), operation, 200)
+    })
+
+    test('refusals', async () => {
+      expectDescribed(await app.inject(send({})), operation, 400)
+      expectDescribed(await app.inject(send({ token: 'x' }, { headers: {} })), operation, 401)
+      expectDescribed(await app.inject(send({ token: 'a'.repeat(16 * 1024) })), operation, 413)
+      for (const method of ['GET', 'PUT', 'OPTIONS'] as const) {
+        expectDescribed(await app.inject(send({}, { method })), operation, 405)
+      }
+      expectDescribed(await lost.inject(send({ token: 'x' })), operation, 503)
+    })
+  })
+
+  test('another client’s token is left alone', async () => {
+    const { access_token: value } = (await askForToken(app, { client, user })).json()
+    const other = await addClient(database)
+    const foreign = post(form({ token: value }), basic(other.id, other.secret))
+    expectDescribed(await app.inject({ ...foreign, url: '/revoke' }), 'POST /revoke', 400)
+  })
+
+  test('the metadata', async () => {
+    expectDescribed(await app.inject(`${wellKnown}`), `GET ${wellKnown}`, 200)
   })
 
   describe('health', () => {
@@ -188,6 +224,10 @@ describe('openapi.yaml describes what the server does', async () => {
     await broken.database.query('', 'alter table password_grant.tokens rename column issued_at to moved')
     expectDescribed(await askForToken(broken.app, asked), 'POST /Token', 500)
     expectDescribed(await broken.app.inject(withToken(value)), 'GET /userinfo', 500)
+    const named = post(form({ token: value }), basic(asked.client.id, asked.client.secret))
+    expectDescribed(await broken.app.inject({ ...named, url: '/introspect' }), 'POST /introspect', 500)
+    await broken.database.query('', 'alter table password_grant.tokens rename column revoked_at to gone')
+    expectDescribed(await broken.app.inject({ ...named, url: '/revoke' }), 'POST /revoke', 500)
   })
 
   test('every described status was seen', () => {
@@ -201,7 +241,7 @@ describe('openapi.yaml describes what the server does', async () => {
 
 interface Described {
   headers?: Record<string, { required?: boolean; schema: object }>
-  content: Record<string, { schema: object; examples?: Record<string, { value: unknown }> }>
+  content?: Record<string, { schema: object; examples?: Record<string, { value: unknown }> }>
 }
 
 interface Document {
@@ -243,10 +283,8 @@ function expectDescribed(response: LightMyRequestResponse | undefined, operation
   const described = document.paths[path]?.[method.toLowerCase()]?.responses[status]
   expect(described, `${operation} ${status} is described`).toBeDefined()
   seen.add(`${operation} ${status}`)
-  const [mediaType = ''] = String(response.headers['content-type']).split(';')
-  const { schema } = described?.content[mediaType] ?? {}
-  expect(schema, `${operation} ${status} is described as ${mediaType}`).toBeDefined()
-  expectValid(schema, mediaType === 'application/json' ? response.json() : response.body)
+  if (described?.content) expectContent(response, operation, described.content)
+  else expect(response.body, `${operation} ${status} is described without a body`).toBe('')
   const headers = described?.headers ?? {}
   for (const [name, header] of Object.entries(headers)) {
     const value = response.headers[name.toLowerCase()]
@@ -254,6 +292,17 @@ function expectDescribed(response: LightMyRequestResponse | undefined, operation
     expectValid(header.schema, String(value))
   }
   expect(undescribedHeaders(response, headers)).toEqual([])
+}
+
+function expectContent(
+  response: LightMyRequestResponse,
+  operation: string,
+  content: NonNullable<Described['content']>,
+) {
+  const [mediaType = ''] = String(response.headers['content-type']).split(';')
+  const { schema } = content[mediaType] ?? {}
+  expect(schema, `${operation} ${response.statusCode} is described as ${mediaType}`).toBeDefined()
+  expectValid(schema, mediaType === 'application/json' ? response.json() : response.body)
 }
 
 function expectValid(schema: object | undefined, value: unknown): void {
@@ -277,27 +326,23 @@ function describedOperations() {
   )
 }
 
-/** What the router knows, less HEAD beside GET and the methods that a described path only refuses. */
-function servedOperations(app: FastifyInstance, paths: readonly string[]): string[] {
+/** What the router knows, less HEAD beside GET and the methods that a path only refuses. */
+async function servedOperations(app: FastifyInstance, paths: readonly string[]): Promise<string[]> {
   const written = new Map(paths.map((path) => [pathInAnyCase(path), path]))
   const lines = app.printRoutes({ commonPrefix: false }).split('\n')
-  return lines.flatMap((line) => {
+  const routed = lines.flatMap((line) => {
     const [, url = '', methods = ''] = /(\/.*) \(([A-Z, -]+)\)$/.exec(line) ?? []
-    const path = written.get(url) ?? url
     const answered = methods.split(', ').filter((method) => method === 'GET' || method === 'POST')
-    return answered.map((method) => `${method} ${path}`)
+    return answered.map((method) => ({ method: method as 'GET' | 'POST', url: written.get(url) ?? url }))
   })
+  const statuses = await Promise.all(routed.map(async (route) => (await app.inject(route)).statusCode))
+  return routed.filter((_, index) => statuses[index] !== 405).map(({ method, url }) => `${method} ${url}`)
 }
 
 /** A server on a database that is not as it should be; closed after the file. */
 async function serverOn(url: string): Promise<FastifyInstance> {
   const database = await openDatabase(url)
-  const app = await createServer(database, pino({ level: 'trace' }, logLines), {
-    trustProxy: [],
-    dialects: [webapi],
-    lifetimeSeconds: 1_209_600,
-    passwords: cheapPasswords,
-  })
+  const app = await createServer(database, pino({ level: 'trace' }, logLines), plainOptions)
   afterAll(async () => {
     await app.close()
     await database.close()

@@ -84,7 +84,8 @@ describe('RFC 6750 §2.1: a token in the Authorization header', () => {
     const form = { 'content-type': 'application/x-www-form-urlencoded' }
     const body = `access_token=${value}`
     const byBody = await app.inject({ method: 'POST', url: '/userinfo', headers: form, body })
-    expect(byBody.statusCode).toBe(404)
+    expect(byBody.statusCode).toBe(405)
+    expect(byBody.headers.allow).toBe('GET, HEAD')
   })
 })
 

@@ -2,12 +2,12 @@ import { pino } from 'pino'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
-import { webapi } from '../../src/dialects/webapi.ts'
 import { createServer } from '../../src/server.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
 import { askForToken, askWhose } from '../support/requests.ts'
 import { databaseUrl, runOn } from '../support/test-cluster.ts'
+import { plainOptions } from '../support/test-server.ts'
 
 test('a database with settings of its own is served like any other', async () => {
   const { database: first, url } = await freshDatabase({ isMigrated: false })
@@ -24,9 +24,7 @@ test('a database with settings of its own is served like any other', async () =>
   onTestFinished(() => database.close())
   await migrate(database)
   const app = await createServer(database, pino({ level: 'silent' }), {
-    trustProxy: [],
-    dialects: [webapi],
-    lifetimeSeconds: 1_209_600,
+    ...plainOptions,
     passwords: { ...cheapPasswords, concurrency: 8 },
   })
   onTestFinished(() => app.close())

@@ -8,6 +8,18 @@ import { freshDatabase } from './fresh-database.ts'
 import { leakedLines, logLines } from './kept-secrets.ts'
 import { cheapPasswords } from './people.ts'
 
+/** What a server is told unless a test says otherwise; nothing is remembered, so that every test asks the database. */
+export const plainOptions: ServerOptions = {
+  trustProxy: [],
+  dialects: [webapi],
+  lifetimeSeconds: 1_209_600,
+  passwords: cheapPasswords,
+  publicUrl: undefined,
+  corsOrigins: [],
+  tokenCacheSeconds: 0,
+  docs: false,
+}
+
 /**
  * The standalone server on a database of its own, closed after the file; then every line it logged, at the
  * finest level, is searched for the secrets the file used.
@@ -17,9 +29,7 @@ export async function testServer(
 ): Promise<{ app: FastifyInstance; database: Database; url: string }> {
   const { database, url } = await freshDatabase()
   const app = await createServer(database, pino({ level: 'trace' }, logLines), {
-    trustProxy: [],
-    dialects: [webapi],
-    lifetimeSeconds: 1_209_600,
+    ...plainOptions,
     ...options,
     passwords: { ...cheapPasswords, ...options.passwords },
   })

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'vitest'
-import { readAuthorization, readBearer } from '../../src/http/authorization.ts'
+import { readAuthorization, readBearer } from '../../src/bearer/authorization.ts'
 
 /** The two parts of a request that the readers look at, as Node hands them over: of two headers it keeps the first. */
 function requestWith(...values: string[]): FastifyRequest {

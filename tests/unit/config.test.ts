@@ -57,6 +57,37 @@ const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> =
     ],
   },
   DATABASE_WAIT_SECONDS: { good: ['0', '60', '86400'], bad: ['-1', '86401', 'forever'] },
+  PUBLIC_URL: {
+    good: [
+      'https://tokens.example.com',
+      'http://127.0.0.1:3000',
+      'https://tokens.example.com:8443',
+      'http://[::1]:8080',
+    ],
+    bad: [
+      'tokens.example.com',
+      'https://tokens.example.com/',
+      'https://tokens.example.com/auth',
+      'https://tokens.example.com?x',
+      'https://user@tokens.example.com',
+      'https://TOKENS.example.com',
+      'https://tokens.example.com:443',
+      'ftp://tokens.example.com',
+    ],
+  },
+  CORS_ORIGINS: {
+    good: ['https://app.example.com', 'http://localhost:5173, https://app.example.com'],
+    bad: [
+      '*',
+      'https://*.example.com',
+      'https://app.example.com/',
+      'https://app.example.com,',
+      'null',
+      'app.example.com',
+    ],
+  },
+  TOKEN_CACHE_SECONDS: { good: ['0', '5', '3600'], bad: ['-1', '3601', 'off', '0.5'] },
+  DOCS: { good: ['on', 'off'], bad: ['true', 'ON', '0', 'no'] },
   WEBAPI_PATH: {
     good: ['/Token', '/oauth/token', '/a.b/c-d_e~f', '/2', `/${'a'.repeat(100)}`],
     bad: [
@@ -70,6 +101,11 @@ const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> =
       '/Token?x',
       '/tök',
       '/UserInfo',
+      '/introspect',
+      '/revoke',
+      '/docs/x',
+      '/health',
+      '/.well-known/x',
       `/${'a'.repeat(101)}`,
     ],
   },
@@ -100,6 +136,10 @@ describe('the environment', () => {
       logLevel: 'info',
       trustProxy: [],
       lifetimeSeconds: 1_209_600,
+      publicUrl: undefined,
+      corsOrigins: [],
+      tokenCacheSeconds: 5,
+      docs: true,
       dialects: [webapi],
       passwords: { memoryKib: 19_456, passes: 2, lanes: 1, concurrency: expect.any(Number), queueLimit: 512 },
     })
@@ -121,6 +161,10 @@ describe('the environment', () => {
       ARGON2_LANES: '2',
       HASH_CONCURRENCY: '3',
       HASH_QUEUE_LIMIT: '0',
+      PUBLIC_URL: 'https://tokens.example.com',
+      CORS_ORIGINS: 'https://app.example.com, http://localhost:5173',
+      TOKEN_CACHE_SECONDS: '0',
+      DOCS: 'off',
       WEBAPI_PATH: '/oauth/token',
     })
     expect(config).toEqual({
@@ -131,6 +175,10 @@ describe('the environment', () => {
       logLevel: 'warn',
       trustProxy: ['10.0.0.1', 'fd00::/8'],
       lifetimeSeconds: 90,
+      publicUrl: 'https://tokens.example.com',
+      corsOrigins: ['https://app.example.com', 'http://localhost:5173'],
+      tokenCacheSeconds: 0,
+      docs: false,
       dialects: [{ ...webapi, path: '/oauth/token' }],
       passwords: { memoryKib: 47_104, passes: 1, lanes: 2, concurrency: 3, queueLimit: 0 },
     })
@@ -159,7 +207,9 @@ describe('the environment', () => {
       ARGON2_PASSES: '0',
       WEBAPI_PATH: 'Token',
       THROTTLE: 'off',
-      DOCS: 'off',
+      DOCS: 'no',
+      PUBLIC_URL: 'tokens.example.com',
+      CORS_ORIGINS: '*',
     }
     const named = mistakesOf(environment).map((mistake) => mistake.split(':')[0])
     expect(named.toSorted()).toEqual([...Object.keys(environment), 'DATABASE_URL, EMBEDDED_FOLDER'].toSorted())

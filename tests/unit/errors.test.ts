@@ -9,6 +9,8 @@ const statuses: Record<OAuthErrorCode, number> = {
   invalid_client: 401,
   invalid_grant: 400,
   invalid_token: 401,
+  insufficient_scope: 403,
+  unauthorized_client: 400,
   unsupported_grant_type: 400,
   temporarily_unavailable: 503,
   server_error: 500,

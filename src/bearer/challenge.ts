@@ -1,0 +1,32 @@
+import { OAuthError } from '../errors.ts'
+import type { BearerTokenEnd } from './bearer-token.ts'
+
+/** The realm of every challenge, unless a guard has its own. */
+export const defaultRealm = 'password-grant'
+
+/**
+ * The `WWW-Authenticate` of a refusal (RFC 6750 §3); none with an outage, which says nothing about the token. Who sent no
+ * token at all (`null`) is told how to, without an error code (§3.1).
+ */
+export function writeChallenge(realm: string, error: OAuthError | null): Record<string, string> {
+  const scheme = `Bearer realm="${realm}"`
+  if (error === null) return { 'www-authenticate': scheme }
+  if (error.status >= 500) return {}
+  return { 'www-authenticate': `${scheme}, error="${error.code}", error_description="${error.description}"` }
+}
+
+/** What is said to who sent no token. */
+export const noToken = 'Send a token: Authorization: Bearer <token>'
+
+const endings: Record<BearerTokenEnd, string> = {
+  expired: 'The token has expired. Sign in again.',
+  superseded: 'The token was replaced by a newer sign-in of the same user.',
+  revoked: 'The token was revoked. Sign in again.',
+  unknown: 'The token is unknown.',
+  inactive: 'The token is not valid. Sign in again.',
+}
+
+/** The refusal of a dead token: what is public, and for the log whose it was where that is known. */
+export function refuseToken({ ended, userId }: { ended: BearerTokenEnd; userId?: string }): OAuthError {
+  return new OAuthError('invalid_token', endings[ended], { reason: `token ${ended}`, userId })
+}

@@ -1,0 +1,5 @@
+export { OAuthError, type OAuthErrorCode } from '../errors.ts'
+export type { TokenPlace } from './authorization.ts'
+export { type BearerOptions, bearer, type TokenRequirement } from './bearer.ts'
+export type { BearerToken, BearerTokenEnd, FindBearerToken, FoundBearerToken } from './bearer-token.ts'
+export { type IntrospectionOptions, introspectAt } from './introspect-at.ts'

@@ -1,0 +1,153 @@
+import { hash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { DateTime } from 'luxon'
+import { OAuthError } from '../errors.ts'
+import type { BearerToken, FindBearerToken, FoundBearerToken } from './bearer-token.ts'
+
+/** Where a backend asks about tokens, as whom, and how long an answer may be kept. */
+export interface IntrospectionOptions {
+  /** The token server's base address; `/introspect` is added to it. */
+  readonly url: string
+  /** A confidential client that the backend is registered as. */
+  readonly clientId: string
+  readonly clientSecret: string
+  /**
+   * Seconds a live token is remembered, and so the longest that one may be accepted after its end; 0 asks every
+   * time. A dead one is remembered for a second at most. Default: 5.
+   */
+  readonly cacheSeconds?: number
+  /** Tokens remembered at most, the least recently used go first. Default: 10000. */
+  readonly cacheSize?: number
+  /** Milliseconds after which an answer that has not come is an outage. Default: 3000. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * Finds tokens by asking a token server (RFC 7662): the answer is kept for a few seconds, those who ask about one
+ * value at the same time share a question, connections are reused. A dead token has one reason, `inactive`.
+ * The finder throws OAuthError `temporarily_unavailable` for whatever is no answer: the network, a time-out,
+ * credentials of this backend that were refused. Throws TypeError for options that cannot be right.
+ */
+export function introspectAt(options: IntrospectionOptions): FindBearerToken {
+  const { cacheSeconds = 5, cacheSize = 10_000 } = options
+  const ask = createQuestion(options)
+  const kept = new LRUCache<string, FoundBearerToken>({ max: cacheSize })
+  const underWay = new Map<string, Promise<FoundBearerToken>>()
+
+  async function askAndKeep(name: string, value: string): Promise<FoundBearerToken> {
+    const began = performance.now()
+    const { found, secondsLeft } = await ask(value)
+    const seconds = Math.min(cacheSeconds, secondsLeft)
+    // counted from before the question, so that nothing outlives what the server said
+    const ttl = Math.floor(seconds * 1_000 - (performance.now() - began))
+    if (ttl > 0) kept.set(name, found, { ttl })
+    return found
+  }
+
+  return (value) => {
+    const name = hash('sha256', value, 'base64') // a value is nowhere kept as it is
+    const known = kept.get(name)
+    if (known) return Promise.resolve(known)
+    const shared = underWay.get(name)
+    if (shared) return shared
+    const asking = askAndKeep(name, value).finally(() => underWay.delete(name))
+    underWay.set(name, asking)
+    return asking
+  }
+}
+
+/** What was found, and for how many seconds at most that can stay true. */
+interface Answer {
+  readonly found: FoundBearerToken
+  readonly secondsLeft: number
+}
+
+const deadSeconds = 1
+
+function createQuestion(options: IntrospectionOptions): (value: string) => Promise<Answer> {
+  const { url, clientId, clientSecret, timeoutMs = 3_000 } = options
+  requireOptions(options)
+  const endpoint = `${url.replace(/\/+$/, '')}/introspect`
+  const authorization = `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')}`
+
+  return async (value) => {
+    const response = await fetch(endpoint, {
+      method: 'POST',
+      headers: { authorization, accept: 'application/json' },
+      body: new URLSearchParams({ token: value, token_type_hint: 'access_token' }),
+      redirect: 'error',
+      signal: AbortSignal.timeout(timeoutMs),
+    }).catch((cause: unknown) => {
+      throw refuse('the token server cannot be reached', cause)
+    })
+    const text = await response.text().catch((cause: unknown) => {
+      throw refuse('the answer of the token server broke off', cause)
+    })
+    if (response.status === 401) throw refuse('the token server refused the credentials of this backend')
+    if (response.status !== 200) throw refuse(`the token server answered ${response.status}`)
+    return readAnswer(text, response.headers.get('date'))
+  }
+}
+
+function requireOptions({
+  url,
+  clientId,
+  clientSecret,
+  cacheSeconds = 5,
+  cacheSize = 1,
+  timeoutMs = 1,
+}: IntrospectionOptions): void {
+  const isRight =
+    /^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : '') &&
+    [clientId, clientSecret].every((text) => typeof text === 'string' && text !== '') &&
+    [cacheSeconds, cacheSize - 1, timeoutMs - 1].every((number) => Number.isFinite(number) && number >= 0)
+  if (!isRight)
+    throw new TypeError('introspectAt: expected url (http or https), clientId, clientSecret, and positive limits')
+}
+
+/** RFC 6749 §2.3.1. */
+function formEncode(text: string): string {
+  return new URLSearchParams({ '': text }).toString().slice(1)
+}
+
+/** RFC 7662 §2.2. The server's own clock says how long the token has left. */
+function readAnswer(text: string, date: string | null): Answer {
+  const said = parseJson(text)
+  if (said['active'] === false) return { found: { ended: 'inactive' }, secondsLeft: deadSeconds }
+  const token = said['active'] === true ? readToken(said) : null
+  if (token === null) throw refuse('the answer of the token server could not be understood')
+  const now = Date.parse(date ?? '') || Date.now()
+  return { found: Object.freeze({ token }), secondsLeft: (token.expiresAt.toMillis() - now) / 1_000 }
+}
+
+function parseJson(text: string): Record<string, unknown> {
+  try {
+    const said: unknown = JSON.parse(text)
+    return typeof said === 'object' && said !== null ? { ...said } : {}
+  } catch {
+    return {}
+  }
+}
+
+/** Null for an answer that lacks what a guard promises. Shared by all who ask, hence frozen. */
+function readToken(said: Record<string, unknown>): BearerToken | null {
+  const { client_id: clientId, sub: userId, username: userName, role, iat, exp } = said
+  const areTexts = [clientId, userId, userName, role].every((text) => typeof text === 'string')
+  if (!areTexts || !Number.isFinite(iat) || !Number.isFinite(exp)) return null
+  return Object.freeze({
+    clientId,
+    userId,
+    userName,
+    role,
+    issuedAt: DateTime.fromSeconds(iat as number, { zone: 'utc' }),
+    expiresAt: DateTime.fromSeconds(exp as number, { zone: 'utc' }),
+  } as BearerToken)
+}
+
+function refuse(reason: string, cause?: unknown): OAuthError {
+  return new OAuthError('temporarily_unavailable', 'The token cannot be checked right now. Try again shortly.', {
+    reason,
+    cause,
+    retryAfterSeconds: 1,
+  })
+}

@@ -1,0 +1,14 @@
+import type { OAuthError } from '../errors.ts'
+import type { WireReply } from './dialect.ts'
+
+/** A refusal as RFC 6749 §5.2 has it, with the challenge a client that was refused must get. */
+export function writeRefusal(error: OAuthError): WireReply {
+  const reply = writeJson(error.status, { error: error.code, error_description: error.description })
+  if (error.code !== 'invalid_client') return reply
+  return { ...reply, headers: { ...reply.headers, 'www-authenticate': 'Basic realm="password-grant"' } }
+}
+
+/** Any answer in JSON. */
+export function writeJson(status: number, body: object): WireReply {
+  return { status, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) }
+}

@@ -1,0 +1,37 @@
+import cors, { type FastifyCorsOptions } from '@fastify/cors'
+import type { FastifyInstance } from 'fastify'
+import type { Dialect } from '../dialects/dialect.ts'
+import { pathInAnyCase } from './path-pattern.ts'
+import { revocationPath } from './revocation-route.ts'
+import { userinfoPath } from './userinfo-route.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What @fastify/cors does on this route instead of on all. */
+    cors?: FastifyCorsOptions
+  }
+}
+
+/**
+ * Lets pages of the given origins call the token endpoints, `/userinfo` and `/revoke`, and read refusals too; for every
+ * other path and origin nothing changes. Of routes that are added afterwards.
+ */
+export async function allowOrigins(
+  app: FastifyInstance,
+  origins: readonly string[],
+  dialects: readonly Dialect[],
+): Promise<void> {
+  const paths = [...dialects.map(({ path }) => pathInAnyCase(path)), userinfoPath, revocationPath]
+  const allowed: FastifyCorsOptions = {
+    origin: (origin, decide) => decide(null, origin !== undefined && origins.includes(origin)),
+    methods: ['GET', 'POST'],
+    allowedHeaders: ['Authorization', 'Content-Type'],
+    exposedHeaders: ['WWW-Authenticate', 'Retry-After'],
+    maxAge: 600,
+    strictPreflight: false, // an OPTIONS without its header is refused as any other method is
+  }
+  app.addHook('onRoute', (route) => {
+    if (paths.includes(route.url)) route.config = { ...route.config, cors: allowed }
+  })
+  await app.register(cors, { origin: false })
+}

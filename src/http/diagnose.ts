@@ -1,0 +1,69 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { OAuthError } from '../errors.ts'
+
+/** What a refused request looked like. */
+export interface Received {
+  /** The body as it came, `''` when it was not read. */
+  readonly text: string
+  readonly queryNames: readonly string[]
+  readonly headers: IncomingHttpHeaders
+  /** The form that the endpoint wants. */
+  readonly example: string
+}
+
+/**
+ * Says in a refusal what people get wrong with such endpoints: what was received and what to send. It looks at the request
+ * alone, never at what is known of a client or a user, so it tells nobody more than they sent; no value is repeated.
+ */
+export function diagnose(error: OAuthError, received: Received): OAuthError {
+  const sentence = explain(error, received)
+  return sentence === null ? error : new OAuthError(error.code, sentence, { ...error, cause: error.cause })
+}
+
+function explain(error: OAuthError, received: Received): string | null {
+  if (error.code === 'invalid_grant') return explainGrant(error, received)
+  if (error.code === 'invalid_client') return explainClient(received)
+  return error.reason?.startsWith('missing field') ? explainMissing(received) : null
+}
+
+/** Whoever tried to say who they are gets the one answer that all of them get. */
+function explainClient(received: Received): string | null {
+  const hasTried = received.headers.authorization !== undefined || /(^|&)client_id=[^&]/i.test(received.text)
+  return hasTried ? null : (explainMissing(received) ?? noCredentials)
+}
+
+const noCredentials =
+  'No client credentials came. Send Authorization: Basic with id and secret, or client_id and client_secret in the form.'
+
+const fieldNames = ['grant_type', 'username', 'password', 'client_id', 'client_secret', 'token']
+
+/** Where the fields are, when they are not in the body. */
+function explainMissing({ text, queryNames, headers, example }: Received): string | null {
+  const hasField = (names: readonly string[]) => names.some((name) => fieldNames.includes(name.toLowerCase()))
+  if (hasField(queryNames)) {
+    return `The fields came in the query string, which is not read. Send them as a form in the body: ${example}`
+  }
+  if (hasField(Object.keys(headers))) {
+    return `The fields came as headers, which are not read. Send them as a form in the body: ${example}`
+  }
+  if (text === '') return `The body is empty. Send a form: ${example}`
+  if (!text.includes('=') && /%3D/i.test(text)) {
+    return `The whole body came percent-encoded. Encode each value, but not the = and & between them: ${example}`
+  }
+  return null
+}
+
+/** The sentence about user and password stays the same for all; what follows looks at the encoding alone. */
+function explainGrant({ description }: OAuthError, { text }: Received): string | null {
+  const values = ['username', 'password'].map((name) => new RegExp(`(?:^|&)${name}=([^&]*)`, 'i').exec(text)?.[1] ?? '')
+  if (values.some((value) => /%25[0-9A-F]{2}/i.test(value))) {
+    return `${description} A value looks percent-encoded twice: encode it once.`
+  }
+  if (values.some((value) => /[+%]/.test(value)) && !encodedForm.test(text)) {
+    return `${description} The form came partly unencoded, and + and % mean something in it: write + as %2B and % as %25.`
+  }
+  return null
+}
+
+/** Whether each character is one that form and URI encoders leave or write. */
+const encodedForm = /^[A-Za-z0-9*\-._~!'()+%&=]*$/

@@ -1,0 +1,50 @@
+import type { FastifyInstance } from 'fastify'
+import type { AuthenticateClient } from '../clients/authenticate-client.ts'
+import type { Query } from '../database/database.ts'
+import { requiredField } from '../dialects/fields.ts'
+import { writeRefusal } from '../dialects/reply.ts'
+import { OAuthError } from '../errors.ts'
+import { revokeToken } from '../tokens/revoke-token.ts'
+import type { TokenCache } from '../tokens/token-cache.ts'
+import { formRoute } from './form-route.ts'
+
+/** Who may ask, where tokens end, and who is to forget them. */
+export interface RevocationRouteOptions {
+  readonly authenticateClient: AuthenticateClient
+  readonly query: Query
+  readonly forgetToken: TokenCache['forgetToken']
+}
+
+/** Where it is. */
+export const revocationPath = '/revoke'
+
+/**
+ * `POST /revoke` (RFC 7009): a client ends a token that it was given. 200 with an empty body, also for a value that
+ * is no live token (§2.2); another client's live token is left alone.
+ */
+export async function revocationRoute(scope: FastifyInstance, options: RevocationRouteOptions): Promise<void> {
+  const { authenticateClient, query, forgetToken } = options
+  await scope.register(formRoute, {
+    url: revocationPath,
+    methods: ['POST'],
+    example: 'token=...',
+    logged: { endpoint: 'revocation' },
+    authenticateClient,
+    answer: async ({ client, fields, request }) => {
+      const revoked = await revokeToken(query, client.id, requiredField(fields, 'token'))
+      if (revoked === 'of another client') throw refuseForeign(client.id)
+      if (revoked !== null) {
+        forgetToken(revoked.id)
+        const { userId } = revoked
+        request.log.info({ event: 'revocation', userId, client: client.id, address: request.ip }, 'token revoked')
+      }
+      return { status: 200, headers: {}, body: '' }
+    },
+    refuse: writeRefusal,
+  })
+}
+
+/** RFC 7009 §2.1. */
+function refuseForeign(clientId: string): OAuthError {
+  return new OAuthError('unauthorized_client', 'The token was given to another client.', { clientId })
+}

@@ -1,0 +1,206 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Database } from '../../src/database/database.ts'
+import { openDatabase } from '../../src/database/postgres.ts'
+import { createTokenCache } from '../../src/tokens/token-cache.ts'
+import { addClient, addUser } from '../support/people.ts'
+import { askForToken } from '../support/requests.ts'
+import { runOn } from '../support/test-cluster.ts'
+import { testServer } from '../support/test-server.ts'
+import { eventually } from '../support/wire.ts'
+
+/** What is promised: within this time an ended token is refused on every node. */
+const boundMs = 250
+
+/** A node: a process would have one of these each. `statements` counts its look-ups. */
+async function openNode(url: string, seconds = 3600) {
+  const opened = await openDatabase(url)
+  onTestFinished(() => opened.close())
+  let statements = 0
+  const database: Database = {
+    ...opened,
+    tokenQuery: (...args) => {
+      statements += 1
+      return opened.tokenQuery(...args)
+    },
+  }
+  const cache = createTokenCache(database, { seconds })
+  return { ...cache, statements: () => statements }
+}
+
+type Node = Awaited<ReturnType<typeof openNode>>
+
+/** Asks until the node remembers: until it answers without a statement. */
+async function untilRemembered(node: Node, value: string): Promise<void> {
+  await eventually(async () => {
+    const before = node.statements()
+    expect(await node.findToken(value)).toHaveProperty('token')
+    return node.statements() === before
+  }, Boolean)
+}
+
+describe('a token that ended somewhere', async () => {
+  const { app, database, url } = await testServer()
+  const client = await addClient(database)
+  const setUp = async () => {
+    const user = await addUser(database)
+    const value: string = (await askForToken(app, { client, user })).json().access_token
+    const nodes = [await openNode(url), await openNode(url)]
+    for (const node of nodes) await untilRemembered(node, value)
+    return { user, value, nodes }
+  }
+  const ends = async ({ value, nodes }: { value: string; nodes: Node[] }) => {
+    await sleep(boundMs)
+    return Promise.all(nodes.map(async (node) => await node.findToken(value)))
+  }
+
+  test('by a newer sign-in is superseded on every node within the bound, though they remember for an hour', async () => {
+    const { user, ...rest } = await setUp()
+    const next = (await askForToken(app, { client, user })).json().access_token
+    expect(await ends(rest)).toEqual([
+      { ended: 'superseded', userId: user.id },
+      { ended: 'superseded', userId: user.id },
+    ])
+    for (const node of rest.nodes) expect(await node.findToken(next)).toHaveProperty('token.userId', user.id)
+  })
+
+  const set = 'update password_grant.tokens set'
+  test.each([
+    ['revoked', `${set} revoked_at = now() where user_id = $1`],
+    ['expired', `${set} issued_at = now() - interval '2 s', expires_at = now() - interval '1 s' where user_id = $1`],
+    ['unknown', 'delete from password_grant.tokens where user_id = $1'],
+    ['unknown', 'delete from password_grant.users where id = $1'],
+  ])('is %s within the bound after %s, by whatever program', async (ended, statement) => {
+    const { user, ...rest } = await setUp()
+    await runOn(url, [statement.replace('$1', `'${user.id}'`)])
+    for (const found of await ends(rest)) expect(found).toMatchObject({ ended })
+  })
+
+  test('and many at once, by the end of their client', async () => {
+    const other = await addClient(database)
+    const users = await Promise.all(Array.from({ length: 40 }, () => addUser(database)))
+    const values: string[] = []
+    for (const user of users) values.push((await askForToken(app, { client: other, user })).json().access_token)
+    const node = await openNode(url)
+    for (const value of values) await untilRemembered(node, value)
+    await database.query('', `delete from password_grant.clients where id = '${other.id}'`)
+    await sleep(boundMs)
+    for (const value of values) expect(await node.findToken(value)).toEqual({ ended: 'unknown' })
+  })
+})
+
+describe('what a node remembers', async () => {
+  const { app, database, url } = await testServer()
+  const client = await addClient(database)
+  const signIn = async (user = addUser(database)) =>
+    (await askForToken(app, { client, user: await user })).json().access_token as string
+
+  test('is asked for once', async () => {
+    const node = await openNode(url)
+    const value = await signIn()
+    await untilRemembered(node, value)
+    const before = node.statements()
+    for (let time = 0; time < 100; time += 1) await node.findToken(value)
+    expect(node.statements()).toBe(before)
+  })
+
+  test('is nothing with 0 seconds', async () => {
+    const node = await openNode(url, 0)
+    const value = await signIn()
+    for (let time = 1; time <= 10; time += 1) {
+      await node.findToken(value)
+      expect(node.statements()).toBe(time)
+    }
+  })
+
+  test('is never a refusal', async () => {
+    const node = await openNode(url)
+    const user = await addUser(database)
+    const old = await signIn(Promise.resolve(user))
+    const value = await signIn(Promise.resolve(user))
+    await untilRemembered(node, value)
+    for (let time = 0; time < 3; time += 1) {
+      const before = node.statements()
+      expect(await node.findToken(old)).toEqual({ ended: 'superseded', userId: user.id })
+      expect(node.statements()).toBe(before + 1)
+    }
+  })
+
+  test('does not outlive the token’s own time', async () => {
+    const short = await addClient(database, { lifetimeSeconds: 2 })
+    const user = await addUser(database)
+    const value = (await askForToken(app, { client: short, user })).json().access_token
+    const node = await openNode(url)
+    await untilRemembered(node, value)
+    await sleep(2_000)
+    expect(await node.findToken(value)).toEqual({ ended: 'expired', userId: user.id })
+  })
+
+  test('is gone after `seconds` even when no announcement comes', async () => {
+    await runOn(url, ['alter table password_grant.tokens disable trigger tokens_ended'])
+    onTestFinished(() => runOn(url, ['alter table password_grant.tokens enable trigger tokens_ended']).then(() => {}))
+    const node = await openNode(url, 1)
+    const user = await addUser(database)
+    const value = await signIn(Promise.resolve(user))
+    await untilRemembered(node, value)
+    await signIn(Promise.resolve(user))
+    await sleep(1_000)
+    expect(await node.findToken(value)).toEqual({ ended: 'superseded', userId: user.id })
+  })
+
+  test('cannot be changed by who was given it', async () => {
+    const node = await openNode(url)
+    const value = await signIn()
+    await untilRemembered(node, value)
+    const found = await node.findToken(value)
+    if (!('token' in found)) throw new Error('no token')
+    expect(() => Object.assign(found.token, { role: 'Administrator' })).toThrow(TypeError)
+  })
+
+  test('is dropped when the listening connection is cut, and remembered again once it is back', async () => {
+    const node = await openNode(url)
+    const user = await addUser(database)
+    const value = await signIn(Promise.resolve(user))
+    await untilRemembered(node, value)
+    const before = node.statements()
+    await runOn(url, [
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and query like 'select pg_notify%' and pid <> pg_backend_pid()`,
+    ])
+    await eventually(async () => {
+      await node.findToken(value)
+      return node.statements() > before
+    }, Boolean)
+    await untilRemembered(node, value)
+    await signIn(Promise.resolve(user))
+    await sleep(boundMs)
+    expect(await node.findToken(value)).toEqual({ ended: 'superseded', userId: user.id })
+  })
+})
+
+test('an end announced while a row is on its way is not missed', async () => {
+  const { app, database, url } = await testServer()
+  const client = await addClient(database)
+  const user = await addUser(database)
+  const value = (await askForToken(app, { client, user })).json().access_token
+  const opened = await openDatabase(url)
+  onTestFinished(() => opened.close())
+  let hold: Promise<unknown> = Promise.resolve()
+  const slow: Database = {
+    ...opened,
+    tokenQuery: async (...args) => {
+      const rows = await opened.tokenQuery(...args)
+      await hold // read, but not yet handed over
+      return rows as never
+    },
+  }
+  const { findToken } = createTokenCache(slow, { seconds: 3600 })
+  await sleep(boundMs) // it listens
+  hold = (async () => {
+    await askForToken(app, { client, user })
+    await sleep(boundMs)
+  })()
+  await findToken(value) // what it says is a moment old
+  hold = Promise.resolve()
+  expect(await findToken(value)).toEqual({ ended: 'superseded', userId: user.id })
+})
