@@ -34,7 +34,7 @@ const rooms = {
   'http/health-route.ts': { uses: ['database/migrate.ts'] }, // besides what http may: ready means migrated
   // the program around it
   config: { uses: ['available-cores', 'dialects', 'passwords', 'database/database.ts'] },
-  server: { uses: ['http'], types: ['config', 'database/database.ts'] },
+  server: { uses: ['http', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
   commands: {
     uses: ['errors', 'secrets', 'http-date', 'passwords', 'clients', 'users', 'tokens', 'config', 'server', 'database'],
   },

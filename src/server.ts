@@ -15,6 +15,7 @@ import { toOAuthError } from './http/failure.ts'
 import { healthRoute } from './http/health-route.ts'
 import { openapiRoute } from './http/openapi-route.ts'
 import { tokenServer } from './http/token-server.ts'
+import { createTokenCache } from './tokens/token-cache.ts'
 
 /** What the standalone server needs of the configuration. */
 export type ServerOptions = Pick<
@@ -64,8 +65,10 @@ export async function createServer(
     return reply.code(error.status).send({ error: error.code, error_description: error.description })
   })
   const { dialects, corsOrigins, docs } = options
+  const tokenCache = createTokenCache(database, { seconds: options.tokenCacheSeconds })
   if (corsOrigins.length > 0) await allowOrigins(app, corsOrigins, dialects)
-  await app.register(tokenServer, { ...options, database, documentationPath: docs ? docsPath : undefined })
+  const documentationPath = docs ? docsPath : undefined
+  await app.register(tokenServer, { ...options, database, tokenCache, documentationPath })
   await app.register(healthRoute, { database })
   await app.register(openapiRoute)
   if (docs) await app.register(docsRoute)

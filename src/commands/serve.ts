@@ -97,6 +97,9 @@ function warn(config: Config, logger: FastifyBaseLogger): void {
   if (!isLoopback && config.trustProxy.length === 0) {
     logger.warn('listening beyond loopback in plain HTTP: put a TLS proxy in front and name it in TRUST_PROXY')
   }
+  if (!isLoopback && config.publicUrl === undefined) {
+    logger.warn('PUBLIC_URL is not set: the metadata names the address listened on, which others may not reach')
+  }
   if (isWeakCost(config.passwords)) {
     logger.warn('ARGON2_* is below what OWASP advises: new password hashes are easier to guess than they need to be')
   }

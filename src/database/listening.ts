@@ -20,6 +20,7 @@ const channel = 'password_grant'
 const proofMs = 2_000
 const shortestPauseMs = 50
 const longestPauseMs = 2_000
+const steadyMs = 10_000
 
 /**
  * LISTEN on a connection of its own, replaced whenever it breaks; `onLost` hears why. It counts as listening once
@@ -66,12 +67,18 @@ export function createListening(where: pg.PoolConfig, onLost: (cause: Error) => 
 
   async function keepListening(): Promise<void> {
     let pauseMs = shortestPauseMs
+    let told = ''
     while (!closing.signal.aborted) {
       const began = performance.now()
       const cause = await listenOnce()
       if (closing.signal.aborted) return
-      onLost(cause)
-      pauseMs = performance.now() - began > 10_000 ? shortestPauseMs : Math.min(pauseMs * 2, longestPauseMs)
+      if (performance.now() - began > steadyMs) {
+        pauseMs = shortestPauseMs
+        told = ''
+      }
+      if (cause.message !== told) onLost(cause) // an outage of hours needs one line
+      told = cause.message
+      pauseMs = Math.min(pauseMs * 2, longestPauseMs)
       await sleep(pauseMs, undefined, { signal: closing.signal }).catch(() => undefined)
     }
   }

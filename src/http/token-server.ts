@@ -5,7 +5,7 @@ import { createClientCheck } from '../clients/authenticate-client.ts'
 import type { Database } from '../database/database.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions } from '../passwords/password.ts'
-import { createTokenCache } from '../tokens/token-cache.ts'
+import { createTokenCache, type TokenCache } from '../tokens/token-cache.ts'
 import { introspectionRoute } from './introspection-route.ts'
 import { metadataRoute } from './metadata-route.ts'
 import { revocationRoute } from './revocation-route.ts'
@@ -20,8 +20,8 @@ export interface TokenServerOptions {
   readonly lifetimeSeconds?: number
   /** Cost and queue of password hashes. Default: OWASP's first choice, as many at once as there are cores. */
   readonly passwords?: Partial<PasswordOptions>
-  /** Seconds a found token may be remembered in process; 0 asks the database every time. Default: 5. */
-  readonly tokenCacheSeconds?: number
+  /** Where tokens are found; share it with the guards of the same process. Default: one of its own, for 5 seconds. */
+  readonly tokenCache?: TokenCache
   /** The origin under which the server is known, for its metadata. Default: where it listens. */
   readonly publicUrl?: string | undefined
   /** The path of a page for people, for the metadata. Default: none. */
@@ -47,7 +47,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   const background = createBackground(scope)
   const { query, tokenQuery } = database
   const tools = { query, passwords, lifetimeSeconds, inBackground: background }
-  const { findToken, forgetToken } = createTokenCache(database, { seconds: options.tokenCacheSeconds ?? 5 })
+  const { findToken, forgetToken } = options.tokenCache ?? createTokenCache(database)
   const authenticateClient = createClientCheck(query, passwords)
   const authenticateAsker = createClientCheck(tokenQuery, passwords) // sign-ins that queue must not hold a check back
   for (const dialect of dialects) {

@@ -83,6 +83,16 @@ describe('every snippet of the README, as a new user would run it', () => {
     return done.stdout
   }
 
+  /** The snippets' variables about the client, and the token. */
+  function client(): Record<string, string> {
+    return { CLIENT: `${credentials['client']}`, SECRET: `${credentials['secret']}`, TOKEN: token }
+  }
+
+  function signIn(): string {
+    const user = { USERNAME: `${credentials['user']}`, PASSWORD: `${credentials['password']}` }
+    return finish(snippet('-d grant_type').replace(':3000', `:${start.port}`), { ...client(), ...user })
+  }
+
   test('two commands start a server and print credentials', { timeout: 300_000 }, async () => {
     start = await run(snippet('npm start'), { PORT: await freePort() })
     for (const name of ['client', 'secret', 'user', 'password']) {
@@ -92,14 +102,7 @@ describe('every snippet of the README, as a new user would run it', () => {
   })
 
   test('the first curl command returns the documented JSON', () => {
-    const answer = JSON.parse(
-      finish(snippet('curl -u').replace(':3000', `:${start.port}`), {
-        CLIENT: `${credentials['client']}`,
-        SECRET: `${credentials['secret']}`,
-        USERNAME: `${credentials['user']}`,
-        PASSWORD: `${credentials['password']}`,
-      }),
-    )
+    const answer = JSON.parse(signIn())
     const shown = JSON.parse(snippet('"access_token"'))
     expect(Object.keys(answer)).toEqual(Object.keys(shown))
     expect({ ...shown, ...pick(answer, ['access_token', 'userId', '.issued', '.expires']) }).toEqual(answer)
@@ -112,21 +115,45 @@ describe('every snippet of the README, as a new user would run it', () => {
   })
 
   test('the backend lets the token in and nothing else', async () => {
-    writeFileSync(join(clone, 'backend.mjs'), snippet("app.get('/orders'"))
+    writeFileSync(join(clone, 'backend.mjs'), snippet('introspectAt({'))
     const port = await freePort()
     await run(
       `node backend.mjs & until curl -s -o /dev/null http://127.0.0.1:${port}; do sleep 0.1; done; echo up :${port}; wait`,
       {
         PORT: port,
         TOKEN_SERVER: `http://127.0.0.1:${start.port}`,
+        ...client(),
       },
       /up :(\d+)/,
     )
-    const ask = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${port}/orders`, { headers })
+    const ask = (headers: Record<string, string>, method = 'GET') =>
+      fetch(`http://127.0.0.1:${port}/orders`, { method, headers })
     const answer = await ask({ authorization: `Bearer ${token}` })
-    expect(await answer.json()).toEqual({ orders: [], of: credentials['user'], role: 'Administrator' })
+    expect(await answer.json()).toEqual({ orders: [], of: credentials['user'] })
+    expect((await ask({ authorization: `Bearer ${token}` }, 'DELETE')).status).toBe(200)
     expect((await ask({})).status).toBe(401)
     expect((await ask({ authorization: 'Bearer nothing' })).headers.get('www-authenticate')).toContain('invalid_token')
+  })
+
+  test('any program asks about a token', () => {
+    const answer = JSON.parse(finish(snippet('/introspect').replace(':3000', `:${start.port}`), client()))
+    expect(answer).toMatchObject({ active: true, username: credentials['user'] })
+  })
+
+  test('a token is kept, and what is told to end has ended', () => {
+    writeFileSync(join(clone, 'program.mjs'), snippet('tokenSource({'))
+    const said = finish('node program.mjs', {
+      ...client(),
+      TOKEN_SERVER: `http://127.0.0.1:${start.port}`,
+      USERNAME: `${credentials['user']}`,
+      PASSWORD: `${credentials['password']}`,
+    })
+    expect(said).toContain(`userName: '${credentials['user']}'`)
+    token = JSON.parse(signIn()).access_token // that sign-in ended the first token
+    expect(finish(snippet('/revoke').replace(':3000', `:${start.port}`), client())).toBe('')
+    const askWhose = snippet('curl -H').replace(':3000', `:${start.port}`)
+    expect(JSON.parse(finish(askWhose, { TOKEN: token })).error_description).toContain('revoked')
+    token = JSON.parse(signIn()).access_token
   })
 
   test('an embedded database moves by two psql scripts', { timeout: 120_000 }, async (context) => {
@@ -173,6 +200,7 @@ describe('every snippet of the README, as a new user would run it', () => {
     await run(`node plugin.mjs & ${waiting}`, { PORT: port, DATABASE_URL: url }, /up :(\d+)/)
     const answer = await fetch(`http://127.0.0.1:${port}/Token`, { method: 'POST', body: 'grant_type=password' })
     expect(((await answer.json()) as { error: string }).error).toBe('invalid_client')
+    expect((await fetch(`http://127.0.0.1:${port}/orders`)).status).toBe(401)
   })
 
   test('no snippet was left out', () => {

@@ -42,18 +42,26 @@ describe('a start', () => {
     await server.end()
   })
 
+  const known = { PUBLIC_URL: 'https://tokens.example.com' }
+
   test('beyond loopback warns of plain HTTP', async () => {
-    const starting = startServer({ environment: { ...environment, HOST: beyondLoopback } })
+    const starting = startServer({ environment: { ...environment, ...known, HOST: beyondLoopback } })
     expect(await starting.exited).toBe(1)
     expect(warnings(starting)).toEqual([expect.stringMatching(plainHttp)])
     expect(starting.stderr()).toContain(beyondLoopback)
   })
 
   test('beyond loopback behind a named proxy does not', async () => {
-    const proxied = { HOST: beyondLoopback, TRUST_PROXY: '10.0.0.0/8' }
+    const proxied = { ...known, HOST: beyondLoopback, TRUST_PROXY: '10.0.0.0/8' }
     const starting = startServer({ environment: { ...environment, ...proxied } })
     expect(await starting.exited).toBe(1)
     expect(warnings(starting)).toEqual([])
+  })
+
+  test('beyond loopback warns of metadata that names an address others may not reach', async () => {
+    const starting = startServer({ environment: { ...environment, HOST: beyondLoopback, TRUST_PROXY: '10.0.0.0/8' } })
+    expect(await starting.exited).toBe(1)
+    expect(warnings(starting)).toEqual([expect.stringMatching(/PUBLIC_URL is not set/)])
   })
 
   test.each(['localhost', '127.0.0.1', '127.0.0.2'])('on %s does not either', async (host) => {
