@@ -85,11 +85,11 @@ describe('every snippet of the README, as a new user would run it', () => {
 
   /** The snippets' variables about the client, and the token. */
   function client(): Record<string, string> {
-    return { CLIENT: `${credentials['client']}`, SECRET: `${credentials['secret']}`, TOKEN: token }
+    return { CLIENT_ID: `${credentials['client']}`, CLIENT_SECRET: `${credentials['secret']}`, TOKEN: token }
   }
 
   function signIn(): string {
-    const user = { USERNAME: `${credentials['user']}`, PASSWORD: `${credentials['password']}` }
+    const user = { USER_NAME: `${credentials['user']}`, USER_PASSWORD: `${credentials['password']}` }
     return finish(snippet('-d grant_type').replace(':3000', `:${start.port}`), { ...client(), ...user })
   }
 
@@ -145,8 +145,8 @@ describe('every snippet of the README, as a new user would run it', () => {
     const said = finish('node program.mjs', {
       ...client(),
       TOKEN_SERVER: `http://127.0.0.1:${start.port}`,
-      USERNAME: `${credentials['user']}`,
-      PASSWORD: `${credentials['password']}`,
+      USER_NAME: `${credentials['user']}`,
+      USER_PASSWORD: `${credentials['password']}`,
     })
     expect(said).toContain(`userName: '${credentials['user']}'`)
     token = JSON.parse(signIn()).access_token // that sign-in ended the first token
