@@ -48,6 +48,8 @@ export class OAuthError extends Error {
   readonly code: OAuthErrorCode
   readonly description: string
   readonly status: number
+  /** The same, under the name that Fastify's error handlers go by. */
+  readonly statusCode: number
   readonly reason: string | undefined
   readonly userId: string | undefined
   readonly clientId: string | undefined
@@ -60,6 +62,7 @@ export class OAuthError extends Error {
     this.code = code
     this.description = description
     this.status = details.status ?? defaultStatus[code]
+    this.statusCode = this.status
     this.reason = details.reason
     this.userId = details.userId
     this.clientId = details.clientId

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
   type HTTPMethods,
   LogController,
@@ -56,10 +57,11 @@ export async function createServer(
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // for 405 to know it
   }
-  app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send(isKnownWithoutSlash(app, request) ? notFoundWithSlash : notFound),
-  )
+  const refusePath = (request: FastifyRequest, reply: FastifyReply) =>
+    reply.code(404).send(isKnownWithoutSlash(app, request) ? notFoundWithSlash : notFound)
+  app.setNotFoundHandler(refusePath)
   app.setErrorHandler((thrown, request, reply) => {
+    if (request.is404) return refusePath(request, reply) // Fastify read its body first, and could not
     const error = toOAuthError(thrown)
     if (error.status >= 500) request.log.error({ err: thrown }, 'unforeseen error')
     return reply.code(error.status).send({ error: error.code, error_description: error.description })

@@ -1,8 +1,8 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { OAuthError } from '../errors.ts'
 import { readBearer, type TokenPlace } from './authorization.ts'
-import type { BearerToken, FindBearerToken } from './bearer-token.ts'
+import type { BearerToken, FindBearerToken, FoundBearerToken } from './bearer-token.ts'
 import { defaultRealm, noToken, refuseToken, writeChallenge } from './challenge.ts'
 
 declare module 'fastify' {
@@ -47,6 +47,8 @@ export const bearer = fastifyPlugin(mountBearer, { name: 'fastify-password-grant
 
 async function mountBearer(app: FastifyInstance, options: BearerOptions): Promise<void> {
   requireOptions(options)
+  if (app.hasDecorator('requireToken'))
+    throw new Error('bearer: requireToken is there already; register it once in a scope')
   app.decorateRequest(guarded, null)
   app.decorateRequest('token', {
     getter(this: FastifyRequest): BearerToken {
@@ -54,47 +56,76 @@ async function mountBearer(app: FastifyInstance, options: BearerOptions): Promis
       throw new Error('request.token was read on a route without requireToken')
     },
   })
+  // settled when it is answered, not when it is thrown: another guard may still let the request in
+  app.addHook('onError', async (_request, reply, error) => {
+    const headers = refusals.get(error)
+    if (headers && error instanceof OAuthError) reply.code(error.status).headers(headers)
+  })
   app.decorate('requireToken', (requirement: TokenRequirement = {}) => createGuard(options, requirement))
 }
 
-function requireOptions({ findToken, realm = defaultRealm }: BearerOptions): void {
+function requireOptions({ findToken, realm = defaultRealm, alsoAccept = [] }: BearerOptions): void {
   if (typeof findToken !== 'function') throw new TypeError('bearer: findToken must be a function')
   if (!/^[\x20-\x21\x23-\x5B\x5D-\x7E]+$/.test(realm)) throw new TypeError('bearer: realm must be plain text')
+  if (!Array.isArray(alsoAccept) || alsoAccept.some((place) => place !== 'Token' && place !== 'x-access-token')) {
+    throw new TypeError("bearer: alsoAccept must be a list of 'Token' and 'x-access-token'")
+  }
 }
 
-function createGuard(options: BearerOptions, { role }: TokenRequirement): onRequestAsyncHookHandler {
-  const { findToken, realm = defaultRealm, alsoAccept } = options
-  const roles = role === undefined ? null : [role].flat()
-  if (roles?.length === 0) throw new TypeError('requireToken: a list of roles needs at least one')
+/** What is misspelt or was never set must not open a route to every role. */
+function readRoles(requirement: TokenRequirement): readonly string[] | null {
+  const isRight = typeof requirement === 'object' && requirement !== null && !Array.isArray(requirement)
+  const names = isRight ? Object.keys(requirement) : ['']
+  if (names.some((name) => name !== 'role')) throw new TypeError('requireToken: expected { role } or nothing')
+  if (names.length === 0) return null
+  const roles = [requirement.role].flat()
+  if (roles.length === 0 || !roles.every((role) => typeof role === 'string')) {
+    throw new TypeError('requireToken: role must be a text, or a list of at least one')
+  }
+  return roles
+}
 
-  return async (request, reply) => {
-    const value = attempt(reply, realm, () => readBearer(request, alsoAccept))
-    if (value === null) throw refuse(reply, new OAuthError('invalid_token', noToken), writeChallenge(realm, null))
-    const found = await findToken(value).catch((cause: unknown) => {
-      throw refuse(reply, toOutage(cause))
-    })
-    if ('ended' in found) throw challenge(reply, realm, refuseToken(found))
-    if (roles && !roles.includes(found.token.role)) throw challenge(reply, realm, refuseRole())
+function createGuard(options: BearerOptions, requirement: TokenRequirement): onRequestAsyncHookHandler {
+  const { findToken, realm = defaultRealm, alsoAccept } = options
+  const roles = readRoles(requirement)
+
+  async function find(value: string): Promise<FoundBearerToken> {
+    try {
+      return await findToken(value)
+    } catch (cause) {
+      throw refuse(toOutage(cause))
+    }
+  }
+
+  return async (request) => {
+    const value = attempt(realm, () => readBearer(request, alsoAccept))
+    if (value === null) throw refuse(new OAuthError('invalid_token', noToken), writeChallenge(realm, null))
+    const found = await find(value)
+    if ('ended' in found) throw challenge(realm, refuseToken(found))
+    if (roles && !roles.includes(found.token.role)) throw challenge(realm, refuseRole())
     request[guarded] = found.token
   }
 }
 
-function attempt<T>(reply: FastifyReply, realm: string, work: () => T): T {
+function attempt<T>(realm: string, work: () => T): T {
   try {
     return work()
   } catch (error) {
-    throw error instanceof OAuthError ? challenge(reply, realm, error) : error
+    throw error instanceof OAuthError ? challenge(realm, error) : error
   }
 }
 
-function challenge(reply: FastifyReply, realm: string, error: OAuthError): OAuthError {
-  return refuse(reply, error, writeChallenge(realm, error))
+function challenge(realm: string, error: OAuthError): OAuthError {
+  return refuse(error, writeChallenge(realm, error))
 }
 
-/** Status and headers are settled here, so that they stand whatever error handler the host has. */
-function refuse(reply: FastifyReply, error: OAuthError, headers: Record<string, string> = {}): OAuthError {
-  reply.code(error.status).headers({ 'cache-control': 'no-store', ...headers })
-  if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
+/** The headers of the guards' refusals. */
+const refusals = new WeakMap<object, Record<string, string>>()
+
+function refuse(error: OAuthError, headers: Record<string, string> = {}): OAuthError {
+  const { retryAfterSeconds: seconds } = error
+  const retry: Record<string, string> = seconds === undefined ? {} : { 'retry-after': String(seconds) }
+  refusals.set(error, { 'cache-control': 'no-store', ...retry, ...headers })
   return error
 }
 
@@ -106,7 +137,7 @@ function refuseRole(): OAuthError {
 }
 
 function toOutage(cause: unknown): OAuthError {
-  if (cause instanceof OAuthError) return cause
+  if (cause instanceof OAuthError && cause.status === 503) return cause // else a verdict on whoever asked
   return new OAuthError('temporarily_unavailable', 'The token cannot be checked right now. Try again shortly.', {
     reason: 'findToken failed',
     cause,

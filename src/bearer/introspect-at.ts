@@ -32,7 +32,7 @@ export function introspectAt(options: IntrospectionOptions): FindBearerToken {
   const { cacheSeconds = 5, cacheSize = 10_000 } = options
   const ask = createQuestion(options)
   const kept = new LRUCache<string, FoundBearerToken>({ max: cacheSize })
-  const underWay = new Map<string, Promise<FoundBearerToken>>()
+  const underWay = new Map<string, { readonly asking: Promise<FoundBearerToken>; readonly began: number }>()
 
   async function askAndKeep(name: string, value: string): Promise<FoundBearerToken> {
     const began = performance.now()
@@ -49,9 +49,12 @@ export function introspectAt(options: IntrospectionOptions): FindBearerToken {
     const known = kept.get(name)
     if (known) return Promise.resolve(known)
     const shared = underWay.get(name)
-    if (shared) return shared
-    const asking = askAndKeep(name, value).finally(() => underWay.delete(name))
-    underWay.set(name, asking)
+    // an answer may be as old as its question, and older than the cache it must not be
+    if (shared && performance.now() - shared.began < cacheSeconds * 1_000) return shared.asking
+    const asking = askAndKeep(name, value).finally(() => {
+      if (underWay.get(name)?.asking === asking) underWay.delete(name)
+    })
+    underWay.set(name, { asking, began: performance.now() })
     return asking
   }
 }
@@ -97,12 +100,18 @@ function requireOptions({
   cacheSize = 1,
   timeoutMs = 1,
 }: IntrospectionOptions): void {
+  const address = URL.canParse(url) ? new URL(url) : null
   const isRight =
-    /^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : '') &&
+    /^https?:$/.test(address?.protocol ?? '') &&
+    !/[?#]/.test(url) &&
+    `${address?.username}${address?.password}` === '' &&
+    timeoutMs < 2 ** 31 &&
     [clientId, clientSecret].every((text) => typeof text === 'string' && text !== '') &&
     [cacheSeconds, cacheSize - 1, timeoutMs - 1].every((number) => Number.isFinite(number) && number >= 0)
   if (!isRight)
-    throw new TypeError('introspectAt: expected url (http or https), clientId, clientSecret, and positive limits')
+    throw new TypeError(
+      'introspectAt: expected url (http or https, without credentials, query and fragment), clientId, clientSecret, and positive limits',
+    )
 }
 
 /** RFC 6749 §2.3.1. */
@@ -134,14 +143,10 @@ function readToken(said: Record<string, unknown>): BearerToken | null {
   const { client_id: clientId, sub: userId, username: userName, role, iat, exp } = said
   const areTexts = [clientId, userId, userName, role].every((text) => typeof text === 'string')
   if (!areTexts || !Number.isFinite(iat) || !Number.isFinite(exp)) return null
-  return Object.freeze({
-    clientId,
-    userId,
-    userName,
-    role,
-    issuedAt: DateTime.fromSeconds(iat as number, { zone: 'utc' }),
-    expiresAt: DateTime.fromSeconds(exp as number, { zone: 'utc' }),
-  } as BearerToken)
+  const issuedAt = DateTime.fromSeconds(iat as number, { zone: 'utc' })
+  const expiresAt = DateTime.fromSeconds(exp as number, { zone: 'utc' })
+  if (!issuedAt.isValid || !expiresAt.isValid) return null
+  return Object.freeze({ clientId, userId, userName, role, issuedAt, expiresAt } as BearerToken)
 }
 
 function refuse(reason: string, cause?: unknown): OAuthError {

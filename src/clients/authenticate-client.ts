@@ -61,7 +61,7 @@ export function createClientCheck(query: Query, passwords: Passwords): Authentic
   }
 
   return async ({ id, secret }) => {
-    if (id === '') throw refuseClient('no client credentials')
+    if (id === '' && secret === null) throw refuseClient('no client credentials')
     const client = isClientId(id) ? await findClient(id) : undefined
     if (!client) throw refuseClient('unknown client')
     const { isPublic, credentialVersion } = client

@@ -45,9 +45,9 @@ function decode(text: string): string | undefined {
 
 /** What a body plainly is when it is no form: no field's name begins like these. */
 function recogniseOther(text: string): string | null {
-  if (/^\s*[{[]/.test(text)) return 'JSON'
+  if (/^\s*(["{[]|%7B|%22)/i.test(text)) return 'JSON'
   if (/^\s*</.test(text)) return 'XML'
-  if (/^--\S+\r?\n[\w-]+:/.test(text)) return 'multipart'
+  if (/^\s*--\S+\r?\n[\w-]+:/.test(text)) return 'multipart'
   return null
 }
 

@@ -22,13 +22,13 @@ export function diagnose(error: OAuthError, received: Received): OAuthError {
 
 function explain(error: OAuthError, received: Received): string | null {
   if (error.code === 'invalid_grant') return explainGrant(error, received)
-  if (error.code === 'invalid_client') return explainClient(received)
+  if (error.code === 'invalid_client') return explainClient(error, received)
   return error.reason?.startsWith('missing field') ? explainMissing(received) : null
 }
 
 /** Whoever tried to say who they are gets the one answer that all of them get. */
-function explainClient(received: Received): string | null {
-  const hasTried = received.headers.authorization !== undefined || /(^|&)client_id=[^&]/i.test(received.text)
+function explainClient({ reason }: OAuthError, received: Received): string | null {
+  const hasTried = received.headers.authorization !== undefined || reason !== 'no client credentials'
   return hasTried ? null : (explainMissing(received) ?? noCredentials)
 }
 

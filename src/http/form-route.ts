@@ -101,7 +101,7 @@ async function readText(request: FastifyRequest): Promise<string> {
 }
 
 function describeRequest(request: FastifyRequest) {
-  return { text: request[bodyText], queryNames: Object.keys(request.query as object), headers: request.headers }
+  return { text: request[bodyText], queryNames: Object.keys(request.query ?? {}), headers: request.headers }
 }
 
 function send(reply: FastifyReply, { status, headers, body }: WireReply): FastifyReply {

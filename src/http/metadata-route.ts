@@ -33,7 +33,7 @@ function listeningOrigin(scope: FastifyInstance): string {
 const proofs = ['client_secret_basic', 'client_secret_post']
 
 function describe(issuer: string, prefix: string, { dialects, documentationPath }: MetadataRouteOptions): object {
-  const at = (path: string) => `${issuer}${prefix}${path}`
+  const at = (path: string) => `${issuer}${prefix.replace(/\/$/, '')}${path}`
   const webapi = dialects.find(({ name }) => name === 'webapi')
   return {
     issuer,
@@ -41,7 +41,7 @@ function describe(issuer: string, prefix: string, { dialects, documentationPath 
       token_endpoint: at(webapi.path),
       token_endpoint_auth_methods_supported: [...proofs, 'none'],
     }),
-    grant_types_supported: webapi ? ['password'] : [],
+    grant_types_supported: webapi ? ['password'] : [], // left out, it would mean others (§2)
     response_types_supported: [],
     introspection_endpoint: at(introspectionPath),
     introspection_endpoint_auth_methods_supported: proofs,

@@ -64,6 +64,9 @@ async function answersOf(host: FastifyInstance): Promise<object[]> {
     { url: '/Tokens' },
     { url: '/%54oken2' },
     { url: '/userinfo2' },
+    { url: '/introspect2' },
+    { url: '/.well-known/something' },
+    { method: 'POST' as const, url: '/revoked', headers: form, payload: 'token=a' },
     { url: `/${'a'.repeat(100)}` },
     { url: `/${'a'.repeat(101)}` },
     { url: '/%zz' },
@@ -128,7 +131,7 @@ describe.each([undefined, '/auth'])('mounted with the prefix %s', (prefix) => {
       await Promise.all([alone.ready(), host.ready()])
       const [before, after] = [await answersOf(alone), await answersOf(host)]
       if (name.includes('trailing slashes') && prefix === undefined) {
-        expect(after.filter((_answer, index) => index !== 15)).toEqual(before.filter((_answer, index) => index !== 15))
+        expect(after.filter((_answer, index) => index !== 18)).toEqual(before.filter((_answer, index) => index !== 18))
       } else expect(after).toEqual(before)
       expect(possessionsOf(host)).toEqual(possessions)
       await Promise.all([alone.close(), host.close()])
@@ -160,6 +163,22 @@ describe.each([undefined, '/auth'])('mounted with the prefix %s', (prefix) => {
     expectRefusal(await sendToken(host, { url, headers, body: 'a'.repeat(20_000) }), 413, 'invalid_request')
     expectRefusal(await host.inject({ method: 'PUT', url }), 405, 'invalid_request')
     expect(seen).toContain(`POST ${url}`) // the host's own hooks run before it
+    await host.close()
+  })
+
+  test('is asked about tokens, ends them and describes itself in its own way', async () => {
+    const { host } = await createHost()
+    await host.register(tokenServer, { ...mounting, ...(prefix === undefined ? {} : { prefix }) })
+    const at = (path: string) => `${prefix ?? ''}${path}`
+    const signedIn = await sendToken(host, { url: at('/Token'), headers, body: passwordForm(user) })
+    const payload = `token=${signedIn.json().access_token}`
+    const post = (path: string) =>
+      host.inject({ method: 'POST', url: at(path), headers: { ...form, ...headers }, payload })
+    expect((await post('/introspect')).json()).toMatchObject({ active: true, sub: user.id, client_id: client.id })
+    expect((await post('/revoke')).statusCode).toBe(200)
+    expect((await post('/introspect')).json()).toEqual({ active: false })
+    const metadata = (await host.inject({ url: at('/.well-known/oauth-authorization-server') })).json()
+    expect(metadata.introspection_endpoint).toBe(`${metadata.issuer}${at('/introspect')}`)
     await host.close()
   })
 })

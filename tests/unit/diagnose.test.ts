@@ -1,0 +1,202 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { OAuthError } from '../../src/errors.ts'
+import { diagnose, type Received } from '../../src/http/diagnose.ts'
+import { descriptionCharacters, wrongPassword } from '../support/refusals.ts'
+
+const example = 'grant_type=password&username=...&password=...'
+const nothing: Received = { text: '', queryNames: [], headers: {}, example }
+
+const missing = new OAuthError('invalid_request', 'The field username is missing.', {
+  reason: 'missing field username',
+})
+const refusedClient = new OAuthError('invalid_client', 'Client authentication failed.', { reason: 'unknown client' })
+const noClient = new OAuthError('invalid_client', 'Client authentication failed.', { reason: 'no client credentials' })
+const refusedUser = new OAuthError('invalid_grant', wrongPassword, { reason: 'wrong password', userId: 'u' })
+
+function explain(error: OAuthError, received: Partial<Received>): string {
+  return diagnose(error, { ...nothing, ...received }).description
+}
+
+const query = `The fields came in the query string, which is not read. Send them as a form in the body: ${example}`
+const asHeaders = `The fields came as headers, which are not read. Send them as a form in the body: ${example}`
+const empty = `The body is empty. Send a form: ${example}`
+const whole = `The whole body came percent-encoded. Encode each value, but not the = and & between them: ${example}`
+const partly = `${wrongPassword} The form came partly unencoded, and + and % mean something in it: write + as %2B and % as %25.`
+const twice = `${wrongPassword} A value looks percent-encoded twice: encode it once.`
+
+describe('a missing field', () => {
+  test.each<[string, Partial<Received>, string]>([
+    ['in the query', { queryNames: ['x', 'password'] }, query],
+    ['in the query in another letter case', { queryNames: ['UserName'], text: 'a=b' }, query],
+    ['in the query and as a header', { queryNames: ['token'], headers: { token: 'x' } }, query],
+    ['as a header', { headers: { host: 'x', username: 'ada' } }, asHeaders],
+    ['as a header beside a body', { headers: { client_secret: 'x' }, text: 'grant_type=password' }, asHeaders],
+    ['in no body at all', { headers: { host: 'x' }, queryNames: ['lang'] }, empty],
+    ['in a body encoded as a whole', { text: 'grant_type%3Dpassword%26username%3Dada' }, whole],
+    ['in a body encoded as a whole, in small letters', { text: 'grant_type%3dpassword' }, whole],
+  ])('is found %s', (_where, received, sentence) => {
+    expect(explain(missing, received)).toBe(sentence)
+  })
+
+  test.each<Partial<Received>>([
+    { text: 'grant_type=password' },
+    { text: 'grant_type=password&username=', queryNames: ['user', 'name'] },
+    { text: 'nothing of a form', headers: { 'x-username': 'ada', authorization: 'Basic YTpi' } },
+    { text: 'a%3Db=c' },
+  ])('is only named where it is nowhere else: %o', (received) => {
+    expect(diagnose(missing, { ...nothing, ...received })).toBe(missing)
+  })
+
+  test('is explained with the form of the endpoint', () => {
+    expect(explain(missing, { example: 'token=...' })).toBe('The body is empty. Send a form: token=...')
+  })
+})
+
+describe('a client that was refused', () => {
+  test.each<[string, Partial<Received>, string]>([
+    ['and sent a form', { text: 'grant_type=password&username=a' }, 'No client credentials came.'],
+    ['and named an empty id', { text: 'client_id=&username=a' }, 'No client credentials came.'],
+    ['and sent nothing', {}, empty],
+    ['and sent everything in the query', { queryNames: ['client_id', 'client_secret'] }, query],
+  ])('%s, is told how a client says who it is', (_what, received, sentence) => {
+    expect(explain(noClient, received).startsWith(sentence)).toBe(true)
+  })
+
+  test.each<[string, Partial<Received>]>([
+    ['a header', { headers: { authorization: 'Basic YTpi' } }],
+    ['a header that cannot be read', { headers: { authorization: 'x' }, queryNames: ['password'] }],
+    ['an empty header', { headers: { authorization: '' } }],
+    ['an id', { text: 'client_id=a' }],
+    ['an id in another letter case', { text: 'username=a&Client_ID=a', queryNames: ['client_secret'] }],
+  ])('by %s gets the one answer of all', (_what, received) => {
+    expect(diagnose(refusedClient, { ...nothing, ...received })).toBe(refusedClient)
+  })
+})
+
+describe('a user that was refused', () => {
+  test.each([
+    ['username=ada+test@example.com&password=x', partly],
+    ['username=ada@example.com&password=a+b', partly],
+    ['username=ada@example.com&password=50%41', partly],
+    ['USERNAME=ada@example.com&PASSWORD=a+b', partly],
+    ['client_secret=a/b&username=ada&password=a+b', partly],
+    ['username=ada%2540example.com&password=x', twice],
+    ['username=ada&password=p%2526q', twice],
+    ['username=ada@example.com&password=p%252Bq', twice],
+    ['username=ada&password=a+b', wrongPassword],
+    ['username=ada&password=a%2Bb', wrongPassword],
+    ['username=ada%40example.com&password=a+b', wrongPassword],
+    ['username=ada@example.com&password=x', wrongPassword],
+    ['username=ada&password=100%25', wrongPassword],
+    ['username=ada&password=50%25off', wrongPassword],
+    ['scope=a+b@c&username=ada&password=x', wrongPassword],
+    ['xpassword=a+b&username=ada@example.com&password=x', wrongPassword],
+    ['', wrongPassword],
+  ])('by %j', (text, sentence) => {
+    expect(explain(refusedUser, { text })).toBe(sentence)
+  })
+
+  const encoders = fc.constantFrom<(text: string) => string>(encodeURIComponent, (text) =>
+    new URLSearchParams({ '': text }).toString().slice(1),
+  )
+
+  test('by a form that was encoded as it should be gets no advice, whatever was in it', () => {
+    const texts = fc
+      .string({ unit: 'grapheme', minLength: 1, maxLength: 30 })
+      .filter((text) => !/%[0-9A-F]{2}/i.test(text))
+    fc.assert(
+      fc.property(encoders, texts, texts, (encode, name, password) => {
+        const text = `grant_type=password&username=${encode(name)}&password=${encode(password)}`
+        expect(diagnose(refusedUser, { ...nothing, text })).toBe(refusedUser)
+      }),
+    )
+  })
+
+  test('by a name encoded twice is told so, whatever was in it', () => {
+    fc.assert(
+      fc.property(encoders, fc.string({ unit: 'grapheme' }), (encode, name) => {
+        const text = `username=${encodeURIComponent(encodeURIComponent(`${name}@`))}&password=${encode(name)}`
+        expect(explain(refusedUser, { text })).toBe(twice)
+      }),
+    )
+  })
+})
+
+describe('whatever was received', () => {
+  const text = fc.oneof(fc.string({ unit: 'binary' }), fc.webQueryParameters())
+  const names = fc.array(fc.oneof(fc.string(), fc.constantFrom('username', 'password', 'token', 'client_id')))
+  const received = fc.record({
+    text,
+    queryNames: names,
+    headers: names.map((list) => Object.fromEntries(list.map((name) => [name, 'x']))),
+    example: fc.constantFrom(example, 'token=...'),
+  })
+  const errors = fc.constantFrom(missing, noClient, refusedClient, refusedUser)
+
+  test('the sentence keeps to the characters of RFC 6749 §5.2', () => {
+    fc.assert(
+      fc.property(errors, received, (error, asked) => {
+        expect(diagnose(error, asked).description).toMatch(descriptionCharacters)
+      }),
+    )
+  })
+
+  test('the sentence holds no value', () => {
+    const marker = 'mArKeR'
+    const values = fc.tuple(fc.string({ unit: 'binary' }), fc.string()).map(([a, b]) => a + marker + b)
+    fc.assert(
+      fc.property(errors, values, values, fc.boolean(), (error, one, other, isForm) => {
+        const text = isForm ? `username=${one}&password=${other}` : one + other
+        const asked = { ...nothing, text, queryNames: [one, 'token'], headers: { password: other } }
+        expect(diagnose(error, asked).description).not.toContain(marker)
+      }),
+    )
+  })
+
+  test('the sentence is the same whatever is known of the client or the user', () => {
+    const reasons = ['unknown client', 'disabled client', 'wrong client secret', 'unknown user', 'wrong password', 'x']
+    const known = fc.record({
+      reason: fc.constantFrom(...reasons),
+      userId: fc.string(),
+      clientId: fc.string(),
+      cause: fc.anything(),
+    })
+    fc.assert(
+      fc.property(fc.constantFrom(refusedClient, refusedUser), known, received, (error, facts, asked) => {
+        const other = new OAuthError(error.code, error.description, facts)
+        expect(diagnose(other, asked).description).toBe(diagnose(error, asked).description)
+      }),
+    )
+  })
+
+  test('everything but the sentence stays: code, status, what is for the log, and headers', () => {
+    const cause = new Error('underneath')
+    const details = { status: 418, reason: 'missing field x', cause, userId: 'u', clientId: 'c', retryAfterSeconds: 7 }
+    const error = new OAuthError('invalid_request', 'The field x is missing.', {
+      ...details,
+      headers: { allow: 'POST' },
+    })
+    const explained = diagnose(error, nothing)
+    expect(explained).not.toBe(error)
+    expect(explained).toBeInstanceOf(OAuthError)
+    expect(explained).toMatchObject({ ...details, code: 'invalid_request', headers: { allow: 'POST' } })
+    expect(explained.cause).toBe(cause)
+    expect([explained.description, explained.message]).toEqual([empty, empty])
+  })
+
+  test.each([
+    new OAuthError('unsupported_grant_type', 'The only grant_type here is password.'),
+    new OAuthError('invalid_request', 'The body has the same field twice.'),
+    new OAuthError('temporarily_unavailable', 'Try again shortly.', { retryAfterSeconds: 1 }),
+    new OAuthError('server_error', 'Something went wrong here.', { reason: 'unforeseen' }),
+    new OAuthError('unauthorized_client', 'The token was given to another client.'),
+    new OAuthError('invalid_request', 'Use POST.', { status: 405 }),
+  ])('a refusal of another kind is left alone: $description', (error) => {
+    fc.assert(
+      fc.property(received, (asked) => {
+        expect(diagnose(error, asked)).toBe(error)
+      }),
+    )
+  })
+})
