@@ -92,26 +92,25 @@ function createQuestion(options: IntrospectionOptions): (value: string) => Promi
   }
 }
 
-function requireOptions({
-  url,
-  clientId,
-  clientSecret,
-  cacheSeconds = 5,
-  cacheSize = 1,
-  timeoutMs = 1,
-}: IntrospectionOptions): void {
-  const address = URL.canParse(url) ? new URL(url) : null
-  const isRight =
-    /^https?:$/.test(address?.protocol ?? '') &&
-    !/[?#]/.test(url) &&
-    `${address?.username}${address?.password}` === '' &&
-    timeoutMs < 2 ** 31 &&
-    [clientId, clientSecret].every((text) => typeof text === 'string' && text !== '') &&
-    [cacheSeconds, cacheSize - 1, timeoutMs - 1].every((number) => Number.isFinite(number) && number >= 0)
-  if (!isRight)
-    throw new TypeError(
-      'introspectAt: expected url (http or https, without credentials, query and fragment), clientId, clientSecret, and positive limits',
-    )
+function requireOptions(options: IntrospectionOptions): void {
+  const { url, clientId, clientSecret, cacheSeconds = 5, cacheSize = 1, timeoutMs = 1 } = options
+  requireRight('url: an http or https address without credentials, query and fragment', isBaseAddress(url))
+  requireRight('clientId: a text', typeof clientId === 'string' && clientId !== '')
+  requireRight('clientSecret: a text', typeof clientSecret === 'string' && clientSecret !== '')
+  requireRight('cacheSeconds: a number from 0', Number.isFinite(cacheSeconds) && cacheSeconds >= 0)
+  requireRight('cacheSize: a whole number from 1', Number.isInteger(cacheSize) && cacheSize >= 1)
+  requireRight('timeoutMs: a whole number from 1', Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs < 2 ** 31)
+}
+
+/** Repeats no value, since some are secrets. */
+function requireRight(expected: string, isRight: boolean): void {
+  if (!isRight) throw new TypeError(`introspectAt: expected ${expected}`)
+}
+
+function isBaseAddress(text: string): boolean {
+  if (!URL.canParse(text) || /[?#]/.test(text)) return false
+  const { protocol, username, password } = new URL(text)
+  return /^https?:$/.test(protocol) && username + password === ''
 }
 
 /** RFC 6749 §2.3.1. */

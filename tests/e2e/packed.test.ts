@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -8,9 +8,11 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
+import { temporaryFolder } from '../support/installations.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const execute = promisify(execFile)
+const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
 
 /** What may be in the package besides what is built from `src/`. */
 const documents = ['CHANGELOG.md', 'LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.md', 'openapi.yaml', 'package.json']
@@ -55,8 +57,7 @@ describe('the packed package, installed in an empty folder', () => {
   })
 
   test('is imported by every entry it exports', async () => {
-    const manifest = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
-    const entries = Object.keys(manifest.exports).map((entry) => `fastify-password-grant${entry.slice(1)}`)
+    const entries = await readEntries()
     expect(entries).toContain('fastify-password-grant')
     for (const entry of entries) {
       const options = entry.endsWith('.json') ? `, { with: { type: 'json' } }` : ''
@@ -108,7 +109,6 @@ describe('the packed package, installed in an empty folder', () => {
   }, async () => {
     await writeFile(join(folder, 'consumer.ts'), consumer)
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(consumerConfig))
-    const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
     const checked = await execute(process.execPath, [tsc, '-p', '.'], { cwd: folder }).catch((error: unknown) => error)
     expect(checked).toMatchObject({ stdout: '' })
     const { database, url } = await freshDatabase()
@@ -118,11 +118,91 @@ describe('the packed package, installed in an empty folder', () => {
     expect(stdout).toBe('200 ada\n')
   })
 
+  test.each([
+    ['NodeNext', { module: 'nodenext', moduleResolution: 'nodenext' }],
+    ['Bundler', { module: 'preserve', moduleResolution: 'bundler' }],
+  ])(
+    'is typed at every entry under %s, without leaving any library unchecked',
+    { timeout: 120_000 },
+    async (name, how) => {
+      const project = join(folder, name.toLowerCase())
+      await mkdir(project)
+      const entries = (await readEntries()).filter((entry) => !entry.endsWith('.json'))
+      expect(entries).toContain('fastify-password-grant/bearer')
+      const whole = entries.map((entry, index) => `export * as entry${index} from '${entry}'`)
+      const files = { 'whole.ts': whole.join('\n'), 'consumer.ts': consumer, 'backend.ts': backend }
+      for (const [path, text] of Object.entries(files)) await writeFile(join(project, path), text)
+      const compilerOptions = {
+        ...consumerConfig.compilerOptions,
+        ...how,
+        noEmit: true,
+        exactOptionalPropertyTypes: true,
+      }
+      const config = { compilerOptions, files: Object.keys(files) }
+      await writeFile(join(project, 'tsconfig.json'), JSON.stringify(config))
+      const checked = await execute(process.execPath, [tsc, '-p', '.'], { cwd: project }).catch(
+        (error: unknown) => error,
+      )
+      expect(checked).toMatchObject({ stdout: '' })
+      // what has no types at all would pass as `any`
+      const wrong = entries.map((entry, index) => `export { nothing as nothing${index} } from '${entry}'`)
+      await writeFile(join(project, 'wrong.ts'), wrong.join('\n'))
+      await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['wrong.ts'] }))
+      const refused = await execute(process.execPath, [tsc, '-p', '.'], { cwd: project }).catch(
+        (error: unknown) => error,
+      )
+      expect(refused).toHaveProperty('stdout', expect.any(String))
+      const { stdout } = refused as { stdout: string }
+      expect(stdout.match(/TS2305: .* has no exported member 'nothing'/g)).toHaveLength(entries.length)
+    },
+  )
+
+  test('needs neither a database driver nor hashing for backends and programs that hold tokens', async () => {
+    const bare = join(await temporaryFolder(), 'node_modules')
+    await mkdir(bare)
+    const left = ['fastify-password-grant', '.bin', '.package-lock.json', '@node-rs', 'argon2', 'luxon', 'lru-cache']
+    const isOfPostgres = (name: string) => /^(pg|postgr)/.test(name)
+    for (const name of await readdir(join(folder, 'node_modules'))) {
+      if (left.includes(name) || isOfPostgres(name)) continue
+      await symlink(join(folder, 'node_modules', name), join(bare, name))
+    }
+    // copies, since a link would lead back to where everything is
+    for (const name of ['fastify-password-grant', 'luxon', 'lru-cache']) {
+      await cp(join(folder, 'node_modules', name), join(bare, name), { recursive: true })
+    }
+    const importing = (entry: string) => {
+      const program = `import('${entry}').then((it) => console.log(Object.keys(it).join()), ({ code }) => console.log(code))`
+      return execute(process.execPath, ['--input-type=module', '-e', program], { cwd: dirname(bare) })
+    }
+    expect((await importing('fastify-password-grant')).stdout).toBe('ERR_MODULE_NOT_FOUND\n') // they are really not there
+    const light = (await readEntries()).filter((entry) => /\/(bearer|client)$/.test(entry))
+    expect(light).toContain('fastify-password-grant/bearer')
+    for (const entry of light) expect((await importing(entry)).stdout, entry).toMatch(/^[A-Za-z,]+\n$/)
+    expect((await importing('fastify-password-grant/bearer')).stdout.trim().split(',').toSorted()).toEqual([
+      'OAuthError',
+      'bearer',
+      'introspectAt',
+    ])
+  })
+
+  test('has one OAuthError, whichever entry it is taken from', async () => {
+    const program = `
+      const [one, other] = await Promise.all(['', '/bearer'].map((entry) => import('fastify-password-grant' + entry)))
+      console.log(one.OAuthError === other.OAuthError)`
+    expect(await node('--input-type=module', '-e', program)).toBe('true\n')
+  })
+
   test('is what publint asks of a package', async () => {
     const publint = join(root, 'node_modules', '.bin', 'publint')
     const { stdout } = await execute(publint, ['run', tarball, '--strict'], { cwd: root })
     expect(stdout).toContain('All good!')
   })
+
+  /** What can be imported. */
+  async function readEntries(): Promise<string[]> {
+    const manifest = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'))
+    return Object.keys(manifest.exports).map((entry) => `fastify-password-grant${entry.slice(1)}`)
+  }
 
   const node = async (...args: string[]) => (await execute(process.execPath, args, { cwd: folder })).stdout
 })
@@ -169,6 +249,62 @@ console.log(answer.statusCode, name)
 if (wrong.length === 0 || year === 0) throw new Error('never')
 await app.close()
 await database.close()
+`
+
+const backend = `
+import Fastify, { type FastifyRequest } from 'fastify'
+import { createTokenCache, type Database, OAuthError as SameError, tokenServer, webapi } from 'fastify-password-grant'
+import {
+  bearer, type BearerOptions, type BearerToken, type FindBearerToken, introspectAt, OAuthError,
+} from 'fastify-password-grant/bearer'
+
+const url = 'http://127.0.0.1:1'
+const findToken: FindBearerToken = introspectAt({ url, clientId: 'a', clientSecret: 'b', cacheSeconds: 2 })
+const options: BearerOptions = { findToken, realm: 'orders', alsoAccept: ['Token', 'x-access-token'] }
+const app = Fastify()
+await app.register(bearer, options)
+app.get('/mine', { onRequest: app.requireToken() }, async (request) => request.token.userName)
+app.get('/few', { preHandler: [app.requireToken({ role: ['Editor', 'Reader'] })] }, async ({ token }) => {
+  const until: string | null = token.expiresAt.toISO()
+  return { of: token.userId, by: token.clientId, role: token.role, until }
+})
+app.addHook('onRequest', app.requireToken({ role: 'Editor' }))
+app.setErrorHandler((error, _request, reply) => {
+  if (error instanceof OAuthError) return reply.send({ code: error.code satisfies string, status: error.status })
+  return reply.code(500).send()
+})
+const isSame: boolean = Object.is(SameError, OAuthError)
+
+declare const database: Database
+const tokenCache = createTokenCache(database, { seconds: 1 })
+await app.register(tokenServer, { database, dialects: [webapi], tokenCache })
+await app.register(bearer, { findToken: tokenCache.findToken })
+
+function wrong(request: FastifyRequest, token: BearerToken) {
+  // @ts-expect-error nobody but the guard says whose token it is
+  request.token = token
+  // @ts-expect-error nor changes it
+  request.token.role = 'Administrator'
+  // @ts-expect-error its value is known to its holder only
+  request.token.value
+  // @ts-expect-error a role is a text
+  app.requireToken({ role: 1 })
+  // @ts-expect-error a role that was never set would let everybody in
+  app.requireToken({ role: undefined })
+  // @ts-expect-error it is named role
+  app.requireToken({ roles: ['Editor'] })
+  // @ts-expect-error it has a name
+  app.requireToken('Editor')
+  // @ts-expect-error requireToken makes the guard
+  app.get('/uncalled', { onRequest: app.requireToken }, async () => 1)
+  // @ts-expect-error somebody has to find tokens
+  app.register(bearer, {})
+  // @ts-expect-error there is no such place
+  app.register(bearer, { findToken, alsoAccept: ['query'] })
+  // @ts-expect-error a secret is needed
+  introspectAt({ url, clientId: 'a' })
+}
+export { isSame, wrong }
 `
 
 async function npm(cwd: string, ...args: string[]): Promise<string> {
