@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { embeddedStart } from './embedded-start.ts'
+import { guardLatency } from './guard-latency.ts'
+import { guardRate } from './guard-rate.ts'
+import { introspectionRate } from './introspection-rate.ts'
 import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import { signInCpu } from './sign-in-cpu.ts'
@@ -20,9 +23,12 @@ import { userinfoRate } from './userinfo-rate.ts'
 const measurements: Readonly<Record<string, Measurement>> = {
   'sign-in-rate': signInRate,
   'userinfo-rate': userinfoRate,
+  'guard-rate': guardRate,
+  'introspection-rate': introspectionRate,
   'sign-in-cpu': signInCpu,
   memory,
   latency,
+  'guard-latency': guardLatency,
   'embedded-start': embeddedStart,
   'table-size': tableSize,
 }

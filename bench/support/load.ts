@@ -34,6 +34,31 @@ export async function runLoad(options: Options): Promise<Load> {
   return { count, seconds: (last - began) / 1_000 }
 }
 
+const connections = 32
+
+/** Requests a second when every connection sends the given ones again and again, in an order of its own. */
+export async function measureRate(
+  url: string,
+  requests: readonly autocannon.Request[],
+  seconds: number,
+): Promise<number> {
+  const load = await runLoad({
+    url,
+    connections,
+    duration: seconds,
+    setupClient: (client) => client.setRequests(inAnyOrder(requests)),
+  })
+  return load.count / load.seconds
+}
+
+/** So that connections do not all ask for one row at a time. */
+function inAnyOrder<T>(things: readonly T[]): T[] {
+  return things
+    .map((thing) => ({ thing, place: Math.random() }))
+    .sort((one, other) => one.place - other.place)
+    .map(({ thing }) => thing)
+}
+
 /** `amount` sign-ins, `inFlight` at a time, each connection with users of its own. */
 export function signIn(url: string, people: People, inFlight: number, amount: number): Promise<Load> {
   const turns = Math.min(Math.ceil(amount / inFlight), 500)

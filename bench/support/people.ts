@@ -7,6 +7,7 @@ import { type Cost, importBuilt } from './place.ts'
 export interface People {
   readonly count: number
   readonly password: string
+  readonly client: { readonly id: string; readonly secret: string }
   /** The client's `Authorization` header. */
   readonly authorization: string
 }
@@ -32,7 +33,8 @@ export function userName(number: number): string {
 export async function addPeople(where: Where, databaseUrl: string, count: number, cost: Cost): Promise<People> {
   const password = randomBytes(12).toString('base64url')
   const hash = await (await loadArgon2()).hash(password, cost)
-  const client = await runCommand<{ client_id: string; client_secret: string }>(where, 'client', 'add', 'bench')
+  type Added = { client_id: string; client_secret: string }
+  const { client_id: id, client_secret: secret } = await runCommand<Added>(where, 'client', 'add', 'bench')
   await onDatabase(databaseUrl, async (database) => {
     await database.query(
       `insert into password_grant.users (id, name, name_key, role, password_hash)
@@ -42,6 +44,6 @@ export async function addPeople(where: Where, databaseUrl: string, count: number
     )
     await database.query('vacuum analyze')
   })
-  const basic = Buffer.from(`${client.client_id}:${client.client_secret}`).toString('base64')
-  return { count, password, authorization: `Basic ${basic}` }
+  const basic = Buffer.from(`${id}:${secret}`).toString('base64')
+  return { count, password, client: { id, secret }, authorization: `Basic ${basic}` }
 }

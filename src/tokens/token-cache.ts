@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../database/database.ts'
-import { matchHash } from '../secrets.ts'
-import { createRowFinder, type FindToken, type FoundToken, judgeToken, type TokenRow } from './find-token.ts'
+import { nameValue } from '../secrets.ts'
+import { createRowFinder, type FindToken, type FoundToken, judgeToken } from './find-token.ts'
 import type { Token } from './token.ts'
-import { readTokenValue } from './token-value.ts'
+import { readTokenValue, type TokenValue } from './token-value.ts'
 
 /** How long tokens are remembered. */
 export interface TokenCacheOptions {
@@ -31,12 +31,16 @@ export function createTokenCache(
   { seconds = 5 }: TokenCacheOptions = {},
 ): TokenCache {
   const findRow = createRowFinder(tokenQuery)
-  const remembered = new LRUCache<string, Remembered>({ max: mostTokens })
+  const names = new Map<string, string>() // a token's id → the name under which it is remembered
+  const remembered = new LRUCache<string, Remembered>({
+    max: mostTokens,
+    dispose: ({ token }) => names.delete(token.id),
+  })
   const lookUps = new Set<LookUp>()
   let isListening = false
 
   function forgetToken(id: string): void {
-    remembered.delete(id)
+    remembered.delete(names.get(id) ?? '')
     for (const lookUp of lookUps) if (lookUp.id === id) lookUp.isOutdated = true
   }
 
@@ -57,42 +61,44 @@ export function createTokenCache(
     })
   }
 
-  /** An end that is announced while the row is on its way here must not be missed. */
-  async function lookUp(id: string): Promise<{ row: TokenRow | undefined; rememberForMs: number }> {
-    const asked: LookUp = { id, isOutdated: !isListening }
+  function remember(name: string, found: Remembered, ms: number): void {
+    if (ms < 1) return
+    const { id } = Object.freeze(found.token) // shared from here on
+    remembered.delete(names.get(id) ?? '') // the value before
+    remembered.set(name, found, { ttl: Math.floor(ms) })
+    names.set(id, name)
+  }
+
+  async function findToken(value: string): Promise<FoundToken> {
+    const name = nameValue(value)
+    const known = remembered.get(name)
+    if (known) return known
+    const named = readTokenValue(value)
+    return named ? lookUp(name, named) : { ended: 'unknown' }
+  }
+
+  /** An end that is announced while the row is on its way here is not missed. */
+  async function lookUp(name: string, named: TokenValue): Promise<FoundToken> {
+    const asked: LookUp = { id: named.id, isOutdated: !isListening }
     const began = performance.now()
     lookUps.add(asked)
     try {
-      const row = await findRow(id)
-      // counted from before the question, so that nothing is remembered past its end
-      const ms = Math.min(seconds, row?.secondsLeft ?? 0) * 1_000 - (performance.now() - began)
-      return { row, rememberForMs: asked.isOutdated ? 0 : Math.floor(ms) }
+      const row = await findRow(named.id)
+      const found = judgeToken(named, row)
+      if (row && 'token' in found && !asked.isOutdated) {
+        // counted from before the question, so that nothing is remembered past its end
+        remember(name, found, Math.min(seconds, row.secondsLeft) * 1_000 - (performance.now() - began))
+      }
+      return found
     } finally {
       lookUps.delete(asked)
     }
   }
 
-  async function findToken(value: string): Promise<FoundToken> {
-    const named = readTokenValue(value)
-    if (!named) return { ended: 'unknown' }
-    const known = remembered.get(named.id)
-    if (known && matchHash(known.secretHash, named.secretHash)) return known.found
-    const { row, rememberForMs } = await lookUp(named.id)
-    const found = judgeToken(named, row)
-    if ('token' in found && rememberForMs > 0) {
-      Object.freeze(found.token) // shared from here on
-      remembered.set(named.id, { secretHash: named.secretHash, found }, { ttl: rememberForMs })
-    }
-    return found
-  }
-
   return { findToken, forgetToken }
 }
 
-interface Remembered {
-  readonly secretHash: Buffer
-  readonly found: { readonly token: Token }
-}
+type Remembered = { readonly token: Token }
 
 /** A question under way, and whether its answer may have been overtaken. */
 interface LookUp {
