@@ -73,7 +73,7 @@ export async function createServer(
   await app.register(tokenServer, { ...options, database, tokenCache, documentationPath })
   await app.register(healthRoute, { database })
   await app.register(openapiRoute)
-  if (docs) await app.register(docsRoute)
+  if (docs) await app.register(docsRoute, { dialects })
   return app
 }
 

@@ -13,8 +13,8 @@ declare module 'fastify' {
 }
 
 /**
- * Lets pages of the given origins call the token endpoints, `/userinfo` and `/revoke`, and read refusals too; for every
- * other path and origin nothing changes. Of routes that are added afterwards.
+ * Lets pages of the given origins call the token endpoints, `/userinfo` and `/revoke`, and read refusals too, where these
+ * are added afterwards. Every other path stays as it was, and what another origin is answered gets no more than `Vary`.
  */
 export async function allowOrigins(
   app: FastifyInstance,
@@ -28,7 +28,7 @@ export async function allowOrigins(
     allowedHeaders: ['Authorization', 'Content-Type'],
     exposedHeaders: ['WWW-Authenticate', 'Retry-After'],
     maxAge: 600,
-    strictPreflight: false, // an OPTIONS without its header is refused as any other method is
+    strictPreflight: false, // it would answer in plain text; an OPTIONS without Origin is refused as any other method is
   }
   app.addHook('onRoute', (route) => {
     if (paths.includes(route.url)) route.config = { ...route.config, cors: allowed }

@@ -1,18 +1,49 @@
 import { fileURLToPath } from 'node:url'
-import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import type { Dialect } from '../dialects/dialect.ts'
+import { docsDescription } from './docs-description.ts'
+import { docsSettings } from './docs-settings.ts'
+import { docsTheme } from './docs-theme.ts'
+
+/** What the page has to know of the server it is about. */
+export interface DocsRouteOptions {
+  /** Where the token endpoint is. Default: where `openapi.yaml` says. */
+  readonly dialects?: readonly Dialect[]
+}
 
 /** Where it is. */
 export const docsPath = '/docs'
 
-const description = fileURLToPath(new URL('../../openapi.yaml', import.meta.url))
+const file = fileURLToPath(new URL('../../openapi.yaml', import.meta.url))
+
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:", // Swagger UI's style sheet has its arrows in itself
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+const headers = {
+  'content-security-policy': policy,
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-cache', // may be kept, but is asked for again each time: no old page after an upgrade
+}
 
 /** `GET /docs`: a page to read `openapi.yaml` on and to try everything from. It asks no other host for anything. */
-export async function docsRoute(scope: FastifyInstance): Promise<void> {
+export async function docsRoute(scope: FastifyInstance, { dialects = [] }: DocsRouteOptions): Promise<void> {
+  // loaded here, since a server without the page is to start without them
+  const { default: swagger } = await import('@fastify/swagger')
+  const { default: swaggerUi } = await import('@fastify/swagger-ui')
+  const tokenPath = dialects.find(({ name }) => name === 'webapi')?.path ?? '/Token'
+  scope.addHook('onSend', async (_request, reply) => void reply.headers(headers))
   await scope.register(swagger, {
     mode: 'static',
-    specification: { path: description, baseDir: fileURLToPath(new URL('../../', import.meta.url)) },
+    specification: { path: file, baseDir: '', postProcessor: (document) => docsDescription(document, tokenPath) },
   })
-  await scope.register(swaggerUi, { routePrefix: docsPath })
+  await scope.register(swaggerUi, { routePrefix: docsPath, uiConfig: docsSettings, theme: docsTheme })
 }

@@ -1,0 +1,340 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { AxeResults } from 'axe-core'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { lacksBrowser, openBrowser } from '../support/browser.ts'
+import { keepSecret, leakedLines } from '../support/kept-secrets.ts'
+import { addClient, addUser } from '../support/people.ts'
+import { askForToken } from '../support/requests.ts'
+import { listen } from '../support/sockets.ts'
+import { testServer } from '../support/test-server.ts'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser', async () => {
+  const { app, database } = await testServer({ docs: true })
+  const origin = await listen(app)
+  const client = await addClient(database)
+  const user = await addUser(database)
+  let browser: Browser
+  const opened: Opened[] = []
+
+  beforeAll(async () => {
+    browser = await openBrowser()
+  })
+  afterAll(() => browser?.close())
+
+  /** Whatever a test does, its pages ask nobody else, break no policy, keep nothing, and put no secret in a URL. */
+  afterEach(async () => {
+    for (const { page, urls, complaints } of opened.splice(0)) {
+      expect(urls.filter((url) => new URL(url).origin !== origin)).toEqual([])
+      expect(urls.some((url) => new URL(url).pathname === '/docs/static/swagger-ui-bundle.js')).toBe(true)
+      expect(leakedLines([...urls, page.url()]), 'URLs with a secret in them').toEqual([])
+      expect(complaints).toEqual([])
+      expect(await page.evaluate('[localStorage.length, sessionStorage.length, document.cookie]')).toEqual([0, 0, ''])
+      await page.context().close()
+    }
+  })
+
+  async function openDocs(options: BrowserContextOptions = {}, path = '/docs'): Promise<Page> {
+    const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })).newPage()
+    page.setDefaultTimeout(10_000)
+    const urls: string[] = []
+    const complaints: string[] = []
+    page.on('request', (request) => urls.push(request.url()))
+    page.on('pageerror', ({ message }) => complaints.push(message))
+    page.on('console', (line) => {
+      const isRefusal = line.text().startsWith('Failed to load resource: the server responded with a status of 40')
+      if (['error', 'warning'].includes(line.type()) && !isRefusal) complaints.push(line.text())
+    })
+    opened.push({ page, urls, complaints })
+    await page.goto(`${origin}${path}`)
+    await page.locator('.opblock').first().waitFor()
+    return page
+  }
+
+  async function signIn(page: Page, password = user.password): Promise<void> {
+    await page.locator('.scheme-container .authorize').click()
+    const scheme = schemeOf(page, 'passwordGrant')
+    await scheme.getByLabel('username').fill(user.name)
+    await scheme.getByLabel('password', { exact: false }).first().fill(password)
+    await scheme.getByLabel('client_id').fill(client.id)
+    await scheme.getByLabel('client_secret').fill(client.secret)
+    const answered = page.waitForResponse(`${origin}/Token`)
+    await scheme.getByRole('button', { name: 'Authorize' }).click()
+    const answer = await answered
+    if (answer.ok()) keepSecret((await answer.json()).access_token)
+  }
+
+  async function proveClient(page: Page): Promise<void> {
+    await page.locator('.scheme-container .authorize').click()
+    const scheme = schemeOf(page, 'client')
+    await scheme.getByLabel('Client id').fill(client.id)
+    await scheme.getByLabel('Client secret').fill(client.secret)
+    await scheme.getByRole('button', { name: 'Authorize' }).click()
+    await page.keyboard.press('Escape')
+  }
+
+  test.each(['/docs', '/docs/'])(
+    '%s: Authorize with a password, Execute /userinfo, and there is the user',
+    async (path) => {
+      const page = await openDocs({}, path)
+      await signIn(page)
+      await schemeOf(page, 'passwordGrant').getByRole('button', { name: 'Close' }).click()
+      const answer = await execute(page, 'whoseToken')
+      expect(answer.status).toBe('200')
+      expect(JSON.parse(answer.body)).toMatchObject({ userName: user.name, userId: user.id, role: user.role })
+    },
+  )
+
+  test('the same by keyboard alone', async () => {
+    const page = await openDocs()
+    await tabTo(page, '.scheme-container .authorize')
+    await page.keyboard.press('Enter')
+    await expectFocus(page, '#oauth_username') // the dialog took the focus
+    await page.keyboard.type(user.name)
+    await tabTo(page, '#oauth_password')
+    await page.keyboard.type(user.password)
+    await tabTo(page, '#client_id_password')
+    await page.keyboard.type(client.id)
+    await tabTo(page, '#client_secret_password')
+    await page.keyboard.type(client.secret)
+    await tabTo(page, '.authorize')
+    await page.keyboard.press('Enter')
+    await schemeOf(page, 'passwordGrant').getByRole('button', { name: 'Logout' }).waitFor()
+    await tabTo(page, '.btn-done')
+    await page.keyboard.press('Enter')
+    await expectFocus(page, '.scheme-container .authorize') // and gave it back
+    await tabTo(page, '[id$="-whoseToken"] .opblock-summary-control')
+    await page.keyboard.press('Enter')
+    await operationOf(page, 'whoseToken').locator('.execute').waitFor()
+    await tabTo(page, '[id$="-whoseToken"] .execute')
+    await page.keyboard.press('Enter')
+    const answer = await readAnswer(page, 'whoseToken')
+    expect(JSON.parse(answer.body).userName).toBe(user.name)
+  })
+
+  test('Escape closes the dialog', async () => {
+    const page = await openDocs()
+    await page.locator('.scheme-container .authorize').click()
+    await page.locator('[role=dialog]').waitFor()
+    await page.keyboard.press('Escape')
+    await page.locator('[role=dialog]').waitFor({ state: 'detached' })
+    await expectFocus(page, '.scheme-container .authorize')
+  })
+
+  test('a wrong password is said in the dialog', async () => {
+    const page = await openDocs()
+    await signIn(page, 'wrong')
+    const error = await schemeOf(page, 'passwordGrant').locator('.errors').innerText()
+    expect(error).toContain('invalid_grant')
+    expect(error).toContain('The user name or password is incorrect.')
+  })
+
+  test('after a reload nobody is signed in', async () => {
+    const page = await openDocs()
+    await signIn(page)
+    await page.reload()
+    expect((await execute(page, 'whoseToken')).status).toBe('401')
+  })
+
+  test('a token put in by hand is sent', async () => {
+    const { access_token: value } = (await askForToken(app, { client, user })).json()
+    const page = await openDocs()
+    await page.locator('.scheme-container .authorize').click()
+    await schemeOf(page, 'bearer').getByLabel('Token').fill(value)
+    await schemeOf(page, 'bearer').getByRole('button', { name: 'Authorize' }).click()
+    await page.keyboard.press('Escape')
+    expect((await execute(page, 'whoseToken')).status).toBe('200')
+  })
+
+  test('with a client in the header, each endpoint that asks for one answers', async () => {
+    const page = await openDocs()
+    await proveClient(page)
+    const given = await execute(page, 'askForToken', { username: user.name, password: user.password })
+    expect(given.status).toBe('200')
+    const token = keepSecret(JSON.parse(given.body).access_token)
+    const live = await execute(page, 'introspectToken', { token })
+    expect(JSON.parse(live.body)).toMatchObject({ active: true, username: user.name })
+    expect((await execute(page, 'revokeToken', { token })).status).toBe('200')
+    await operationOf(page, 'introspectToken').getByRole('button', { name: 'Clear' }).click()
+    const dead = await execute(page, 'introspectToken')
+    expect(JSON.parse(dead.body)).toEqual({ active: false })
+  })
+
+  test('with a client in the form alone, too', async () => {
+    const page = await openDocs()
+    const proof = { client_id: client.id, client_secret: client.secret }
+    const given = await execute(page, 'askForToken', { username: user.name, password: user.password, ...proof })
+    expect(given.status).toBe('200')
+    const token = keepSecret(JSON.parse(given.body).access_token)
+    expect((await execute(page, 'revokeToken', { token, ...proof })).status).toBe('200')
+  })
+
+  test('fields left empty are not sent', async () => {
+    const page = await openDocs()
+    const asked = page.waitForRequest(`${origin}/Token`)
+    await execute(page, 'askForToken', { username: 'x', password: 'y' })
+    expect((await asked).postData()).toBe('grant_type=password&username=x&password=y')
+  })
+
+  test('no padlock is closed before anybody signed in; then those are whose scheme it is', async () => {
+    const page = await openDocs()
+    const closed = () => page.locator('.opblock:has(.authorization__btn .locked) .opblock-summary-path').allInnerTexts()
+    expect(await closed()).toEqual([])
+    await proveClient(page)
+    expect((await closed()).map(plainly)).toEqual(['/Token', '/Token', '/introspect', '/revoke'])
+  })
+
+  test.each(['readMetadata', 'isLive', 'isReady', 'readDescription'])('%s can be tried', async (operation) => {
+    const answer = await execute(await openDocs(), operation)
+    expect(answer.status).toBe('200')
+    expect(answer.body).toMatch(/issuer|live|ready|openapi: 3\.1\.0/)
+  })
+
+  test('every operation can be tried but the GET with a body, which says why', async () => {
+    const page = await openDocs()
+    const untried: string[] = []
+    for (const operation of await page.locator('.opblock').all()) {
+      await operation.locator('.opblock-summary-control').click()
+      await operation.locator('.opblock-body').waitFor()
+      if ((await operation.locator('.execute').count()) === 0) untried.push(await operation.innerText())
+    }
+    expect(untried).toHaveLength(1)
+    expect(untried[0]).toContain('no browser sends a body with GET')
+  })
+
+  test('a refused client does not make the browser ask for a password itself', async () => {
+    const page = await openDocs()
+    await page.evaluate(
+      'globalThis.modes = []; const send = fetch; fetch = (url, init) => (modes.push(init.credentials), send(url, init))',
+    )
+    expect((await execute(page, 'introspectToken', { token: 'x' })).status).toBe('401')
+    expect(await page.evaluate('modes')).toEqual(['omit'])
+  })
+
+  test('it is called by its name, with an icon of its own, and no bar of Swagger’s on top', async () => {
+    const page = await openDocs()
+    expect(await page.title()).toBe('fastify-password-grant')
+    expect(await page.locator('link[rel=icon]').getAttribute('href')).toMatch(/icon\.svg$/)
+    expect(await page.locator('.topbar').count()).toBe(0)
+    expect(await page.locator('h1, h2').first().innerText()).toContain('fastify-password-grant')
+  })
+
+  test('on a small screen nothing sticks out', async () => {
+    const page = await openDocs({ viewport: { width: 400, height: 800 }, isMobile: true })
+    await openOperation(page, 'askForToken')
+    await page.locator('.scheme-container .authorize').click()
+    expect(await page.evaluate('[innerWidth, document.documentElement.scrollWidth]')).toEqual([400, 400])
+  })
+
+  test('it is dark where the reader wants that, and follows', async () => {
+    const page = await openDocs({ colorScheme: 'dark' })
+    const background = () => page.evaluate<string>('getComputedStyle(document.documentElement).backgroundColor')
+    expect(await background()).toBe('rgb(28, 32, 34)')
+    await page.emulateMedia({ colorScheme: 'light' })
+    await expect.poll(background).not.toBe('rgb(28, 32, 34)')
+  })
+
+  const looks = [
+    ['light', 1280],
+    ['dark', 400],
+  ] as const
+  test.each(looks)('axe finds nothing serious: %s, %i pixels wide', async (colorScheme, width) => {
+    const page = await openDocs({ colorScheme, viewport: { width, height: 900 } })
+    expect(await findSerious(page), 'closed').toEqual([])
+    await page.locator('.scheme-container .authorize').click()
+    await page.locator('[role=dialog]').waitFor()
+    expect(await findSerious(page), 'the dialog').toEqual([])
+    await page.keyboard.press('Escape')
+    await signIn(page)
+    await page.locator('[role=dialog] button:text("Logout")').waitFor()
+    expect(await findSerious(page), 'the dialog, signed in').toEqual([])
+    await page.keyboard.press('Escape')
+    await openOperation(page, 'askForToken')
+    await openOperation(page, 'askForTokenByGet')
+    await operationOf(page, 'askForToken').locator('.execute').click() // its required fields are marked now
+    expect(await findSerious(page), 'operations').toEqual([])
+    await execute(page, 'whoseToken')
+    await execute(page, 'revokeToken', { token: 'x' })
+    expect(await findSerious(page), 'answers').toEqual([])
+    await page.locator('.models-control').click()
+    for (const more of await page.locator('.json-schema-2020-12-expand-deep-button').all()) await more.click()
+    expect(await findSerious(page), 'schemas').toEqual([])
+  })
+})
+
+/** A page and what happened on it. */
+interface Opened {
+  readonly page: Page
+  readonly urls: readonly string[]
+  readonly complaints: readonly string[]
+}
+
+function operationOf(page: Page, id: string): Locator {
+  return page.locator(`.opblock[id$="-${id}"]`)
+}
+
+/** One scheme's part of the Authorize dialog. */
+function schemeOf(page: Page, name: string): Locator {
+  return page.locator('[role=dialog] .auth-container', {
+    has: page.getByRole('heading', { name: new RegExp(`^${name}`) }),
+  })
+}
+
+async function openOperation(page: Page, id: string): Promise<void> {
+  const operation = operationOf(page, id)
+  if ((await operation.locator('.opblock-body').count()) === 0)
+    await operation.locator('.opblock-summary-control').click()
+  await operation.locator('.opblock-body').waitFor()
+}
+
+/** Fills the form, executes, and reads what the page then shows. */
+async function execute(page: Page, id: string, fields: Record<string, string> = {}) {
+  await openOperation(page, id)
+  for (const [name, value] of Object.entries(fields)) {
+    await operationOf(page, id).getByLabel(name, { exact: true }).fill(value)
+  }
+  await operationOf(page, id).locator('.execute').click()
+  return readAnswer(page, id)
+}
+
+async function readAnswer(page: Page, id: string): Promise<{ status: string; body: string }> {
+  const answer = operationOf(page, id).locator('.live-responses-table .response')
+  const status = plainly(await answer.locator('.response-col_status').innerText())
+  const body = answer.locator('.response-col_description .highlight-code code')
+  return { status: status.slice(0, 3), body: (await body.count()) > 0 ? await body.first().innerText() : '' }
+}
+
+/** Swagger UI puts a space of no width where a path may break. */
+function plainly(text: string): string {
+  return text.replaceAll('\u200b', '').trim()
+}
+
+/** Presses Tab until the focus is there; sixty presses are a keyboard trap. */
+async function tabTo(page: Page, selector: string): Promise<void> {
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press('Tab')
+    if (await hasFocus(page, selector)) return
+  }
+  throw new Error(`Tab does not lead to ${selector}`)
+}
+
+async function expectFocus(page: Page, selector: string): Promise<void> {
+  await expect.poll(() => hasFocus(page, selector), { message: `the focus is at ${selector}` }).toBe(true)
+}
+
+function hasFocus(page: Page, selector: string): Promise<boolean> {
+  return page.evaluate<boolean>(`document.activeElement?.matches(${JSON.stringify(selector)}) ?? false`)
+}
+
+/** Serious and critical violations, with where they are. */
+async function findSerious(page: Page): Promise<string[]> {
+  await page.evaluate('document.getAnimations().forEach((animation) => animation.finish())') // half faded in is pale
+  await page.evaluate(axe) // a script element is what the page's policy forbids
+  const { violations } = await page.evaluate<AxeResults>('axe.run()')
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(' ')}`))
+}

@@ -1,0 +1,194 @@
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import { pino } from 'pino'
+import { afterAll, describe, expect, test } from 'vitest'
+import { openDatabase } from '../../src/database/postgres.ts'
+import { createServer } from '../../src/server.ts'
+import { logLines } from '../support/kept-secrets.ts'
+import { addClient, addUser } from '../support/people.ts'
+import { askForToken, basic, bearer, passwordForm } from '../support/requests.ts'
+import { plainOptions, testServer } from '../support/test-server.ts'
+
+const origin = 'https://app.example.com'
+const second = 'http://localhost:5173'
+const corsOrigins = [origin, second]
+const form = 'application/x-www-form-urlencoded'
+
+const preflight = (url: string, from = origin): InjectOptions => ({
+  method: 'OPTIONS',
+  url,
+  headers: {
+    origin: from,
+    'access-control-request-method': 'POST',
+    'access-control-request-headers': 'authorization,content-type',
+  },
+})
+
+describe('CORS_ORIGINS', async () => {
+  const { app, database } = await testServer({ corsOrigins })
+  const client = await addClient(database)
+  const user = await addUser(database)
+  const proof = basic(client.id, client.secret)
+  const post = (body: string, headers: Record<string, string> = proof): InjectOptions => ({
+    method: 'POST',
+    url: '/Token',
+    headers: { origin, 'content-type': form, ...headers },
+    body,
+  })
+
+  test.each(['/Token', '/token', '/TOKEN', '/userinfo', '/revoke'])('a preflight of %s is answered', async (url) => {
+    const response = await app.inject(preflight(url))
+    expect(response.statusCode).toBe(204)
+    expect(response.body).toBe('')
+    expect(corsHeaders(response.headers)).toEqual({
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': 'GET, POST',
+      'access-control-allow-headers': 'Authorization, Content-Type',
+      'access-control-expose-headers': 'WWW-Authenticate, Retry-After',
+      'access-control-max-age': '600',
+      vary: 'Origin',
+    })
+  })
+
+  test('each listed origin is answered with itself', async () => {
+    for (const from of corsOrigins) {
+      const response = await app.inject(preflight('/Token', from))
+      expect(response.headers['access-control-allow-origin']).toBe(from)
+    }
+  })
+
+  test.each([
+    'https://evil.example.com',
+    'https://app.example.com.evil.example',
+    'https://app.example.com:8443',
+    'http://app.example.com',
+    'https://APP.example.com',
+    'null',
+    '*',
+  ])('%s is not listed: its preflight is refused as OPTIONS always was', async (from) => {
+    const response = await app.inject(preflight('/Token', from))
+    expect([response.statusCode, response.headers.allow]).toEqual([405, 'GET, POST'])
+    expect(corsHeaders(response.headers)).toEqual({ vary: 'Origin' })
+  })
+
+  test('an OPTIONS without Origin is no preflight', async () => {
+    for (const url of ['/Token', '/userinfo', '/revoke']) {
+      const response = await app.inject({ method: 'OPTIONS', url })
+      expect(response.statusCode).toBe(405)
+      expect(corsHeaders(response.headers)).toEqual({ vary: 'Origin' })
+    }
+  })
+
+  test('an OPTIONS of a listed origin that names no method is answered like a preflight, not in plain text', async () => {
+    const response = await app.inject({ method: 'OPTIONS', url: '/Token', headers: { origin } })
+    expect([response.statusCode, response.body]).toEqual([204, ''])
+  })
+
+  test('a preflight of a path that is none is 404', async () => {
+    const response = await app.inject(preflight('/tokens'))
+    expect([response.statusCode, response.json().error]).toEqual([404, 'not_found'])
+    expect(corsHeaders(response.headers)).toEqual({})
+  })
+
+  test.each(['/introspect', '/.well-known/oauth-authorization-server', '/health/live', '/openapi.yaml'])(
+    '%s is for no page of another origin',
+    async (url) => {
+      const asked = await app.inject({ ...preflight(url) })
+      expect(asked.statusCode).toBe(url === '/introspect' ? 405 : 404)
+      expect(corsHeaders(asked.headers)).toEqual({})
+      expect(corsHeaders((await app.inject({ url, headers: { origin } })).headers)).toEqual({})
+    },
+  )
+
+  test('an answer may be read by the origin that asked, without cookies', async () => {
+    const response = await app.inject(post(passwordForm(user)))
+    const userinfo = { url: '/userinfo', headers: { origin, ...bearer(response.json().access_token) } }
+    const revoke = { ...post(`token=${response.json().access_token}`), url: '/revoke' }
+    for (const answer of [response, await app.inject(userinfo), await app.inject(revoke)]) {
+      expect(answer.statusCode).toBe(200)
+      expect(corsHeaders(answer.headers)).toEqual(readable)
+    }
+  })
+
+  test('an answer to another origin, or to none, says that it depends on the origin, and no more', async () => {
+    for (const from of ['https://evil.example.com', undefined]) {
+      const { headers } = await app.inject({ url: '/userinfo', headers: from === undefined ? {} : { origin: from } })
+      expect(corsHeaders(headers)).toEqual({ vary: 'Origin' })
+    }
+  })
+
+  const refusals: [string, () => InjectOptions, number][] = [
+    ['a wrong password', () => post(passwordForm({ ...user, password: 'wrong' })), 400],
+    ['a client that is none', () => post(passwordForm(user), basic('nobody', 'x')), 401],
+    ['a body that is too long', () => post(`x=${'a'.repeat(16 * 1024)}`), 413],
+    ['another method', () => ({ ...post(''), method: 'PUT' }), 405],
+    ['another method at /userinfo', () => ({ url: '/userinfo', method: 'DELETE', headers: { origin } }), 405],
+    ['no token', () => ({ url: '/userinfo', headers: { origin } }), 401],
+    ['a malformed header', () => ({ url: '/userinfo', headers: { origin, authorization: 'Bearer a b' } }), 400],
+    ['nothing to revoke', () => ({ ...post(''), url: '/revoke' }), 400],
+  ]
+  test.each(refusals)('a refusal may be read too: %s', async (_title, request, status) => {
+    const response = await app.inject(request())
+    expect(response.statusCode).toBe(status)
+    expect(corsHeaders(response.headers)).toEqual(readable)
+  })
+
+  test('and so may an outage', async () => {
+    const lost = await serverWithoutDatabase()
+    for (const request of [
+      post(passwordForm(user)),
+      { url: '/userinfo', headers: { origin, ...bearer('x'.repeat(72)) } },
+      { ...post('token=x'), url: '/revoke' },
+    ]) {
+      const response = await lost.inject(request)
+      expect(corsHeaders(response.headers)).toEqual(readable)
+      if (request.url !== '/userinfo') expect(response.statusCode).toBe(503)
+    }
+  })
+})
+
+describe('without CORS_ORIGINS', async () => {
+  const { app, database } = await testServer()
+  const client = await addClient(database)
+  const user = await addUser(database)
+
+  test('OPTIONS is refused as any other method, whoever asks', async () => {
+    for (const url of ['/Token', '/userinfo', '/revoke', '/introspect']) {
+      const response = await app.inject(preflight(url))
+      expect([response.statusCode, response.headers.allow]).toEqual([405, expect.any(String)])
+      expect(corsHeaders(response.headers)).toEqual({})
+    }
+    expect((await app.inject(preflight('/nothing'))).statusCode).toBe(404)
+  })
+
+  test('no answer has a word about origins', async () => {
+    const { access_token: value } = (await askForToken(app, { client, user })).json()
+    const answers = [
+      await app.inject({ url: '/userinfo', headers: { origin, ...bearer(value) } }),
+      await app.inject({ url: '/userinfo', headers: { origin } }),
+      await app.inject({ method: 'POST', url: '/Token', headers: { origin, 'content-type': form }, body: '' }),
+    ]
+    for (const { headers } of answers) expect(corsHeaders(headers)).toEqual({})
+  })
+})
+
+const readable = {
+  'access-control-allow-origin': origin,
+  'access-control-expose-headers': 'WWW-Authenticate, Retry-After',
+  vary: 'Origin',
+}
+
+function corsHeaders(headers: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => name === 'vary' || name.startsWith('access-control-')),
+  )
+}
+
+async function serverWithoutDatabase(): Promise<FastifyInstance> {
+  const database = await openDatabase('postgres://nobody@127.0.0.1:1/none')
+  const app = await createServer(database, pino({ level: 'trace' }, logLines), { ...plainOptions, corsOrigins })
+  afterAll(async () => {
+    await app.close()
+    await database.close()
+  })
+  return app
+}
