@@ -63,7 +63,10 @@ const outside = {
   postgrator: { in: ['database/migrate.ts'] },
   argon2: { in: ['passwords/argon2.ts'] },
   '@node-rs/argon2': { in: ['passwords/argon2.ts'] },
-  luxon: { in: ['database/postgres.ts', 'bearer/introspect-at.ts'], types: ['http-date', 'tokens', 'users', 'clients', 'bearer'] },
+  luxon: {
+    in: ['database/postgres.ts', 'bearer/introspect-at.ts'],
+    types: ['http-date', 'tokens', 'users', 'clients', 'bearer'],
+  },
   'env-schema': { in: ['config'] },
   commander: { in: ['cli', 'commands'] },
   pino: { in: ['logger'] },
