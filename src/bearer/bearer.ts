@@ -3,7 +3,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { OAuthError } from '../errors.ts'
 import { readBearer, type TokenPlace } from './authorization.ts'
 import type { BearerToken, FindBearerToken, FoundBearerToken } from './bearer-token.ts'
-import { defaultRealm, noToken, refuseToken, writeChallenge } from './challenge.ts'
+import { defaultRealm, isTokenEnd, noToken, refuseToken, writeChallenge } from './challenge.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -75,7 +75,7 @@ function requireOptions({ findToken, realm = defaultRealm, alsoAccept = [] }: Be
 /** What is misspelt or was never set must not open a route to every role. */
 function readRoles(requirement: TokenRequirement): readonly string[] | null {
   const isRight = typeof requirement === 'object' && requirement !== null && !Array.isArray(requirement)
-  const names = isRight ? Object.keys(requirement) : ['']
+  const names = isRight ? ownAndInherited(requirement) : ['']
   if (names.some((name) => name !== 'role')) throw new TypeError('requireToken: expected { role } or nothing')
   if (names.length === 0) return null
   const roles = [requirement.role].flat()
@@ -85,13 +85,21 @@ function readRoles(requirement: TokenRequirement): readonly string[] | null {
   return roles
 }
 
+function ownAndInherited(requirement: TokenRequirement): string[] {
+  const names = 'role' in requirement ? ['role'] : []
+  for (const name in requirement) names.push(name)
+  return names
+}
+
 function createGuard(options: BearerOptions, requirement: TokenRequirement): onRequestAsyncHookHandler {
   const { findToken, realm = defaultRealm, alsoAccept } = options
   const roles = readRoles(requirement)
 
   async function find(value: string): Promise<FoundBearerToken> {
     try {
-      return await findToken(value)
+      const found = await findToken(value)
+      if (!isFound(found)) throw new TypeError('findToken gave neither { token } nor { ended }')
+      return found
     } catch (cause) {
       throw refuse(toOutage(cause))
     }
@@ -105,6 +113,13 @@ function createGuard(options: BearerOptions, requirement: TokenRequirement): onR
     if (roles && !roles.includes(found.token.role)) throw challenge(realm, refuseRole())
     request[guarded] = found.token
   }
+}
+
+/** Backends in JavaScript have no compiler to tell them; what is neither must not let anybody in. */
+function isFound(found: unknown): found is FoundBearerToken {
+  if (typeof found !== 'object' || found === null) return false
+  if ('ended' in found) return typeof found.ended === 'string' && isTokenEnd(found.ended)
+  return 'token' in found && typeof found.token === 'object' && found.token !== null
 }
 
 function attempt<T>(realm: string, work: () => T): T {

@@ -26,6 +26,11 @@ const endings: Record<BearerTokenEnd, string> = {
   inactive: 'The token is not valid. Sign in again.',
 }
 
+/** Whether a word is a reason why there is no token. */
+export function isTokenEnd(word: string): word is BearerTokenEnd {
+  return Object.hasOwn(endings, word)
+}
+
 /** The refusal of a dead token: what is public, and for the log whose it was where that is known. */
 export function refuseToken({ ended, userId }: { ended: BearerTokenEnd; userId?: string }): OAuthError {
   return new OAuthError('invalid_token', endings[ended], { reason: `token ${ended}`, userId })

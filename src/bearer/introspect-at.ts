@@ -73,23 +73,50 @@ function createQuestion(options: IntrospectionOptions): (value: string) => Promi
   const endpoint = `${url.replace(/\/+$/, '')}/introspect`
   const authorization = `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')}`
 
-  return async (value) => {
-    const response = await fetch(endpoint, {
-      method: 'POST',
-      headers: { authorization, accept: 'application/json' },
-      body: new URLSearchParams({ token: value, token_type_hint: 'access_token' }),
-      redirect: 'error',
-      signal: AbortSignal.timeout(timeoutMs),
-    }).catch((cause: unknown) => {
-      throw refuse('the token server cannot be reached', cause)
+  return (value) =>
+    within(timeoutMs, async (signal) => {
+      const response = await fetch(endpoint, {
+        method: 'POST',
+        headers: { authorization, accept: 'application/json' },
+        body: new URLSearchParams({ token: value, token_type_hint: 'access_token' }),
+        redirect: 'error',
+        signal,
+      }).catch((cause: unknown) => {
+        throw refuse('the token server cannot be reached', cause)
+      })
+      const text = await readText(response, signal).catch((cause: unknown) => {
+        throw refuse('the answer of the token server broke off', cause)
+      })
+      if (response.status === 401) throw refuse('the token server refused the credentials of this backend')
+      if (response.status !== 200) throw refuse(`the token server answered ${response.status}`)
+      return readAnswer(text, response.headers.get('date'))
     })
-    const text = await response.text().catch((cause: unknown) => {
-      throw refuse('the answer of the token server broke off', cause)
-    })
-    if (response.status === 401) throw refuse('the token server refused the credentials of this backend')
-    if (response.status !== 200) throw refuse(`the token server answered ${response.status}`)
-    return readAnswer(text, response.headers.get('date'))
+}
+
+/** A timer of our own, since a signal may be forgotten once the headers of an answer are there. */
+async function within<T>(timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController()
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(refuse('the token server took too long to answer'))
+      controller.abort()
+    }, timeoutMs)
+  })
+  return Promise.race([work(controller.signal), late]).finally(() => clearTimeout(timer))
+}
+
+const longestAnswer = 64 * 1024
+
+/** Reads no further than an answer can be long, nor for longer than somebody waits for it. */
+async function readText(response: Response, signal: AbortSignal): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true })
+    if (signal.aborted || text.length > longestAnswer) throw new Error('too slow or too long')
   }
+  return text + decoder.decode()
 }
 
 function requireOptions(options: IntrospectionOptions): void {
@@ -124,7 +151,8 @@ function readAnswer(text: string, date: string | null): Answer {
   if (said['active'] === false) return { found: { ended: 'inactive' }, secondsLeft: deadSeconds }
   const token = said['active'] === true ? readToken(said) : null
   if (token === null) throw refuse('the answer of the token server could not be understood')
-  const now = Date.parse(date ?? '') || Date.now()
+  const told = Date.parse(date ?? '') + 1_000 // whole seconds: it may be that much later
+  const now = Number.isNaN(told) ? Date.now() : told
   return { found: Object.freeze({ token }), secondsLeft: (token.expiresAt.toMillis() - now) / 1_000 }
 }
 

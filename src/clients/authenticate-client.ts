@@ -29,7 +29,7 @@ const longestMemory = 10_000
 
 /**
  * Checks clients against the database. A secret with 256 bits of its own costs a fast hash; a short chosen
- * one costs argon2id once a process and is then remembered under a key that only this process has.
+ * one costs argon2id once and is then remembered under a key that only this check has.
  */
 export function createClientCheck(query: Query, passwords: Passwords): AuthenticateClient {
   const findClient = createClientFinder(query)

@@ -6,6 +6,8 @@ import { openDatabase } from '../database/postgres.ts'
 export interface DatabaseListeners {
   readonly onConnectionLost?: (cause: Error) => void
   readonly onProgress?: (sentence: string) => void
+  readonly onDeaf?: (cause: Error) => void
+  readonly onHearing?: () => void
 }
 
 /** Opens the database the configuration names; the embedded engine is loaded only when it is asked for. */

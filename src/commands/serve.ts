@@ -26,6 +26,12 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
   const opening = openConfigured(config, {
     onConnectionLost: ({ message }) =>
       logger.warn({ event: 'database', reason: message }, `a database connection was lost: ${message}`),
+    onDeaf: ({ message: reason }) =>
+      logger.warn(
+        { event: 'listening', reason },
+        `tokens are not remembered, since their end cannot be heard: ${reason}`,
+      ),
+    onHearing: () => logger.info({ event: 'listening' }, 'tokens are remembered again: their end is heard'),
     onProgress: (sentence) => logger.info({ event: 'database' }, sentence),
   })
   const running: Running = { opening, app: null }

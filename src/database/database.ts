@@ -1,5 +1,3 @@
-import type { Listener } from './listening.ts'
-
 /**
  * Runs one statement and returns its rows. `name` is the prepared statement's name; an empty name runs
  * the text unprepared and without a time limit, and without `values` it may hold several statements.
@@ -19,6 +17,14 @@ export interface Database {
   listen(listener: Listener): void
   /** Ends all connections; an embedded PostgreSQL is stopped with its last user. */
   close(): Promise<void>
+}
+
+/** Who hears what the database announces. */
+export interface Listener {
+  /** Something was announced: `token <id>` when what is known of that token is over, `tokens` for all of them. */
+  readonly onNotice: (notice: string) => void
+  /** False from the moment announcements may be missed until they are heard again. */
+  readonly onListening: (isListening: boolean) => void
 }
 
 /** Whether a statement failed on the named constraint. */

@@ -1,13 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-
-/** Who hears what the database announces. */
-export interface Listener {
-  /** Something was announced: `token <id>` when what is known of that token is over. */
-  readonly onNotice: (notice: string) => void
-  /** False from the moment announcements may be missed until they are heard again. */
-  readonly onListening: (isListening: boolean) => void
-}
+import type { Listener, Query } from './database.ts'
 
 /** One connection that listens for all listeners. */
 export interface Listening {
@@ -16,27 +9,39 @@ export interface Listening {
   close(): Promise<void>
 }
 
+/** Who is told when the listening begins and ends; neither may throw. */
+export interface ListeningEvents {
+  /** It does not listen, and why; told once until it listens again or there is another cause. */
+  readonly onDeaf: (cause: Error) => void
+  /** It listens again after it did not. */
+  readonly onHearing: () => void
+}
+
 const channel = 'password_grant'
 const proofMs = 2_000
 const shortestPauseMs = 50
 const longestPauseMs = 2_000
-const steadyMs = 10_000
 
 /**
- * LISTEN on a connection of its own, replaced whenever it breaks; `onLost` hears why. It counts as listening once
- * it has heard an announcement of its own: a pooler may accept LISTEN and deliver nothing.
+ * LISTEN on a connection of its own, replaced whenever it breaks. It counts as listening once it has heard what
+ * `announce` announced on another connection: a pooler may accept LISTEN and deliver nothing, and before migration 2
+ * nobody announces.
  */
-export function createListening(where: pg.PoolConfig, onLost: (cause: Error) => void): Listening {
+export function createListening(where: pg.PoolConfig, announce: Query, events: ListeningEvents): Listening {
   const listeners = new Set<Listener>()
   const closing = new AbortController()
   let isListening = false
   let endConnection = (_cause: Error) => {}
   let running: Promise<void> | null = null
+  let told: string | null = null
 
   function tell(isNowListening: boolean): void {
     if (isNowListening === isListening) return
     isListening = isNowListening
     for (const listener of listeners) listener.onListening(isNowListening)
+    if (!isListening || told === null) return
+    told = null
+    events.onHearing()
   }
 
   /** From connecting to the end of the connection; resolves with the cause of the end. */
@@ -45,15 +50,13 @@ export function createListening(where: pg.PoolConfig, onLost: (cause: Error) => 
     const over = new Promise<Error>((resolve) => {
       endConnection = resolve
       client.on('error', resolve)
-      client.on('end', () => resolve(new Error('the listening connection ended')))
+      client.on('end', () => resolve(new Error('the connection ended')))
     })
     client.on('notification', ({ payload = '' }) => {
       for (const listener of listeners) listener.onNotice(payload)
     })
     try {
-      await client.connect()
-      await client.query(`listen ${channel}`)
-      const problem = await Promise.race([proveHearing(client), over])
+      const problem = await Promise.race([prepare(client, announce), over])
       if (problem) return problem
       tell(true)
       return await over
@@ -67,18 +70,13 @@ export function createListening(where: pg.PoolConfig, onLost: (cause: Error) => 
 
   async function keepListening(): Promise<void> {
     let pauseMs = shortestPauseMs
-    let told = ''
     while (!closing.signal.aborted) {
       const began = performance.now()
       const cause = await listenOnce()
       if (closing.signal.aborted) return
-      if (performance.now() - began > steadyMs) {
-        pauseMs = shortestPauseMs
-        told = ''
-      }
-      if (cause.message !== told) onLost(cause) // an outage of hours needs one line
+      if (cause.message !== told) events.onDeaf(cause) // an outage of hours needs one line
       told = cause.message
-      pauseMs = Math.min(pauseMs * 2, longestPauseMs)
+      pauseMs = performance.now() - began > 10_000 ? shortestPauseMs : Math.min(pauseMs * 2, longestPauseMs)
       await sleep(pauseMs, undefined, { signal: closing.signal }).catch(() => undefined)
     }
   }
@@ -104,15 +102,23 @@ const settings = {
   keepAliveInitialDelayMillis: 10_000,
 }
 
-/** Null once the connection has heard itself; else why it does not count as listening. */
-async function proveHearing(client: pg.Client): Promise<Error | null> {
+/** Null once the connection has heard something; else why it does not count as listening. */
+async function prepare(client: pg.Client, announce: Query): Promise<Error | null> {
+  await client.connect()
+  await client.query(`listen ${channel}`)
   const proof = `hello ${Math.random()}`
   const heard = new Promise<null>((resolve) => {
     client.on('notification', ({ payload }) => {
       if (payload === proof) resolve(null)
     })
   })
-  await client.query('select pg_notify($1, $2)', [channel, proof])
-  const silence = new Error('the database delivers no notifications (a pooler between?)')
+  const announced = await announce('prove_listening', provingText, [channel, proof])
+  if (announced.length === 0) return new Error('migration 2, which announces ended tokens, has not been applied')
+  const silence = new Error('notifications are not delivered (a pooler between?)')
   return Promise.race([heard, sleep(proofMs, silence, { ref: false })])
 }
+
+const provingText = `
+select pg_notify($1, $2)
+from pg_trigger
+where tgrelid = to_regclass('password_grant.tokens') and tgname = 'tokens_ended'`

@@ -2,10 +2,10 @@ import { DateTime } from 'luxon'
 import pg from 'pg'
 import { OAuthError } from '../errors.ts'
 import { type Database, isPostgresUrl, type Query } from './database.ts'
-import { createListening } from './listening.ts'
+import { createListening, type ListeningEvents } from './listening.ts'
 
-/** How a database is reached and who hears about connections that break while idle. */
-export interface PostgresOptions {
+/** How a database is reached and who hears about its connections; none of those may throw. */
+export interface PostgresOptions extends Partial<ListeningEvents> {
   /** Connections a side: one pool for sign-ins, one for token checks. Four measured fastest on two cores. */
   readonly connections?: number
   /** Called with the cause when an idle connection is lost; the pool replaces it by itself. */
@@ -25,9 +25,10 @@ export async function openDatabase(url: string, options: PostgresOptions = {}): 
 export function connectPools(where: pg.PoolConfig, options: PostgresOptions = {}): Database {
   const writing = connectPool(where, options)
   const checking = connectPool(where, options)
-  const listening = createListening({ ...where, application_name: applicationName }, (cause) =>
-    options.onConnectionLost?.(cause),
-  )
+  const listening = createListening({ ...where, application_name: applicationName }, queryOn(checking), {
+    onDeaf: (cause) => options.onDeaf?.(cause),
+    onHearing: () => options.onHearing?.(),
+  })
   return {
     query: queryOn(writing),
     tokenQuery: queryOn(checking),

@@ -52,7 +52,8 @@ export function createTokenCache(
   if (seconds > 0) {
     listen({
       onNotice: (notice) => {
-        if (notice.startsWith('token ')) forgetToken(notice.slice('token '.length))
+        if (notice === 'tokens') forgetAll()
+        else if (notice.startsWith('token ')) forgetToken(notice.slice('token '.length))
       },
       onListening: (isNowListening) => {
         isListening = isNowListening

@@ -130,3 +130,10 @@ test('where the token endpoint is elsewhere, the page says so', async () => {
   expect(shown.paths['/oauth/sign-in']).toEqual(document.paths['/Token'])
   await app.close()
 })
+
+test('a page of a server whose token endpoint is elsewhere signs in there', async () => {
+  const moved = await testServer({ docs: true, dialects: [{ ...webapi, path: '/login' }] })
+  const document = (await moved.app.inject('/docs/json')).json()
+  expect(document.components.securitySchemes.passwordGrant.flows.password.tokenUrl).toBe('/login')
+  expect(Object.keys(document.paths)).toContain('/login')
+})

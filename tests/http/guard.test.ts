@@ -398,6 +398,11 @@ describe('a guard', () => {
     ['throws at once', () => raise(new Error('a secret of the inside'))],
     ['rejects with its own kind of error', () => Promise.reject(Object.assign(new Error('no'), { statusCode: 401 }))],
     ['was refused itself', () => Promise.reject(new OAuthError('invalid_client', 'Client authentication failed.'))],
+    ['gives no token after all', async () => ({ token: null })],
+    ['gives nothing', async () => undefined],
+    ['gives the token itself', async () => ({ userName: 'ada', role: 'Editor' })],
+    ['gives what introspection said', async () => ({ active: false })],
+    ['gives a reason that is none', async () => ({ ended: 'gone' })],
     ['speaks of another token', () => Promise.reject(new OAuthError('invalid_token', 'The token is unknown.'))],
   ])('answers 503 when its `findToken` %s, which is no verdict', async (_how, findToken) => {
     const { ask, seen } = await createGuarded({ findToken: findToken as FindBearerToken })
@@ -513,6 +518,7 @@ describe('options that cannot be right', () => {
     ['a role without its name', 'Editor'],
     ['a list without its name', ['Editor']],
     ['null', null],
+    ['a role that is inherited, and another name', Object.create({ role: 'Editor', roles: [] })],
   ])('open no route to everybody: %s', async (_name, requirement) => {
     const host = await createBackend()
     expect(() => host.requireToken(requirement as object)).toThrow(TypeError)

@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
 import { pino } from 'pino'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -471,6 +473,35 @@ describe('what is no answer is an outage and never a verdict', () => {
   ])('an answer that %s within `timeoutMs`', async (_how, script) => {
     const { find } = await findAt(script, { timeoutMs: 100 })
     expect(await refusalOf(find('abc'))).toMatchObject(outage)
+  })
+
+  test('an answer that stops while memory is tidied up', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const { find } = await findAt((response) => void response.writeHead(200).write('{'), { timeoutMs: 500 })
+    const finding = refusalOf(find('abc'))
+    for (let time = 0; time < 4; time += 1) {
+      await sleep(50)
+      collect() // what fetch keeps of the signal goes with the request
+    }
+    expect(await finding).toMatchObject(outage)
+  })
+
+  test('an answer without end, of which no more is read than an answer can be long', async () => {
+    let sent = 0
+    const { find } = await findAt(
+      (response) => {
+        const chunk = Buffer.alloc(64 * 1024, 32)
+        const pour = () => {
+          while (!response.destroyed && response.write(chunk)) sent += chunk.length
+        }
+        response.writeHead(200).on('drain', pour)
+        pour()
+      },
+      { timeoutMs: 10_000 },
+    )
+    expect(await refusalOf(find('abc'))).toMatchObject(outage)
+    expect(sent).toBeLessThan(16 * 1024 * 1024)
   })
 
   test('an answer that comes in time is none, however slow', async () => {

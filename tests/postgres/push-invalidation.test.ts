@@ -1,8 +1,11 @@
+import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
+import { createListening } from '../../src/database/listening.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { createTokenCache } from '../../src/tokens/token-cache.ts'
+import { freshDatabase } from '../support/fresh-database.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { askForToken } from '../support/requests.ts'
 import { runOn } from '../support/test-cluster.ts'
@@ -70,6 +73,7 @@ describe('a token that ended somewhere', async () => {
     ['expired', `${set} issued_at = now() - interval '2 s', expires_at = now() - interval '1 s' where user_id = $1`],
     ['unknown', 'delete from password_grant.tokens where user_id = $1'],
     ['unknown', 'delete from password_grant.users where id = $1'],
+    ['unknown', 'truncate password_grant.tokens'],
   ])('is %s within the bound after %s, by whatever program', async (ended, statement) => {
     const { user, ...rest } = await setUp()
     await runOn(url, [statement.replace('$1', `'${user.id}'`)])
@@ -138,7 +142,7 @@ describe('what a node remembers', async () => {
 
   test('is gone after `seconds` even when no announcement comes', async () => {
     await runOn(url, ['alter table password_grant.tokens disable trigger tokens_ended'])
-    onTestFinished(() => runOn(url, ['alter table password_grant.tokens enable trigger tokens_ended']).then(() => {}))
+    onTestFinished(() => void runOn(url, ['alter table password_grant.tokens enable trigger tokens_ended']))
     const node = await openNode(url, 1)
     const user = await addUser(database)
     const value = await signIn(Promise.resolve(user))
@@ -165,7 +169,7 @@ describe('what a node remembers', async () => {
     const before = node.statements()
     await runOn(url, [
       `select pg_terminate_backend(pid) from pg_stat_activity
-       where datname = current_database() and query like 'select pg_notify%' and pid <> pg_backend_pid()`,
+       where datname = current_database() and query like 'listen %'`,
     ])
     await eventually(async () => {
       await node.findToken(value)
@@ -175,6 +179,50 @@ describe('what a node remembers', async () => {
     await signIn(Promise.resolve(user))
     await sleep(boundMs)
     expect(await node.findToken(value)).toEqual({ ended: 'superseded', userId: user.id })
+  })
+})
+
+describe('who cannot hear remembers nothing, and says so once', () => {
+  /** What is told of a database's listening, over a connection to `url` and announcements at `announcedAt`. */
+  async function listenTo(url: string, announcedAt: string) {
+    const announcer = await openDatabase(announcedAt)
+    onTestFinished(() => announcer.close())
+    const told: string[] = []
+    const listening = createListening({ connectionString: url }, announcer.query, {
+      onDeaf: ({ message }) => void told.push(message),
+      onHearing: () => void told.push('hears'),
+    })
+    onTestFinished(() => listening.close())
+    const states: boolean[] = []
+    listening.add({ onNotice: () => {}, onListening: (isListening) => void states.push(isListening) })
+    return { told, states }
+  }
+
+  test('where LISTEN is accepted and nothing delivered, as by a pooler', async () => {
+    const [here, elsewhere] = [await freshDatabase(), await freshDatabase()]
+    onTestFinished(() => here.database.close())
+    onTestFinished(() => elsewhere.database.close())
+    const { told, states } = await listenTo(here.url, elsewhere.url)
+    await eventually(async () => told.length, Boolean)
+    await sleep(3_000) // it tries again
+    expect(told).toEqual(['notifications are not delivered (a pooler between?)'])
+    expect(states).toEqual([])
+  })
+
+  test('on a schema that announces nothing yet, until it does', async () => {
+    const { database, url } = await freshDatabase()
+    onTestFinished(() => database.close())
+    const trigger = await readFile(new URL('../../sql/002.do.announce-ended-tokens.sql', import.meta.url), 'utf8')
+    await runOn(url, ['drop function password_grant.announce_ended_tokens() cascade'])
+    const { told, states } = await listenTo(url, url)
+    await eventually(async () => told.length, Boolean)
+    expect(states).toEqual([])
+    await runOn(url, [trigger])
+    await eventually(
+      async () => states,
+      (seen) => seen.includes(true),
+    )
+    expect(told).toEqual([expect.stringMatching(/migration 2/), 'hears'])
   })
 })
 
