@@ -154,6 +154,12 @@ describe('openapi.yaml describes what the server does', async () => {
       await expectSentence('revoked', withToken(last))
     })
 
+    test('another method', async () => {
+      for (const method of ['POST', 'PUT', 'OPTIONS'] as const) {
+        expectDescribed(await app.inject({ url: '/userinfo', method }), 'GET /userinfo', 405)
+      }
+    })
+
     test('a malformed header', async () => {
       const request = { url: '/userinfo', headers: { authorization: 'Bearer one two' } }
       expectDescribed(await app.inject(request), 'GET /userinfo', 400)
