@@ -147,7 +147,7 @@ describe('two servers on one database, as they come', () => {
     const sessions = () =>
       runOn(databaseUrl, [
         `select query from pg_stat_activity
-         where datname = current_database() and application_name = 'password-grant' and query like '%notify%'`,
+         where datname = current_database() and application_name = 'password-grant' and query like 'listen %'`,
       ])
     expect(await sessions()).toHaveLength(2)
     one.signal('SIGTERM')
