@@ -3,7 +3,7 @@ import fastifyPlugin from 'fastify-plugin'
 import { OAuthError } from '../errors.ts'
 import { readBearer, type TokenPlace } from './authorization.ts'
 import type { BearerToken, FindBearerToken, FoundBearerToken } from './bearer-token.ts'
-import { defaultRealm, isTokenEnd, noToken, refuseToken, writeChallenge } from './challenge.ts'
+import { defaultRealm, isTokenEnd, noToken, refuseToken, refuseUnchecked, writeChallenge } from './challenge.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -153,9 +153,5 @@ function refuseRole(): OAuthError {
 
 function toOutage(cause: unknown): OAuthError {
   if (cause instanceof OAuthError && cause.status === 503) return cause // else a verdict on whoever asked
-  return new OAuthError('temporarily_unavailable', 'The token cannot be checked right now. Try again shortly.', {
-    reason: 'findToken failed',
-    cause,
-    retryAfterSeconds: 1,
-  })
+  return refuseUnchecked('findToken failed', cause)
 }

@@ -35,3 +35,12 @@ export function isTokenEnd(word: string): word is BearerTokenEnd {
 export function refuseToken({ ended, userId }: { ended: BearerTokenEnd; userId?: string }): OAuthError {
   return new OAuthError('invalid_token', endings[ended], { reason: `token ${ended}`, userId })
 }
+
+/** Whether the token is live cannot be known now, which is no verdict on it. */
+export function refuseUnchecked(reason: string, cause?: unknown): OAuthError {
+  return new OAuthError('temporarily_unavailable', 'The token cannot be checked right now. Try again shortly.', {
+    reason,
+    cause,
+    retryAfterSeconds: 1,
+  })
+}

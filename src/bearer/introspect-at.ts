@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { DateTime } from 'luxon'
-import { OAuthError } from '../errors.ts'
 import type { BearerToken, FindBearerToken, FoundBearerToken } from './bearer-token.ts'
+import { refuseUnchecked } from './challenge.ts'
 
 /** Where a backend asks about tokens, as whom, and how long an answer may be kept. */
 export interface IntrospectionOptions {
@@ -82,13 +82,13 @@ function createQuestion(options: IntrospectionOptions): (value: string) => Promi
         redirect: 'error',
         signal,
       }).catch((cause: unknown) => {
-        throw refuse('the token server cannot be reached', cause)
+        throw refuseUnchecked('the token server cannot be reached', cause)
       })
       const text = await readText(response, signal).catch((cause: unknown) => {
-        throw refuse('the answer of the token server broke off', cause)
+        throw refuseUnchecked('the answer of the token server broke off', cause)
       })
-      if (response.status === 401) throw refuse('the token server refused the credentials of this backend')
-      if (response.status !== 200) throw refuse(`the token server answered ${response.status}`)
+      if (response.status === 401) throw refuseUnchecked('the token server refused the credentials of this backend')
+      if (response.status !== 200) throw refuseUnchecked(`the token server answered ${response.status}`)
       return readAnswer(text, response.headers.get('date'))
     })
 }
@@ -99,7 +99,7 @@ async function within<T>(timeoutMs: number, work: (signal: AbortSignal) => Promi
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(refuse('the token server took too long to answer'))
+      reject(refuseUnchecked('the token server took too long to answer'))
       controller.abort()
     }, timeoutMs)
   })
@@ -150,7 +150,7 @@ function readAnswer(text: string, date: string | null): Answer {
   const said = parseJson(text)
   if (said['active'] === false) return { found: { ended: 'inactive' }, secondsLeft: deadSeconds }
   const token = said['active'] === true ? readToken(said) : null
-  if (token === null) throw refuse('the answer of the token server could not be understood')
+  if (token === null) throw refuseUnchecked('the answer of the token server could not be understood')
   const told = Date.parse(date ?? '') + 1_000 // whole seconds: it may be that much later
   const now = Number.isNaN(told) ? Date.now() : told
   return { found: Object.freeze({ token }), secondsLeft: (token.expiresAt.toMillis() - now) / 1_000 }
@@ -174,12 +174,4 @@ function readToken(said: Record<string, unknown>): BearerToken | null {
   const expiresAt = DateTime.fromSeconds(exp as number, { zone: 'utc' })
   if (!issuedAt.isValid || !expiresAt.isValid) return null
   return Object.freeze({ clientId, userId, userName, role, issuedAt, expiresAt } as BearerToken)
-}
-
-function refuse(reason: string, cause?: unknown): OAuthError {
-  return new OAuthError('temporarily_unavailable', 'The token cannot be checked right now. Try again shortly.', {
-    reason,
-    cause,
-    retryAfterSeconds: 1,
-  })
 }

@@ -9,6 +9,7 @@ import { authenticateRequest, basicCredentials, keepBasicCredentials } from './c
 import { diagnose } from './diagnose.ts'
 import { logRefusal, toOAuthError } from './failure.ts'
 import { refuseOtherMethods } from './other-methods.ts'
+import { sendReply } from './send-reply.ts'
 
 /** An endpoint that takes a form from a client. */
 export interface FormRouteOptions {
@@ -49,7 +50,7 @@ export async function formRoute(scope: FastifyInstance, options: FormRouteOption
     const error = diagnose(toOAuthError(thrown), { ...describeRequest(request), example })
     logRefusal(request, error, { client: request[clientId], ...logged, durationMs: Math.round(reply.elapsedTime) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-    return send(reply.headers({ ...error.headers }), refuse(error))
+    return sendReply(reply.headers({ ...error.headers }), refuse(error))
   })
 
   scope.route({
@@ -63,7 +64,7 @@ export async function formRoute(scope: FastifyInstance, options: FormRouteOption
       const fields = readForm(request[bodyText], example)
       const client = await authenticateRequest(scope, authenticateClient, request, reply, fields)
       request[clientId] = client.id
-      return send(reply, await answer({ client, fields, request, reply }))
+      return sendReply(reply, await answer({ client, fields, request, reply }))
     },
   })
   refuseOtherMethods(scope, url, methods)
@@ -102,11 +103,4 @@ async function readText(request: FastifyRequest): Promise<string> {
 
 function describeRequest(request: FastifyRequest) {
   return { text: request[bodyText], queryNames: Object.keys(request.query ?? {}), headers: request.headers }
-}
-
-function send(reply: FastifyReply, { status, headers, body }: WireReply): FastifyReply {
-  return reply
-    .code(status)
-    .headers({ 'cache-control': 'no-store', pragma: 'no-cache', ...headers })
-    .send(body)
 }

@@ -1,11 +1,13 @@
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { readBearer } from '../bearer/authorization.ts'
 import { defaultRealm, noToken, refuseToken, writeChallenge } from '../bearer/challenge.ts'
+import { writeJson } from '../dialects/reply.ts'
 import { httpDate } from '../http-date.ts'
 import type { FindToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
 import { logRefusal, toOAuthError } from './failure.ts'
 import { refuseOtherMethods } from './other-methods.ts'
+import { sendReply } from './send-reply.ts'
 
 /** Where it is. */
 export const userinfoPath = '/userinfo'
@@ -17,16 +19,22 @@ export async function userinfoRoute(scope: FastifyInstance, options: { findToken
     logRefusal(request, error, { durationMs: Math.round(reply.elapsedTime) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     const headers = error.status === 405 ? error.headers : writeChallenge(defaultRealm, error)
-    return send(reply.headers(headers), error.status, { error: error.code, error_description: error.description })
+    return sendReply(
+      reply.headers(headers),
+      writeJson(error.status, { error: error.code, error_description: error.description }),
+    )
   })
   scope.get(userinfoPath, async (request, reply) => {
     const value = readBearer(request)
     if (value === null) {
-      return send(reply.headers(writeChallenge(defaultRealm, null)), 401, { error_description: noToken })
+      return sendReply(
+        reply.headers(writeChallenge(defaultRealm, null)),
+        writeJson(401, { error_description: noToken }),
+      )
     }
     const found = await options.findToken(value)
     if ('ended' in found) throw refuseToken(found)
-    return send(reply, 200, describe(found.token))
+    return sendReply(reply, writeJson(200, describe(found.token)))
   })
   refuseOtherMethods(scope, userinfoPath, ['GET', 'HEAD'])
 }
@@ -39,13 +47,4 @@ function describe(token: Token): object {
     '.issued': httpDate(token.issuedAt),
     '.expires': httpDate(token.expiresAt),
   }
-}
-
-function send(reply: FastifyReply, status: number, body: object): FastifyReply {
-  return reply
-    .code(status)
-    .header('content-type', 'application/json; charset=utf-8')
-    .header('cache-control', 'no-store')
-    .header('pragma', 'no-cache')
-    .send(JSON.stringify(body))
 }

@@ -2,7 +2,6 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { once } from 'node:events'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
-import { createServer as createSocket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,7 +14,7 @@ import { leakedLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, randomWord } from '../support/people.ts'
 import { type Finished, readyServer, type ServerProcess } from '../support/processes.ts'
 import { bearer } from '../support/requests.ts'
-import { sendBytes } from '../support/sockets.ts'
+import { freePort, sendBytes } from '../support/sockets.ts'
 import { eventually, signInAt } from '../support/wire.ts'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
@@ -418,15 +417,6 @@ async function listening(answer: (request: IncomingMessage) => Promise<{ status:
   stops.push(() => listener.close().closeAllConnections())
   const address = listener.address()
   return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-}
-
-async function freePort(): Promise<number> {
-  const listener = createSocket().listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const address = listener.address()
-  await new Promise((resolve) => listener.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('a TCP server without a port')
-  return address.port
 }
 
 /** Runs nginx on the example, changed where a reader would change it; resolves to where it listens. */

@@ -1,6 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -8,6 +7,7 @@ import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
+import { freePort } from '../support/sockets.ts'
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0
 
@@ -112,12 +112,4 @@ function readCredentials(server: ServerProcess) {
     secret: keepSecret(read('secret')),
     password: keepSecret(read('password')),
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address ? address.port : 0
 }

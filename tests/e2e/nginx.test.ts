@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { Agent, request } from 'node:https'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -15,6 +14,7 @@ import { keepSecret } from '../support/kept-secrets.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { readyServer, type ServerProcess } from '../support/processes.ts'
 import { basic, bearer } from '../support/requests.ts'
+import { freePort } from '../support/sockets.ts'
 
 // 127.0.0.2 stands for a client elsewhere, which only Linux lets a program be without asking
 const isHere = process.platform === 'linux' && ['nginx', 'openssl'].every((tool) => !spawnSync(tool, ['-v']).error)
@@ -212,13 +212,4 @@ async function answers(port: number): Promise<boolean> {
   )
   socket.destroy()
   return isUp
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new Error('a TCP server without a port')
-  return address.port
 }

@@ -1,11 +1,11 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
+import { freePort } from '../support/sockets.ts'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
 const readme = readFileSync(join(repository, 'README.md'), 'utf8')
@@ -94,7 +94,7 @@ describe('every snippet of the README, as a new user would run it', () => {
   }
 
   test('two commands start a server and print credentials', { timeout: 300_000 }, async () => {
-    start = await run(snippet('npm start'), { PORT: await freePort() })
+    start = await run(snippet('npm start'), { PORT: String(await freePort()) })
     for (const name of ['client', 'secret', 'user', 'password']) {
       credentials[name] = new RegExp(`^ +${name} +(\\S+)$`, 'm').exec(start.output())?.[1] ?? ''
     }
@@ -116,7 +116,7 @@ describe('every snippet of the README, as a new user would run it', () => {
 
   test('the backend lets the token in and nothing else', async () => {
     writeFileSync(join(clone, 'backend.mjs'), snippet('introspectAt({'))
-    const port = await freePort()
+    const port = String(await freePort())
     await run(
       `node backend.mjs & until curl -s -o /dev/null http://127.0.0.1:${port}; do sleep 0.1; done; echo up :${port}; wait`,
       {
@@ -195,7 +195,7 @@ describe('every snippet of the README, as a new user would run it', () => {
     writeFileSync(join(clone, 'plugin.mjs'), snippet('app.register(tokenServer'))
     const { database, url } = await freshDatabase({ isMigrated: false })
     await database.close()
-    const port = await freePort()
+    const port = String(await freePort())
     const waiting = `until curl -s -o /dev/null http://127.0.0.1:${port}; do sleep 0.1; done; echo up :${port}; wait`
     await run(`node plugin.mjs & ${waiting}`, { PORT: port, DATABASE_URL: url }, /up :(\d+)/)
     const answer = await fetch(`http://127.0.0.1:${port}/Token`, { method: 'POST', body: 'grant_type=password' })
@@ -220,15 +220,6 @@ function pick(object: Record<string, unknown>, names: string[]): Record<string, 
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))
-}
-
-async function freePort(): Promise<string> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(String(typeof address === 'object' ? address?.port : '')))
-    })
-  })
 }
 
 /** Ends a child and everything it started, and waits for it. */

@@ -1,4 +1,5 @@
-import { connect } from 'node:net'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 
 /** Opens the app to real sockets on loopback; returns its origin. */
@@ -16,4 +17,14 @@ export function sendBytes(origin: string, bytes: string | Buffer): Promise<strin
     socket.on('close', () => resolve(Buffer.concat(chunks).toString()))
     socket.on('error', reject)
   })
+}
+
+/** A port of loopback that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }
