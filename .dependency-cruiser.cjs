@@ -11,7 +11,7 @@ const rooms = {
   logger: {},
   // rows and what may happen to them
   database: { uses: ['errors'] },
-  'database/embedded': { uses: ['database'] },
+  'database/embedded': { uses: ['database', 'secrets'] },
   passwords: { uses: ['errors', 'secrets'] },
   clients: { uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'], types: ['passwords'] },
   users: { uses: ['errors', 'secrets', 'passwords', 'database/database.ts'] },
@@ -20,14 +20,20 @@ const rooms = {
   bearer: { uses: ['errors'] },
   client: {},
   // what must be true before a token is given
-  grants: { uses: ['errors', 'clients', 'users', 'tokens'], types: ['passwords', 'database/database.ts'] },
+  grants: { uses: ['errors', 'secrets', 'clients', 'users', 'tokens'], types: ['passwords', 'database/database.ts'] },
   // words
   dialects: { uses: ['errors', 'http-date'], types: ['grants', 'tokens'] },
   // sockets
   http: {
     uses: [
-      ...['errors', 'http-date', 'available-cores', 'passwords', 'clients', 'tokens', 'grants', 'bearer'],
-      ...['dialects/fields.ts', 'dialects/reply.ts'],
+      ...['errors', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'tokens', 'grants', 'bearer'],
+      ...[
+        'dialects/dialect.ts',
+        'dialects/index.ts',
+        'dialects/fields.ts',
+        'dialects/read-form.ts',
+        'dialects/reply.ts',
+      ],
     ],
     types: ['dialects', 'database/database.ts'],
   },
@@ -36,7 +42,10 @@ const rooms = {
   config: { uses: ['available-cores', 'dialects', 'passwords', 'database/database.ts'] },
   server: { uses: ['http', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
   commands: {
-    uses: ['errors', 'secrets', 'http-date', 'passwords', 'clients', 'users', 'tokens', 'config', 'server', 'database'],
+    uses: [
+      ...['errors', 'secrets', 'http-date', 'passwords', 'clients', 'users', 'tokens', 'dialects', 'config', 'server'],
+      'database',
+    ],
   },
   'commands/open-configured.ts': { uses: ['database/embedded'] }, // the one command that knows there are two kinds
   cli: { uses: ['errors', 'logger', 'passwords', 'config', 'commands'], types: ['database/database.ts'] },
@@ -63,6 +72,12 @@ const outside = {
   postgrator: { in: ['database/migrate.ts'] },
   argon2: { in: ['passwords/argon2.ts'] },
   '@node-rs/argon2': { in: ['passwords/argon2.ts'] },
+  jose: { in: ['tokens/signing-keys.ts', 'tokens/signed-value.ts'] },
+  sax: { in: ['dialects/xml.ts'] },
+  '@humanwhocodes/momoa': { in: ['dialects/read-json.ts'] },
+  '@fastify/busboy': { in: ['dialects/read-multipart.ts'] },
+  'rate-limiter-flexible': { in: ['http/attempt-limit.ts'] },
+  'ipaddr.js': { in: ['http/network.ts'] },
   luxon: {
     in: ['database/postgres.ts', 'bearer/introspect-at.ts'],
     types: ['http-date', 'tokens', 'users', 'clients', 'bearer'],

@@ -3,8 +3,9 @@ import { buffer } from 'node:stream/consumers'
 import { Command, CommanderError } from 'commander'
 import type { AnswerWith, CommandTools } from './commands/answer.ts'
 import { addClientCommands } from './commands/client.ts'
+import { addDeviceCommands, addKeyCommands } from './commands/device.ts'
 import { migrateCommand } from './commands/migrate.ts'
-import { openConfigured } from './commands/open-configured.ts'
+import { findEncryptionKey, openConfigured } from './commands/open-configured.ts'
 import { serve } from './commands/serve.ts'
 import { addTokenCommands } from './commands/token.ts'
 import { addUserCommands } from './commands/user.ts'
@@ -57,6 +58,8 @@ function buildProgram(): Command {
   addClientCommands(program, answerWith)
   addUserCommands(program, answerWith)
   addTokenCommands(program, answerWith)
+  addDeviceCommands(program, answerWith)
+  addKeyCommands(program, answerWith)
   return program
 }
 
@@ -94,7 +97,12 @@ async function answer(program: Command, work: Parameters<AnswerWith>[0]): Promis
   const opening = openConfigured(config)
   closeWhenInterrupted(opening)
   const database = await opening
-  const tools: CommandTools = { database, passwords: () => createPasswords(config.passwords), readSecret }
+  const tools: CommandTools = {
+    database,
+    passwords: () => createPasswords(config.passwords),
+    encryptionKey: () => findEncryptionKey(config),
+    readSecret,
+  }
   try {
     const { json, text } = await work(tools)
     process.stdout.write(`${program.opts()['json'] ? JSON.stringify(json) : text}\n`)

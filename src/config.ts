@@ -2,8 +2,10 @@ import { isIP } from 'node:net'
 import envSchema from 'env-schema'
 import { availableCores } from './available-cores.ts'
 import { isPostgresUrl } from './database/database.ts'
-import type { Dialect } from './dialects/dialect.ts'
-import { dialects } from './dialects/index.ts'
+import { type Dialect, signsTokens } from './dialects/dialect.ts'
+import { envelopeWithDebug } from './dialects/envelope.ts'
+import { dialects, findSharedPath } from './dialects/index.ts'
+import { webapiParity } from './dialects/webapi-parity.ts'
 import { defaultPasswordOptions, type PasswordOptions } from './passwords/password.ts'
 
 /** Where the database is. */
@@ -21,12 +23,17 @@ export interface Config {
   readonly lifetimeSeconds: number
   /** The origin under which the server is known; undefined: where it listens. */
   readonly publicUrl: string | undefined
-  /** Origins whose pages may call `/Token`, `/userinfo` and `/revoke`. */
+  /** Origins whose pages may call the dialects, `/userinfo`, `/seats` and `/revoke`. */
   readonly corsOrigins: readonly string[]
   readonly tokenCacheSeconds: number
   /** Whether there is a `/docs` page. */
   readonly docs: boolean
   readonly dialects: readonly Dialect[]
+  readonly maxSeatsPerUser: number
+  /** 32 bytes; undefined: an embedded database's folder has them. */
+  readonly encryptionKey: Buffer | undefined
+  /** Whether attempts are limited. */
+  readonly throttle: boolean
   readonly passwords: PasswordOptions
 }
 
@@ -51,6 +58,18 @@ const text = (expected: string, pattern: string, fallback: string | undefined, m
   schema: { type: 'string', pattern, ...(fallback === undefined ? {} : { default: fallback }) },
 })
 
+const lifetime = (fallback: number, meaning: string): Variable => wholeNumber(1, 316_224_000, fallback, meaning)
+
+const yesOrNo = (meaning: string): Variable => text('true or false', '^(true|false)$', 'false', meaning)
+
+const path = (example: string, meaning: string): Variable =>
+  text(
+    `a path such as ${example} that nothing else has`,
+    `^(/[A-Za-z0-9._~-]{1,100})+${example.endsWith('/') ? '/?' : ''}$`,
+    example,
+    meaning,
+  )
+
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
 /** Every variable this version reads: the whole truth, from which the README's table is checked. */
@@ -59,7 +78,7 @@ export const variables = {
   EMBEDDED_FOLDER: text('a folder', '.', undefined, 'the folder of an embedded PostgreSQL, instead of `DATABASE_URL`'),
   HOST: text('an address or host name', '^[^\\s/]+$', '127.0.0.1', 'where to listen'),
   PORT: wholeNumber(0, 65_535, 3000, 'where to listen; `0` takes any free port, which the ready line in the log names'),
-  TOKEN_LIFETIME_SECONDS: wholeNumber(1, 316_224_000, 1_209_600, 'how long a token lives: 14 days'),
+  TOKEN_LIFETIME_SECONDS: lifetime(1_209_600, 'how long a token lives: 14 days'),
   DIALECTS: text(`a comma list of ${Object.keys(dialects).join(', ')}`, '.', 'webapi', 'the wire forms to serve'),
   ARGON2_MEMORY_KIB: wholeNumber(1024, 4_194_304, defaultPasswordOptions.memoryKib, 'memory of a new password hash'),
   ARGON2_PASSES: wholeNumber(1, 1000, defaultPasswordOptions.passes, 'passes of a new password hash'),
@@ -90,7 +109,7 @@ export const variables = {
     'a comma list of origins such as https://app.example.com',
     '.',
     undefined,
-    'whose pages may call `/Token`, `/userinfo` and `/revoke` from a browser',
+    'whose pages may call the token endpoints, `/userinfo`, `/seats` and `/revoke` from a browser',
   ),
   TOKEN_CACHE_SECONDS: wholeNumber(
     0,
@@ -99,32 +118,43 @@ export const variables = {
     'how long a found token may be remembered in process; `0` asks the database every time',
   ),
   DOCS: text('on or off', '^(on|off)$', 'on', 'the `/docs` page'),
-  WEBAPI_PATH: text(
-    'a path such as /Token that nothing else has',
-    '^(/[A-Za-z0-9._~-]{1,100})+$',
-    '/Token',
-    'where the `webapi` dialect listens',
+  WEBAPI_PATH: path('/Token', 'where the `webapi` dialect listens'),
+  WEBAPI_SESSION_PATH: path('/v2/token', 'where the `webapi-session` dialect listens'),
+  ENVELOPE_PATH: path('/v1/oauth/', 'where the `envelope` dialect listens; a slash at its end may be left out'),
+  DEVICE_PATH: path('/auth/login', 'where the `device` dialect listens'),
+  WEBAPI_PARITY: yesOrNo("`webapi` answers as ASP.NET Web API's endpoint does, to the letter"),
+  WEBAPI_DEFAULT_CLIENT: text(
+    "a public client's id: 1 to 64 of A-Z a-z 0-9 . _ -",
+    '^[A-Za-z0-9._-]{1,64}$',
+    undefined,
+    'the public client that a `/Token` request without any client credentials stands for',
   ),
+  ENVELOPE_DEBUG: yesOrNo('allows `debug=1` of the `envelope` dialect, which tells who exists: for development only'),
+  ENVELOPE_LIFETIME_SECONDS: lifetime(2_592_000, 'how long a token of the `envelope` dialect lives: 30 days'),
+  DEVICE_LIFETIME_SECONDS: lifetime(600, 'how long a token of the `device` dialect lives: 10 minutes'),
+  MAX_SEATS_PER_USER: wholeNumber(
+    1,
+    10_000,
+    50,
+    'devices a user may be signed in from; the one signed in longest ago gives way',
+  ),
+  THROTTLE: text('on or off', '^(on|off)$', 'on', 'the limit of 10 sign-ins a minute for a device; `off` is for tests'),
+  ENCRYPTION_KEY: {
+    ...text(
+      '32 bytes in base64, as `openssl rand -base64 32` prints them',
+      '^[A-Za-z0-9+/]{43}=$',
+      undefined,
+      'encrypts the keys of devices and the keys that sign; the `device` dialect needs it',
+    ),
+    defaultWords: 'made in the folder when embedded',
+  },
 } as const satisfies Record<string, Variable>
 
 /** Variables of later versions: refused rather than ignored, so that nobody relies on what is not there. */
-const notYet = [
-  'THROTTLE',
-  'WEBAPI_SESSION_PATH',
-  'ENVELOPE_PATH',
-  'DEVICE_PATH',
-  'WEBAPI_PARITY',
-  'WEBAPI_DEFAULT_CLIENT',
-  'ENVELOPE_DEBUG',
-  'OUTAGE_LEASE_SECONDS',
-  'ENVELOPE_LIFETIME_SECONDS',
-  'DEVICE_LIFETIME_SECONDS',
-  'MAX_SEATS_PER_USER',
-  'ENCRYPTION_KEY',
-]
+const notYet = ['OUTAGE_LEASE_SECONDS']
 
 /** Where something else answers. */
-const reservedPaths = /^\/(userinfo|introspect|revoke|health|openapi\.yaml|docs|\.well-known)(\/|$)/i
+const reservedPaths = /^\/(userinfo|seats|introspect|revoke|health|openapi\.yaml|docs|\.well-known)(\/|$)/i
 
 /** Every mistake of an environment at once; no value is repeated, since some are secrets. */
 export class ConfigError extends Error {
@@ -148,8 +178,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (given['DATABASE_URL'] && !isPostgresUrl(given['DATABASE_URL'])) mistakes.push(expect('DATABASE_URL'))
   if (!proxies.every(isNetwork)) mistakes.push(expect('TRUST_PROXY'))
   const names = values.DIALECTS.split(',').map((name) => name.trim())
-  if (!names.every((name) => Object.hasOwn(dialects, name))) mistakes.push(expect('DIALECTS'))
-  if (reservedPaths.test(values.WEBAPI_PATH)) mistakes.push(expect('WEBAPI_PATH'))
+  if (!names.every(isDialectName)) mistakes.push(expect('DIALECTS'))
+  for (const name of pathNames) if (reservedPaths.test(values[name])) mistakes.push(expect(name))
+  const mounted = [...new Set(names)].filter(isDialectName).map((name) => placeDialect(name, values))
+  mistakes.push(...findMismatches(mounted, given))
   const corsOrigins = values.CORS_ORIGINS?.split(',').map((origin) => origin.trim()) ?? []
   if (!corsOrigins.every(isOrigin)) mistakes.push(expect('CORS_ORIGINS'))
   if (values.PUBLIC_URL !== undefined && !isOrigin(values.PUBLIC_URL)) mistakes.push(expect('PUBLIC_URL'))
@@ -167,7 +199,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     corsOrigins,
     tokenCacheSeconds: values.TOKEN_CACHE_SECONDS,
     docs: values.DOCS === 'on',
-    dialects: [...new Set(names)].map((name) => placeDialect(name, { webapi: values.WEBAPI_PATH })),
+    dialects: mounted,
+    maxSeatsPerUser: values.MAX_SEATS_PER_USER,
+    encryptionKey: values.ENCRYPTION_KEY === undefined ? undefined : Buffer.from(values.ENCRYPTION_KEY, 'base64'),
+    throttle: values.THROTTLE === 'on',
     passwords: {
       memoryKib: values.ARGON2_MEMORY_KIB,
       passes: values.ARGON2_PASSES,
@@ -196,6 +231,17 @@ interface Values {
   TOKEN_CACHE_SECONDS: number
   DOCS: 'on' | 'off'
   WEBAPI_PATH: string
+  WEBAPI_SESSION_PATH: string
+  ENVELOPE_PATH: string
+  DEVICE_PATH: string
+  WEBAPI_PARITY: 'true' | 'false'
+  WEBAPI_DEFAULT_CLIENT?: string
+  ENVELOPE_DEBUG: 'true' | 'false'
+  ENVELOPE_LIFETIME_SECONDS: number
+  DEVICE_LIFETIME_SECONDS: number
+  MAX_SEATS_PER_USER: number
+  THROTTLE: 'on' | 'off'
+  ENCRYPTION_KEY?: string
 }
 
 /** env-schema reads and checks; a variable it refuses becomes our sentence, and its default stands in meanwhile. */
@@ -251,9 +297,52 @@ function isOrigin(text: string): boolean {
   return /^https?:/.test(text) && URL.canParse(text) && !text.includes('*') && new URL(text).origin === text
 }
 
-function placeDialect(name: string, paths: Record<string, string>): Dialect {
-  const dialect = dialects[name] as Dialect // its name was checked
-  return { ...dialect, path: paths[name] ?? dialect.path }
+type DialectName = keyof typeof dialects
+
+const pathNames = ['WEBAPI_PATH', 'WEBAPI_SESSION_PATH', 'ENVELOPE_PATH', 'DEVICE_PATH'] as const
+
+function isDialectName(name: string): name is DialectName {
+  return Object.hasOwn(dialects, name)
+}
+
+/** A dialect as the environment wants it: another path or lifetime, and of two a variant. */
+function placeDialect(name: DialectName, values: Values): Dialect {
+  switch (name) {
+    case 'webapi': {
+      const variant = values.WEBAPI_PARITY === 'true' ? webapiParity : dialects.webapi
+      return { ...variant, path: values.WEBAPI_PATH, defaultClient: values.WEBAPI_DEFAULT_CLIENT }
+    }
+    case 'webapi-session':
+      return { ...dialects['webapi-session'], path: values.WEBAPI_SESSION_PATH }
+    case 'envelope': {
+      const variant = values.ENVELOPE_DEBUG === 'true' ? envelopeWithDebug : dialects.envelope
+      return { ...variant, path: values.ENVELOPE_PATH, lifetimeSeconds: values.ENVELOPE_LIFETIME_SECONDS }
+    }
+    case 'device':
+      return { ...dialects.device, path: values.DEVICE_PATH, lifetimeSeconds: values.DEVICE_LIFETIME_SECONDS }
+  }
+}
+
+const pathNameOf: Record<DialectName, (typeof pathNames)[number]> = {
+  webapi: 'WEBAPI_PATH',
+  'webapi-session': 'WEBAPI_SESSION_PATH',
+  envelope: 'ENVELOPE_PATH',
+  device: 'DEVICE_PATH',
+}
+
+/** What is right by itself and not together. */
+function findMismatches(mounted: readonly Dialect[], given: Record<string, string>): string[] {
+  const shared = findSharedPath(mounted)
+  const mistakes = []
+  if (shared) {
+    const names = shared.names.map((name) => pathNameOf[name as DialectName]).join(', ')
+    mistakes.push(`${names}: two dialects on one path, ${shared.path}; give each a path of its own`)
+  }
+  const hasDevices = mounted.some(signsTokens)
+  if (hasDevices && given['ENCRYPTION_KEY'] === undefined && given['EMBEDDED_FOLDER'] === undefined) {
+    mistakes.push(`${expect('ENCRYPTION_KEY')}, which the device dialect needs`)
+  }
+  return mistakes
 }
 
 // OWASP Password Storage Cheat Sheet: argon2id choices of equal strength, [memory in KiB, passes]

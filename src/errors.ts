@@ -1,4 +1,7 @@
-/** The codes a refusal can carry: RFC 6749 §5.2, RFC 6750 §3.1, and `temporarily_unavailable`/`server_error` of §4.1.2.1. */
+/**
+ * The codes a refusal can carry: RFC 6749 §5.2, RFC 6750 §3.1, `temporarily_unavailable` and `server_error` of RFC 6749
+ * §4.1.2.1, `slow_down` of RFC 8628 §3.5, and `not_found` for what is not, or no longer, there.
+ */
 export type OAuthErrorCode =
   | 'invalid_request'
   | 'invalid_client'
@@ -7,6 +10,8 @@ export type OAuthErrorCode =
   | 'insufficient_scope'
   | 'unauthorized_client'
   | 'unsupported_grant_type'
+  | 'slow_down'
+  | 'not_found'
   | 'temporarily_unavailable'
   | 'server_error'
 
@@ -18,16 +23,20 @@ const defaultStatus: Record<OAuthErrorCode, number> = {
   insufficient_scope: 403,
   unauthorized_client: 400,
   unsupported_grant_type: 400,
+  slow_down: 429,
+  not_found: 404,
   temporarily_unavailable: 503,
   server_error: 500,
 }
 
 /** What a refusal may carry besides its code and its public sentence. */
 export interface OAuthErrorDetails {
-  /** HTTP status, where the code's own does not fit (405, 413). */
+  /** HTTP status, where the code's own does not fit (405, 413, 415). */
   readonly status?: number
   /** Why, in the log's words; never sent. */
   readonly reason?: string | undefined
+  /** The field that was missing, where that is the mistake: some dialects have words of their own for it. */
+  readonly missingField?: string | undefined
   /** What was thrown underneath; never sent. */
   readonly cause?: unknown
   /** Whom it concerns, for the log; never sent. */
@@ -51,6 +60,7 @@ export class OAuthError extends Error {
   /** The same, under the name that Fastify's error handlers go by. */
   readonly statusCode: number
   readonly reason: string | undefined
+  readonly missingField: string | undefined
   readonly userId: string | undefined
   readonly clientId: string | undefined
   readonly retryAfterSeconds: number | undefined
@@ -64,6 +74,7 @@ export class OAuthError extends Error {
     this.status = details.status ?? defaultStatus[code]
     this.statusCode = this.status
     this.reason = details.reason
+    this.missingField = details.missingField
     this.userId = details.userId
     this.clientId = details.clientId
     this.retryAfterSeconds = details.retryAfterSeconds

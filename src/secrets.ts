@@ -1,4 +1,12 @@
-import { createHmac, hash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  hash,
+  randomBytes,
+  randomUUID,
+  timingSafeEqual,
+} from 'node:crypto'
 
 const lettersAndDigits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
@@ -42,4 +50,37 @@ export function keyedHash(key: Buffer, secret: string): string {
 /** Compares in a time that does not depend on where two hashes differ. */
 export function matchHash(one: Buffer, other: Buffer): boolean {
   return one.length === other.length && timingSafeEqual(one, other)
+}
+
+/** HMAC-SHA256 (RFC 2104) of a text, both taken as UTF-8. */
+export function signText(key: string, text: string): Buffer {
+  return createHmac('sha256', key).update(text).digest()
+}
+
+const nonceBytes = 12
+const tagBytes = 16
+
+/**
+ * AES-256-GCM (NIST SP 800-38D) with a random nonce: nonce, tag, ciphertext. `purpose` says what it is and of which row,
+ * so that one secret cannot be passed off as another.
+ */
+export function encrypt(key: Buffer, purpose: string, secret: string): Buffer {
+  const nonce = randomBytes(nonceBytes)
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(purpose))
+  const text = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()])
+  return Buffer.concat([nonce, cipher.getAuthTag(), text])
+}
+
+/** Reverses `encrypt`. Throws Error when it was made with another key, for another purpose, or has been changed. */
+export function decrypt(key: Buffer, purpose: string, encrypted: Buffer): string {
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, encrypted.subarray(0, nonceBytes), {
+      authTagLength: tagBytes,
+    })
+    decipher.setAAD(Buffer.from(purpose)).setAuthTag(encrypted.subarray(nonceBytes, nonceBytes + tagBytes))
+    const text = decipher.update(encrypted.subarray(nonceBytes + tagBytes))
+    return Buffer.concat([text, decipher.final()]).toString()
+  } catch (cause) {
+    throw new Error(`${purpose} cannot be decrypted: ENCRYPTION_KEY is not the one it was encrypted with`, { cause })
+  }
 }

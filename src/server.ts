@@ -29,6 +29,9 @@ export type ServerOptions = Pick<
   | 'corsOrigins'
   | 'tokenCacheSeconds'
   | 'docs'
+  | 'maxSeatsPerUser'
+  | 'throttle'
+  | 'encryptionKey'
 >
 
 /**

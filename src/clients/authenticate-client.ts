@@ -9,6 +9,8 @@ import { isClientId } from './client-id.ts'
 export interface Client {
   readonly id: string
   readonly isPublic: boolean
+  /** Stands for everybody who uses the dialect of its name, and counts nowhere else. */
+  readonly isBuiltIn: boolean
   /** Changes with whatever must end a sign-in under way. */
   readonly credentialVersion: string
 }
@@ -64,17 +66,17 @@ export function createClientCheck(query: Query, passwords: Passwords): Authentic
     if (id === '' && secret === null) throw refuseClient('no client credentials')
     const client = isClientId(id) ? await findClient(id) : undefined
     if (!client) throw refuseClient('unknown client')
-    const { isPublic, credentialVersion } = client
+    const { isPublic, isBuiltIn, credentialVersion } = client
     if (!client.isEnabled) throw refuseClient('disabled client', { clientId: id })
     if (isPublic) {
       if (secret !== null) throw refuseClient('public client with a secret', { clientId: id })
-      return { id, isPublic, credentialVersion }
+      return { id, isPublic, isBuiltIn, credentialVersion }
     }
     if (secret === null) throw refuseClient('client secret missing', { clientId: id })
     const matches =
       (await matchSecret(id, client.secretHash, secret)) || (await matchSecret(id, client.previousHash, secret))
     if (!matches) throw refuseClient('wrong client secret', { clientId: id })
-    return { id, isPublic, credentialVersion }
+    return { id, isPublic, isBuiltIn, credentialVersion }
   }
 }
 
@@ -86,6 +88,7 @@ export function refuseClient(reason: string, details: { clientId?: string; cause
 interface ClientRow {
   id: string
   isPublic: boolean
+  isBuiltIn: boolean
   isEnabled: boolean
   credentialVersion: string
   secretHash: string | null
@@ -100,6 +103,7 @@ function createClientFinder(query: Query): (id: string) => Promise<ClientRow | u
       `select
         id,
         is_public as "isPublic",
+        is_built_in as "isBuiltIn",
         is_enabled as "isEnabled",
         credential_version as "credentialVersion",
         secret_hash as "secretHash",

@@ -9,6 +9,8 @@ import { isClientId } from './client-id.ts'
 export interface RegisteredClient {
   readonly id: string
   readonly isPublic: boolean
+  /** Of a dialect that authenticates no client; can be disabled, not removed. */
+  readonly isBuiltIn: boolean
   readonly isEnabled: boolean
   /** Lifetime of its tokens; null: the server's. */
   readonly lifetimeSeconds: number | null
@@ -23,10 +25,10 @@ export interface NewClient {
   readonly lifetimeSeconds?: number | undefined
 }
 
-const columns = `id, is_public as "isPublic", is_enabled as "isEnabled",
+const columns = `id, is_public as "isPublic", is_built_in as "isBuiltIn", is_enabled as "isEnabled",
   lifetime_seconds as "lifetimeSeconds", created_at as "createdAt"`
 
-/** Ids of the built-in clients, one a dialect. */
+/** Names of the dialects, three of which are the ids of built-in clients. */
 const reservedIds = ['webapi', 'webapi-session', 'envelope', 'device']
 
 /**
@@ -95,13 +97,17 @@ export async function setClientEnabled(query: Query, id: string, isEnabled: bool
   return client ?? refuseUnknown()
 }
 
-/** Removes a client and, by the foreign key, every token it was given. Throws OAuthError `invalid_request` when there is none. */
+/**
+ * Removes a client and, by the foreign key, every token it was given. Throws OAuthError `invalid_request` when there is
+ * none, and for a built-in one.
+ */
 export async function removeClient(query: Query, id: string): Promise<RegisteredClient> {
   const [client] = await query<RegisteredClient>(
     'remove_client',
-    `delete from password_grant.clients where id = $1 returning ${columns}`,
+    `delete from password_grant.clients where id = $1 and not is_built_in returning ${columns}`,
     [id],
   )
+  if (!client && reservedIds.includes(id)) throw refuse('That client is built in. Disable it to close its dialect.')
   return client ?? refuseUnknown()
 }
 

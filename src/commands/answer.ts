@@ -6,6 +6,8 @@ export interface CommandTools {
   readonly database: Database
   /** Made when first asked for: most commands hash nothing. */
   readonly passwords: () => Promise<Passwords>
+  /** What the keys of devices are encrypted with. Rejects where there is none. */
+  readonly encryptionKey: () => Promise<Buffer>
   /** Standard input to its end, less one trailing line end: the only way a password or a chosen secret comes in. */
   readonly readSecret: () => Promise<string>
 }

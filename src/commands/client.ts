@@ -89,7 +89,7 @@ async function showClients(database: Database): Promise<Answer> {
   const clients = await listClients(database.query)
   const rows = clients.map((client) => [
     client.id,
-    client.isPublic ? 'public' : 'confidential',
+    client.isBuiltIn ? 'built-in' : client.isPublic ? 'public' : 'confidential',
     client.isEnabled ? 'enabled' : 'disabled',
     client.lifetimeSeconds === null ? 'default' : `${client.lifetimeSeconds} s`,
   ])
@@ -100,6 +100,7 @@ function describe(client: RegisteredClient): object {
   return {
     client_id: client.id,
     public: client.isPublic,
+    built_in: client.isBuiltIn,
     enabled: client.isEnabled,
     lifetime: client.lifetimeSeconds,
     created: client.createdAt.toISO(),

@@ -4,9 +4,12 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { type Config, isWeakCost } from '../config.ts'
 import type { Database, Query } from '../database/database.ts'
 import { type Migration, migrate, type OnApplied, schemaState } from '../database/migrate.ts'
+import { type Dialect, signsTokens } from '../dialects/dialect.ts'
+import { envelopeWithDebug } from '../dialects/envelope.ts'
 import { OAuthError } from '../errors.ts'
 import { createServer } from '../server.ts'
-import { openConfigured } from './open-configured.ts'
+import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
+import { findEncryptionKey, openConfigured } from './open-configured.ts'
 
 /** What `serve` does besides listening. */
 export interface ServeOptions {
@@ -39,7 +42,9 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
   const database = await opening
   try {
     await prepareSchema(config, logger, database, options)
-    running.app = await createServer(database, logger, config)
+    const encryptionKey = config.dialects.some(signsTokens) ? await findEncryptionKey(config) : undefined
+    if (encryptionKey) await requireRightKey(database, encryptionKey)
+    running.app = await createServer(database, logger, { ...config, encryptionKey })
     await running.app.listen({
       host: config.host,
       port: config.port,
@@ -64,6 +69,11 @@ async function prepareSchema(
   warn(config, logger)
   if (migration) logMigration(logger, migration)
   else await requireUsableSchema(config, logger, database)
+}
+
+/** Better no start than a server that refuses every device: makes the first signing key, or opens the one there is. */
+async function requireRightKey(database: Database, encryptionKey: Buffer): Promise<void> {
+  if ((await schemaState(database.query)) === 'current') await createSigningKeyFinder(database.query, encryptionKey)()
 }
 
 /** Tries until the database answers, saying so; gives up after DATABASE_WAIT_SECONDS with the last cause. */
@@ -106,8 +116,18 @@ function warn(config: Config, logger: FastifyBaseLogger): void {
   if (!isLoopback && config.publicUrl === undefined) {
     logger.warn('PUBLIC_URL is not set: the metadata names the address listened on, which others may not reach')
   }
+  for (const dialect of config.dialects) warnOfDialect(dialect, logger)
   if (isWeakCost(config.passwords)) {
     logger.warn('ARGON2_* is below what OWASP advises: new password hashes are easier to guess than they need to be')
+  }
+}
+
+function warnOfDialect({ defaultClient, refuse }: Dialect, logger: FastifyBaseLogger): void {
+  if (defaultClient !== undefined) {
+    logger.warn(`WEBAPI_DEFAULT_CLIENT: a request without client credentials counts as the client ${defaultClient}`)
+  }
+  if (refuse === envelopeWithDebug.refuse) {
+    logger.warn('ENVELOPE_DEBUG: debug=1 tells anybody which users exist; never in production')
   }
 }
 

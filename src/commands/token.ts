@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { Database } from '../database/database.ts'
 import { httpDate } from '../http-date.ts'
 import { type ListedToken, listTokens } from '../tokens/list-tokens.ts'
-import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
+import { revokeTokenOfDevice, revokeTokensOfUser } from '../tokens/revoke-token.ts'
 import { refuseSignInsUnderWay, requireUser } from '../users/register-user.ts'
 import { type Answer, type AnswerWith, writeTable } from './answer.ts'
 
@@ -16,9 +16,12 @@ export function addTokenCommands(program: Command, answerWith: AnswerWith): void
     .action((options: { user?: string }) => answerWith(({ database }) => showTokens(database, options.user)))
   group
     .command('revoke')
-    .description('end every token of a user')
+    .description('end every token of a user, or the one of a device')
     .requiredOption('--user <username>', 'whose')
-    .action((options: { user: string }) => answerWith(({ database }) => revokeTokens(database, options.user)))
+    .option('--device <label>', 'only in the seat with this label ("" is the one without)')
+    .action(({ user, device }: { user: string; device?: string }) =>
+      answerWith(({ database }) => revokeTokens(database, user, device)),
+    )
 }
 
 /** `token list`: the tokens of one user or of all, never their values. */
@@ -39,11 +42,13 @@ async function showTokens(database: Database, userName: string | undefined): Pro
   }
 }
 
-/** `token revoke --user`: ends every live token of a user, and every sign-in under way. */
-async function revokeTokens(database: Database, userName: string): Promise<Answer> {
+/** `token revoke --user`: ends every live token of a user, or that of one device, and every sign-in under way. */
+async function revokeTokens(database: Database, userName: string, device: string | undefined): Promise<Answer> {
   return database.transaction(async (query) => {
     const user = await refuseSignInsUnderWay(query, userName)
-    const revoked = await revokeTokensOfUser(query, user.id)
+    const revoked = await (device === undefined
+      ? revokeTokensOfUser(query, user.id)
+      : revokeTokenOfDevice(query, user.id, device))
     return { json: { revoked }, text: `${revoked} revoked.` }
   })
 }

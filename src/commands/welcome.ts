@@ -14,7 +14,8 @@ export async function welcome(query: Query, config: Config): Promise<string> {
   const passwordHash = await passwords.hash(password)
   await registerUser(query, { name: username, role: 'Administrator', passwordHash })
   const { secret } = await registerClient(query, passwords, { id: clientId, secret: 'generated' })
-  const path = config.dialects[0]?.path ?? '/Token'
+  const clientWords = `-u ${clientId}:${secret} `
+  const userWords = `-d username=${username} -d password=${password}`
   return `
 A new database. One client and one user were made for you; this is the only time their credentials are shown.
 
@@ -22,12 +23,21 @@ A new database. One client and one user were made for you; this is the only time
   secret    ${secret}
   user      ${username}
   password  ${password}
+${showExample(config, clientWords, userWords)}
+`
+}
 
+/** A command for the first dialect that takes a password; none where only devices sign in. */
+function showExample(config: Config, clientWords: string, userWords: string): string {
+  const dialect = config.dialects.find(({ grant }) => grant === 'password')
+  if (!dialect) return ''
+  const { client, path, name } = dialect
+  const grantType = name === 'envelope' ? '' : '-d grant_type=password '
+  return `
 Ask for a token from another terminal:
 
-  curl -u ${clientId}:${secret} http://${reachableHost(config.host)}:${config.port || 'PORT'}${path} \\
-    -d grant_type=password -d username=${username} -d password=${password}
-
+  curl ${client === 'authenticated' ? clientWords : ''}http://${reachableHost(config.host)}:${config.port || 'PORT'}${path} \\
+    ${grantType}${userWords}
 `
 }
 

@@ -10,7 +10,47 @@ export function optionalField(fields: Fields, name: string): string | null {
 export function requiredField(fields: Fields, name: string): string {
   const text = optionalField(fields, name)
   if (text === null) {
-    throw new OAuthError('invalid_request', `The field ${name} is missing.`, { reason: `missing field ${name}` })
+    const details = { reason: `missing field ${name}`, missingField: name }
+    throw new OAuthError('invalid_request', `The field ${name} is missing.`, details)
   }
   return text
+}
+
+const longestLabel = 200
+
+/** The label of a seat, `fallback` when none was sent. Throws OAuthError `invalid_request` for what cannot be one. */
+export function deviceField(fields: Fields, name: string, fallback: string): string {
+  const label = optionalField(fields, name) ?? fallback
+  // labels are shown on terminals and pages: a control character has no business in one
+  if ([...label].length <= longestLabel && !/\p{Cc}/u.test(label)) return label
+  throw new OAuthError('invalid_request', `${name} has at most ${longestLabel} characters and no control characters.`)
+}
+
+/** Collects fields, each given once. Throws OAuthError `invalid_request` for repeats and for what no text may hold. */
+export function gatherFields(given: Iterable<readonly [name: string, value: string]>): Map<string, string> {
+  const fields = new Map<string, string>()
+  for (const [name, value] of given) {
+    const key = name.toLowerCase()
+    if (fields.has(key)) throw new OAuthError('invalid_request', 'The body has the same field twice.')
+    // PostgreSQL has no NUL, and UTF-8 no lone surrogate
+    if (/[\0\p{Cs}]/u.test(name + value)) throw new OAuthError('invalid_request', unreadable)
+    fields.set(key, value)
+  }
+  return fields
+}
+
+/** Refuses bytes that are not UTF-8, which were turned into U+FFFD on their way here. Throws OAuthError `invalid_request`. */
+export function requireUtf8(text: string): void {
+  if (text.includes('\uFFFD')) throw new OAuthError('invalid_request', unreadable)
+}
+
+const unreadable = 'The body has bytes that are not UTF-8, NUL, or half a character.'
+
+/** What a header says a body is: lower case, without parameters; `''` when it says nothing. */
+export function mediaType(header: string | readonly string[] | undefined): string {
+  return String(header ?? '')
+    .split(';', 1)
+    .join()
+    .trim()
+    .toLowerCase()
 }

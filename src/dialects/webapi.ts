@@ -1,42 +1,58 @@
 import { OAuthError } from '../errors.ts'
+import type { TokenRequest } from '../grants/grant.ts'
 import { httpDate } from '../http-date.ts'
-import type { Dialect } from './dialect.ts'
+import type { IssuedToken } from '../tokens/token.ts'
+import type { Dialect, Fields } from './dialect.ts'
 import { requiredField } from './fields.ts'
+import { readForm } from './read-form.ts'
 import { writeJson, writeRefusal } from './reply.ts'
+
+const example = 'grant_type=password&username=...&password=...'
 
 /**
  * `POST /Token` as ASP.NET Web API's endpoint speaks it: RFC 6749 §4.3 and §5, with `userName`, `userId`,
- * `role`, `.issued` and `.expires` beside the token.
+ * `role`, `.issued` and `.expires` beside the token. The body is a form whatever its header says: the published example
+ * sends one under `application/json`, and with GET.
  */
 export const webapi: Dialect = {
   name: 'webapi',
   path: '/Token',
-
-  read(fields) {
-    const grantType = requiredField(fields, 'grant_type')
-    if (grantType !== 'password') {
-      throw new OAuthError('unsupported_grant_type', 'The only grant_type here is password.')
-    }
-    return {
-      grant: 'password',
-      username: requiredField(fields, 'username'),
-      password: requiredField(fields, 'password'),
-      device: '',
-    }
-  },
-
-  write(token) {
-    return writeJson(200, {
-      access_token: token.value,
-      token_type: 'bearer',
-      expires_in: token.lifetimeSeconds,
-      userName: token.userName,
-      userId: token.userId,
-      role: token.role,
-      '.issued': httpDate(token.issuedAt),
-      '.expires': httpDate(token.expiresAt),
-    })
-  },
-
+  methods: ['GET', 'POST'],
+  grant: 'password',
+  client: 'authenticated',
+  example,
+  decode: ({ text }) => readForm(text, example),
+  read: (fields) => readPasswordGrant(fields, ''),
+  write: (token) => writeJson(200, describeToken(token, token.lifetimeSeconds)),
   refuse: writeRefusal,
+}
+
+/** The fields of RFC 6749 §4.3.2, for the seat `device`. */
+export function readPasswordGrant(fields: Fields, device: string): TokenRequest {
+  if (requiredField(fields, 'grant_type') !== 'password') throw refuseGrantType()
+  return {
+    grant: 'password',
+    username: requiredField(fields, 'username'),
+    password: requiredField(fields, 'password'),
+    device,
+  }
+}
+
+/** The refusal of another grant. */
+export function refuseGrantType(): OAuthError {
+  return new OAuthError('unsupported_grant_type', 'The only grant_type here is password.')
+}
+
+/** What the published page lists, in its order. */
+export function describeToken(token: IssuedToken, expiresIn: number | undefined): object {
+  return {
+    access_token: token.value,
+    token_type: 'bearer',
+    expires_in: expiresIn,
+    userName: token.userName,
+    userId: token.userId,
+    role: token.role,
+    '.issued': httpDate(token.issuedAt),
+    '.expires': httpDate(token.expiresAt),
+  }
 }

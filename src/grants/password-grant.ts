@@ -1,7 +1,9 @@
 import { type Client, refuseClient } from '../clients/authenticate-client.ts'
 import { OAuthError } from '../errors.ts'
+import { generateBytes } from '../secrets.ts'
 import { issueToken } from '../tokens/issue-token.ts'
 import type { IssuedToken } from '../tokens/token.ts'
+import { secretBytes, writeTokenValue } from '../tokens/token-value.ts'
 import { authenticateUser, renewPasswordHash } from '../users/authenticate-user.ts'
 import type { GrantTools } from './grant-tools.ts'
 
@@ -25,20 +27,23 @@ export async function grantPassword(
   client: Client,
   { username, password, device }: PasswordRequest,
 ): Promise<IssuedToken> {
-  const { query, passwords, lifetimeSeconds } = tools
+  const { query, passwords, lifetimeSeconds, mostSeats } = tools
+  const secret = generateBytes(secretBytes)
   for (let attempt = 1; attempt <= mostAttempts; attempt += 1) {
     const user = await authenticateUser(query, passwords, username, password)
-    const issue = await issueToken(query, {
+    const subject = {
       userId: user.id,
       credentialVersion: user.credentialVersion,
       clientId: client.id,
       clientVersion: client.credentialVersion,
       device,
       lifetimeSeconds,
-    })
-    if ('token' in issue) {
+      mostSeats,
+    }
+    const issue = await issueToken(query, subject, secret)
+    if ('seat' in issue) {
       if (user.hashToRenew !== null) tools.inBackground(() => renewPasswordHash(query, passwords, user, password))
-      return issue.token
+      return { ...issue.seat, value: writeTokenValue(issue.seat.id, secret) }
     }
     if (issue.changed === 'client') throw refuseClient('client changed during the sign-in', { clientId: client.id })
   }

@@ -26,21 +26,37 @@ export async function keepBasicCredentials(id: string, secret: string, request: 
   request[basicCredentials] = { id, secret }
 }
 
+/** Whose request it is. Throws OAuthError when it is nobody's. */
+export type IdentifyClient = (
+  scope: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  fields: Fields,
+) => Promise<Client>
+
 /**
  * RFC 6749 §2.3: a client proves itself by header or by fields, never both; a public one names itself in
  * `client_id`. Any Authorization header counts as one way. Throws OAuthError `invalid_request` for two ways
- * or two ids, `invalid_client` for everything that does not prove a client.
+ * or two ids, `invalid_client` for everything that does not prove a client. A request that does not try stands for
+ * `defaultClient`, which must be public.
  */
-export async function authenticateRequest(
+export function byCredentials(check: AuthenticateClient, defaultClient = ''): IdentifyClient {
+  return (scope, request, reply, fields) => authenticateRequest(scope, check, defaultClient, request, reply, fields)
+}
+
+async function authenticateRequest(
   scope: FastifyInstance,
   check: AuthenticateClient,
+  defaultClient: string,
   request: FastifyRequest,
   reply: FastifyReply,
   fields: Fields,
 ): Promise<Client> {
   const id = optionalField(fields, 'client_id')
   const secret = optionalField(fields, 'client_secret')
-  if (readAuthorization(request) === null) return check({ id: id ?? '', secret })
+  if (readAuthorization(request) === null) {
+    return check({ id: id ?? (secret === null ? defaultClient : ''), secret })
+  }
   if (secret !== null) throw refuse('The client authenticates in two ways. Use the Authorization header or fields.')
   const [asSent, decoded] = await readBasic(scope, request, reply)
   if (id !== null && id !== asSent.id && id !== decoded?.id) {

@@ -1,8 +1,9 @@
 import cors, { type FastifyCorsOptions } from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import type { Dialect } from '../dialects/dialect.ts'
-import { pathInAnyCase } from './path-pattern.ts'
 import { revocationPath } from './revocation-route.ts'
+import { seatsPath } from './seats-route.ts'
+import { spellings } from './token-route.ts'
 import { userinfoPath } from './userinfo-route.ts'
 
 declare module 'fastify' {
@@ -12,8 +13,10 @@ declare module 'fastify' {
   }
 }
 
+const holderPaths = [userinfoPath, seatsPath, `${seatsPath}/:id`]
+
 /**
- * Lets pages of the given origins call the token endpoints, `/userinfo` and `/revoke`, and read refusals too, where these
+ * Lets pages of the given origins call the token endpoints, `/userinfo`, `/seats` and `/revoke`, and read refusals too, where these
  * are added afterwards. Every other path stays as it was, and what another origin is answered gets no more than `Vary`.
  */
 export async function allowOrigins(
@@ -21,11 +24,11 @@ export async function allowOrigins(
   origins: readonly string[],
   dialects: readonly Dialect[],
 ): Promise<void> {
-  const paths = [...dialects.map(({ path }) => pathInAnyCase(path)), userinfoPath, revocationPath]
+  const paths = [...dialects.flatMap((dialect) => spellings(dialect, dialects)), ...holderPaths, revocationPath]
   const allowed: FastifyCorsOptions = {
     origin: (origin, decide) => decide(null, origin !== undefined && origins.includes(origin)),
-    methods: ['GET', 'POST'],
-    allowedHeaders: ['Authorization', 'Content-Type'],
+    methods: ['GET', 'POST', 'DELETE'],
+    allowedHeaders: ['Authorization', 'Content-Type', ...dialects.flatMap(({ tokenPlace }) => ownHeader(tokenPlace))],
     exposedHeaders: ['WWW-Authenticate', 'Retry-After'],
     maxAge: 600,
     strictPreflight: false, // it would answer in plain text; an OPTIONS without Origin is refused as any other method is
@@ -34,4 +37,8 @@ export async function allowOrigins(
     if (paths.includes(route.url)) route.config = { ...route.config, cors: allowed }
   })
   await app.register(cors, { origin: false })
+}
+
+function ownHeader(place: Dialect['tokenPlace']): string[] {
+  return place === 'x-access-token' ? [place] : []
 }

@@ -1,34 +1,27 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { WireRequest } from '../dialects/dialect.ts'
 import { OAuthError } from '../errors.ts'
-
-/** What a refused request looked like. */
-export interface Received {
-  /** The body as it came, `''` when it was not read. */
-  readonly text: string
-  readonly queryNames: readonly string[]
-  readonly headers: IncomingHttpHeaders
-  /** The form that the endpoint wants. */
-  readonly example: string
-}
 
 /**
  * Says in a refusal what people get wrong with such endpoints: what was received and what to send. It looks at the request
  * alone, never at what is known of a client or a user, so it tells nobody more than they sent; no value is repeated.
+ * `example` is the form to send; where there is none, nothing is explained.
  */
-export function diagnose(error: OAuthError, received: Received): OAuthError {
-  const sentence = explain(error, received)
+export function diagnose(error: OAuthError, request: WireRequest, example: string | null): OAuthError {
+  const sentence = example === null ? null : explain(error, { ...request, example })
   return sentence === null ? error : new OAuthError(error.code, sentence, { ...error, cause: error.cause })
 }
+
+type Received = WireRequest & { readonly example: string }
 
 function explain(error: OAuthError, received: Received): string | null {
   if (error.code === 'invalid_grant') return explainGrant(error, received)
   if (error.code === 'invalid_client') return explainClient(error, received)
-  return error.reason?.startsWith('missing field') ? explainMissing(received) : null
+  return error.missingField !== undefined ? explainMissing(received) : null
 }
 
 /** Whoever tried to say who they are gets the one answer that all of them get. */
 function explainClient({ reason }: OAuthError, received: Received): string | null {
-  const hasTried = received.headers.authorization !== undefined || reason !== 'no client credentials'
+  const hasTried = received.headers['authorization'] !== undefined || reason !== 'no client credentials'
   return hasTried ? null : (explainMissing(received) ?? noCredentials)
 }
 
@@ -38,9 +31,9 @@ const noCredentials =
 const fieldNames = ['grant_type', 'username', 'password', 'client_id', 'client_secret', 'token']
 
 /** Where the fields are, when they are not in the body. */
-function explainMissing({ text, queryNames, headers, example }: Received): string | null {
+function explainMissing({ text, query, headers, example }: Received): string | null {
   const hasField = (names: readonly string[]) => names.some((name) => fieldNames.includes(name.toLowerCase()))
-  if (hasField(queryNames)) {
+  if (hasField([...new URLSearchParams(query).keys()])) {
     return `The fields came in the query string, which is not read. Send them as a form in the body: ${example}`
   }
   if (hasField(Object.keys(headers))) {

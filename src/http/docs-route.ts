@@ -7,8 +7,8 @@ import { docsTheme } from './docs-theme.ts'
 
 /** What the page has to know of the server it is about. */
 export interface DocsRouteOptions {
-  /** Where the token endpoint is. Default: where `openapi.yaml` says. */
-  readonly dialects?: readonly Dialect[]
+  /** What is mounted, and where. */
+  readonly dialects: readonly Dialect[]
 }
 
 /** Where it is. */
@@ -35,15 +35,14 @@ const headers = {
 }
 
 /** `GET /docs`: a page to read `openapi.yaml` on and to try everything from. It asks no other host for anything. */
-export async function docsRoute(scope: FastifyInstance, { dialects = [] }: DocsRouteOptions): Promise<void> {
+export async function docsRoute(scope: FastifyInstance, { dialects }: DocsRouteOptions): Promise<void> {
   // loaded here, since a server without the page is to start without them
   const { default: swagger } = await import('@fastify/swagger')
   const { default: swaggerUi } = await import('@fastify/swagger-ui')
-  const tokenPath = dialects.find(({ name }) => name === 'webapi')?.path ?? '/Token'
   scope.addHook('onSend', async (_request, reply) => void reply.headers(headers))
   await scope.register(swagger, {
     mode: 'static',
-    specification: { path: file, baseDir: '', postProcessor: (document) => docsDescription(document, tokenPath) },
+    specification: { path: file, baseDir: '', postProcessor: (document) => docsDescription(document, dialects) },
   })
   await scope.register(swaggerUi, { routePrefix: docsPath, uiConfig: docsSettings, theme: docsTheme })
 }

@@ -17,6 +17,8 @@ function nameControls(): void {
     ['#auth-basic-username', 'Client id'],
     ['#auth-basic-password', 'Client secret'],
     ['#auth-bearer-value', 'Token'],
+    ['#api_key_value', 'Value'],
+    ['.body-param__text', 'Body'],
     ['.close-modal', 'Close'],
     ['.examples-select-element', 'Example'],
     ['.copy-to-clipboard button', 'Copy'],
@@ -31,7 +33,7 @@ function nameControls(): void {
       if (text && text.textContent !== `${name}:`) text.textContent = `${name}:`
     }
     for (const row of document.querySelectorAll('[data-property-name]')) {
-      label(row.querySelector('input'), row.getAttribute('data-property-name') ?? '')
+      label(row.querySelector('input, select'), row.getAttribute('data-property-name') ?? '')
     }
     for (const button of document.querySelectorAll('.auth-btn-wrapper button')) button.removeAttribute('aria-label')
   }

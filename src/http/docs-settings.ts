@@ -30,17 +30,6 @@ export const docsSettings: NonNullable<FastifySwaggerUiOptions['uiConfig']> = {
           },
         },
         spec: {
-          wrapActions: {
-            // else an operation is made ready when it is opened, and Execute fails until it is
-            updateJsonSpec:
-              (update: (document: Document) => void, { specActions }: System) =>
-              (document: Document) => {
-                update(document)
-                for (const [path, item] of Object.entries(document.paths ?? {})) {
-                  for (const name of Object.keys(item)) specActions.requestResolvedSubtree(['paths', path, name])
-                }
-              },
-          },
           wrapSelectors: {
             allowTryItOutFor: () => (state: Specification, path: string, method: string) =>
               state.getIn(['json', 'paths', path, method, 'x-try-it-out']) !== false,
@@ -55,10 +44,4 @@ export const docsSettings: NonNullable<FastifySwaggerUiOptions['uiConfig']> = {
 type Securities = { filter(accepts: (security: { size: number }) => boolean): unknown } | undefined
 interface Specification {
   getIn(path: readonly string[]): unknown
-}
-interface System {
-  readonly specActions: { requestResolvedSubtree(path: readonly string[]): void }
-}
-interface Document {
-  readonly paths?: Record<string, object>
 }

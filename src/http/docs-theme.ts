@@ -8,7 +8,10 @@ const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 <circle cx="11" cy="16" r="5"/><path d="M16 16h10v5M21 16v4"/>
 </g></svg>`
 
-/** What says nothing here is left out, the parameters that no operation has among it; what is too pale is darker. */
+/**
+ * What says nothing here is left out; so is what a form has fields for anyway, since nobody is to put a password into a URL,
+ * and Execute while an operation is being made ready, when it would fail. What is too pale is darker.
+ */
 const css = `
 .swagger-ui .info hgroup.main > a,
 .swagger-ui .servers-title,
@@ -16,9 +19,10 @@ const css = `
 .swagger-ui .scope-def,
 .swagger-ui .flow,
 .swagger-ui .response-col_links,
-.swagger-ui .response-control-media-type,
+.swagger-ui .response-control-media-type:not(:has(option + option)),
 .swagger-ui .opblock-body > .opblock-section > .opblock-section-header,
-.swagger-ui .parameters-container { display: none }
+.swagger-ui .parameters-container:not(:has([data-param-in="path"])),
+.swagger-ui .opblock-body:has(> .opblock-loading-animation) .execute-wrapper { display: none }
 
 .swagger-ui .wrapper { max-width: 1080px }
 .swagger-ui .info { margin: 32px 0 16px }
@@ -48,6 +52,7 @@ html.dark-mode {
 .swagger-ui .info .title small,
 .swagger-ui .info .title small.version-stamp { background: #4a5260 }
 .swagger-ui .opblock.opblock-post .opblock-summary-method { background: #0f7048 }
+.swagger-ui .opblock.opblock-delete .opblock-summary-method { background: #b3261e }
 .swagger-ui .opblock.opblock-get .opblock-summary-method,
 .swagger-ui .btn.execute { background: #1d5ca8; border-color: #1d5ca8 }
 .swagger-ui .btn.authorize { color: var(--go); border-color: var(--go) }
@@ -55,6 +60,8 @@ html.dark-mode {
 .swagger-ui .download-contents { background: #4a5260 }
 .swagger-ui .curl-command .curl,
 .swagger-ui .curl-command .curl * { white-space: pre-wrap !important; overflow-wrap: anywhere }
+html:not(.dark-mode) .swagger-ui .renderedMarkdown code { color: #6a1bb5 }
+html:not(.dark-mode) .swagger-ui .parameter__in,
 html:not(.dark-mode) .swagger-ui .json-schema-2020-12-expand-deep-button,
 html:not(.dark-mode) .swagger-ui .json-schema-2020-12__attribute { color: #4a5260 }
 .swagger-ui .json-schema-2020-12__constraint { background: #6b4a00; color: #fff }

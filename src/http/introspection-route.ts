@@ -1,16 +1,20 @@
 import type { FastifyInstance } from 'fastify'
 import { type AuthenticateClient, refuseClient } from '../clients/authenticate-client.ts'
 import { requiredField } from '../dialects/fields.ts'
+import { readForm } from '../dialects/read-form.ts'
 import { writeJson, writeRefusal } from '../dialects/reply.ts'
 import type { FindToken, FoundToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
-import { type Asked, formRoute } from './form-route.ts'
+import { byCredentials } from './client-auth.ts'
+import { type Asked, fieldsRoute } from './fields-route.ts'
 
 /** Who may ask, and how tokens are found. */
 export interface IntrospectionRouteOptions {
   readonly authenticateClient: AuthenticateClient
   readonly findToken: FindToken
 }
+
+const example = 'token=...'
 
 /** Where it is. */
 export const introspectionPath = '/introspect'
@@ -21,12 +25,13 @@ export const introspectionPath = '/introspect'
  */
 export async function introspectionRoute(scope: FastifyInstance, options: IntrospectionRouteOptions): Promise<void> {
   const { authenticateClient, findToken } = options
-  await scope.register(formRoute, {
-    url: introspectionPath,
+  await scope.register(fieldsRoute, {
+    urls: [introspectionPath],
     methods: ['POST'],
-    example: 'token=...',
+    example,
+    decode: ({ text }) => readForm(text, example),
     logged: { endpoint: 'introspection' },
-    authenticateClient,
+    identifyClient: byCredentials(authenticateClient),
     answer: async (asked) => {
       const { client, fields } = asked
       // §2.1: who only says its id could scan for tokens

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import type { Dialect } from '../dialects/dialect.ts'
+import { type Dialect, signsTokens } from '../dialects/dialect.ts'
 import { introspectionPath } from './introspection-route.ts'
+import { jwksPath } from './jwks-route.ts'
 import { revocationPath } from './revocation-route.ts'
 import { userinfoPath } from './userinfo-route.ts'
 
@@ -43,6 +44,7 @@ function describe(issuer: string, prefix: string, { dialects, documentationPath 
     }),
     grant_types_supported: webapi ? ['password'] : [], // left out, it would mean others (§2)
     response_types_supported: [],
+    ...(dialects.some(signsTokens) && { jwks_uri: at(jwksPath) }),
     introspection_endpoint: at(introspectionPath),
     introspection_endpoint_auth_methods_supported: proofs,
     revocation_endpoint: at(revocationPath),

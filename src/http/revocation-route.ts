@@ -2,11 +2,14 @@ import type { FastifyInstance } from 'fastify'
 import type { AuthenticateClient } from '../clients/authenticate-client.ts'
 import type { Query } from '../database/database.ts'
 import { requiredField } from '../dialects/fields.ts'
+import { readForm } from '../dialects/read-form.ts'
 import { writeRefusal } from '../dialects/reply.ts'
 import { OAuthError } from '../errors.ts'
 import { revokeToken } from '../tokens/revoke-token.ts'
+import { createValueReader } from '../tokens/signed-value.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
-import { formRoute } from './form-route.ts'
+import { byCredentials } from './client-auth.ts'
+import { fieldsRoute } from './fields-route.ts'
 
 /** Who may ask, where tokens end, and who is to forget them. */
 export interface RevocationRouteOptions {
@@ -14,6 +17,8 @@ export interface RevocationRouteOptions {
   readonly query: Query
   readonly forgetToken: TokenCache['forgetToken']
 }
+
+const example = 'token=...'
 
 /** Where it is. */
 export const revocationPath = '/revoke'
@@ -24,14 +29,17 @@ export const revocationPath = '/revoke'
  */
 export async function revocationRoute(scope: FastifyInstance, options: RevocationRouteOptions): Promise<void> {
   const { authenticateClient, query, forgetToken } = options
-  await scope.register(formRoute, {
-    url: revocationPath,
+  const readValue = createValueReader(query)
+  await scope.register(fieldsRoute, {
+    urls: [revocationPath],
     methods: ['POST'],
-    example: 'token=...',
+    example,
+    decode: ({ text }) => readForm(text, example),
     logged: { endpoint: 'revocation' },
-    authenticateClient,
+    identifyClient: byCredentials(authenticateClient),
     answer: async ({ client, fields, request }) => {
-      const revoked = await revokeToken(query, client.id, requiredField(fields, 'token'))
+      const named = await readValue(requiredField(fields, 'token'))
+      const revoked = named && (await revokeToken(query, client.id, named))
       if (revoked === 'of another client') throw refuseForeign(client.id)
       if (revoked !== null) {
         forgetToken(revoked.id)

@@ -1,37 +1,103 @@
 import type { FastifyInstance } from 'fastify'
-import type { AuthenticateClient } from '../clients/authenticate-client.ts'
+import { type AuthenticateClient, refuseClient } from '../clients/authenticate-client.ts'
 import type { Dialect } from '../dialects/dialect.ts'
+import { OAuthError } from '../errors.ts'
 import { grantToken } from '../grants/grant.ts'
 import type { GrantTools } from '../grants/grant-tools.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
-import { type Asked, formRoute } from './form-route.ts'
+import { type CountAttempt, refuseAttempt, writeAllowance } from './attempt-limit.ts'
+import { byCredentials, type IdentifyClient } from './client-auth.ts'
+import { type Asked, describeRequest, fieldsRoute } from './fields-route.ts'
 import { pathInAnyCase } from './path-pattern.ts'
 
 /** What one mounted dialect works with. */
 export interface TokenRouteOptions {
   readonly dialect: Dialect
+  /** All of them, this one included. */
+  readonly mounted: readonly Dialect[]
   readonly authenticateClient: AuthenticateClient
   readonly tools: GrantTools
   readonly forgetToken: TokenCache['forgetToken']
+  /** Where the dialect has a limit. */
+  readonly countAttempt: CountAttempt | null
 }
 
 /** One dialect's endpoint: its words in, a grant, its words out. */
 export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOptions): Promise<void> {
-  const { dialect, authenticateClient, tools, forgetToken } = options
-  await scope.register(formRoute, {
-    url: pathInAnyCase(dialect.path),
-    methods: ['GET', 'POST'],
-    example: 'grant_type=password&username=...&password=...',
+  const { dialect, mounted, authenticateClient, tools, forgetToken, countAttempt } = options
+  const { methods, example, decode, refuse } = dialect
+  if (countAttempt) tellAllowance(scope, dialect, countAttempt)
+  await scope.register(fieldsRoute, {
+    urls: spellings(dialect, mounted),
+    methods,
+    example,
+    decode,
+    refuse,
     logged: { dialect: dialect.name },
-    authenticateClient,
+    identifyClient: dialect.client === 'built-in' ? asBuiltIn(authenticateClient, dialect) : asSent(options),
     answer: async (asked) => {
-      const token = await grantToken(tools, asked.client, dialect.read(asked.fields))
+      const request = dialect.read(asked.fields)
+      if (countAttempt) await takeTurn(asked, dialect, countAttempt)
+      const token = await grantToken(tools, asked.client, request).catch((error: unknown) => {
+        throw dialect.client === 'built-in' ? closed(error) : error
+      })
       forgetToken(token.id) // nobody here is to be let in with the value it replaced
       logSignIn(asked, dialect, token)
-      return dialect.write(token)
+      return dialect.write(token, asked)
     },
-    refuse: dialect.refuse,
+  })
+}
+
+/** Route patterns for a dialect's path in any letter case, with and without a slash at its end where it has one. */
+export function spellings(dialect: Dialect, mounted: readonly Dialect[]): string[] {
+  const { path } = dialect
+  const place = mounted.indexOf(dialect)
+  return [...new Set([path, path.replace(/(.)\/$/, '$1')])].map((spelling) => pathInAnyCase(spelling, place))
+}
+
+/** A client that proves itself; the built-in ones prove nothing and count in their own dialect only. */
+function asSent({ authenticateClient, dialect }: TokenRouteOptions): IdentifyClient {
+  const identify = byCredentials(authenticateClient, dialect.defaultClient)
+  return async (...request) => {
+    const client = await identify(...request)
+    if (client.isBuiltIn) throw refuseClient('built-in client', { clientId: client.id })
+    return client
+  }
+}
+
+/** The client named after the dialect; where it is disabled, the dialect is closed. */
+function asBuiltIn(authenticateClient: AuthenticateClient, { name }: Dialect): IdentifyClient {
+  return async () => {
+    const client = await authenticateClient({ id: name, secret: null }).catch((error: unknown) => {
+      throw closed(error)
+    })
+    if (!client.isBuiltIn) throw closed(refuseClient('not a built-in client', { clientId: name }))
+    return client
+  }
+}
+
+function closed(error: unknown): unknown {
+  if (!(error instanceof OAuthError) || error.code !== 'invalid_client') return error
+  const { reason, clientId } = error
+  return new OAuthError('not_found', 'There is nothing at this path.', {
+    reason: `dialect closed: ${reason}`,
+    clientId,
+  })
+}
+
+async function takeTurn({ request, reply, fields }: Asked, { limit }: Dialect, count: CountAttempt): Promise<void> {
+  const allowance = await count(fields.get(limit?.field ?? '') ?? '', request.ip)
+  reply.headers(writeAllowance(allowance))
+  if (allowance.isExceeded) throw refuseAttempt(allowance)
+}
+
+/** Every answer tells what is left, and so counts: a refusal of what could not be read too. */
+function tellAllowance(scope: FastifyInstance, { limit }: Dialect, count: CountAttempt): void {
+  scope.addHook('onSend', async (request, reply) => {
+    if (reply.hasHeader('x-ratelimit-limit')) return
+    const { fields } = describeRequest(request)
+    reply.headers(writeAllowance(await count(fields.get(limit?.field ?? '') ?? '', request.ip)))
   })
 }
 

@@ -4,11 +4,18 @@ import { availableCores } from '../available-cores.ts'
 import { createClientCheck } from '../clients/authenticate-client.ts'
 import type { Database } from '../database/database.ts'
 import type { Dialect } from '../dialects/dialect.ts'
+import { signsTokens } from '../dialects/dialect.ts'
+import { findSharedPath } from '../dialects/index.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions } from '../passwords/password.ts'
+import { generateBytes } from '../secrets.ts'
+import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { createTokenCache, type TokenCache } from '../tokens/token-cache.ts'
+import { type CountAttempt, createAttemptLimit } from './attempt-limit.ts'
 import { introspectionRoute } from './introspection-route.ts'
+import { jwksRoute } from './jwks-route.ts'
 import { metadataRoute } from './metadata-route.ts'
 import { revocationRoute } from './revocation-route.ts'
+import { seatsRoute } from './seats-route.ts'
 import { tokenRoute } from './token-route.ts'
 import { userinfoRoute } from './userinfo-route.ts'
 
@@ -18,6 +25,12 @@ export interface TokenServerOptions {
   readonly dialects: readonly Dialect[]
   /** Seconds a token lives, unless its client says otherwise. Default: 1209600, 14 days. */
   readonly lifetimeSeconds?: number
+  /** Seats (devices) a user may be signed in from at a time; the one taken longest ago gives way. Default: 50. */
+  readonly maxSeatsPerUser?: number
+  /** 32 bytes that the keys of devices and the keys that sign are encrypted with; needed by the `device` dialect. */
+  readonly encryptionKey?: Buffer | undefined
+  /** `false` lifts the limit of attempts that some dialects have; for tests and benchmarks. */
+  readonly throttle?: boolean
   /** Cost and queue of password hashes. Default: OWASP's first choice, as many at once as there are cores. */
   readonly passwords?: Partial<PasswordOptions>
   /** Where tokens are found; share it with the guards of the same process. Default: one of its own, for 5 seconds. */
@@ -29,8 +42,9 @@ export interface TokenServerOptions {
 }
 
 /**
- * The Fastify plugin: each dialect's endpoint, `/userinfo`, `/introspect`, `/revoke` and the metadata, inside a scope of
+ * The Fastify plugin: each dialect's endpoint, `/userinfo`, `/seats`, `/introspect`, `/revoke` and the metadata, in a scope of
  * their own, so that the host's parsers, hooks, error handler and routes are untouched. Expects a migrated database.
+ * Throws Error for two dialects on one path, and for the `device` dialect without an encryption key.
  */
 export const tokenServer = fastifyPlugin(mountTokenServer, {
   name: 'fastify-password-grant',
@@ -39,24 +53,59 @@ export const tokenServer = fastifyPlugin(mountTokenServer, {
 })
 
 async function mountTokenServer(scope: FastifyInstance, options: TokenServerOptions): Promise<void> {
-  const { database, dialects, lifetimeSeconds = 1_209_600, publicUrl, documentationPath } = options
+  const { database, dialects, lifetimeSeconds = 1_209_600, publicUrl, documentationPath, encryptionKey } = options
+  requireMountable(dialects, encryptionKey)
   const concurrency = options.passwords?.concurrency ?? availableCores()
   const passwords = await createPasswords({ ...defaultPasswordOptions, ...options.passwords, concurrency })
   scope.log.info({ event: 'hashing', argon2: passwords.binding, concurrency }, `hashing with ${passwords.binding}`)
   warnOfSmallThreadPool(scope, concurrency)
   const background = createBackground(scope)
   const { query, tokenQuery } = database
-  const tools = { query, passwords, lifetimeSeconds, inBackground: background }
+  const tools = {
+    query,
+    passwords,
+    lifetimeSeconds,
+    mostSeats: options.maxSeatsPerUser ?? 50,
+    signing: encryptionKey ? { encryptionKey, findSigningKey: createSigningKeyFinder(query, encryptionKey) } : null,
+    inBackground: background,
+  }
   const { findToken, forgetToken } = options.tokenCache ?? createTokenCache(database)
   const authenticateClient = createClientCheck(query, passwords)
   const authenticateAsker = createClientCheck(tokenQuery, passwords) // sign-ins that queue must not hold a check back
   for (const dialect of dialects) {
-    await scope.register(tokenRoute, { dialect, authenticateClient, tools, forgetToken })
+    await scope.register(tokenRoute, {
+      dialect,
+      mounted: dialects,
+      authenticateClient,
+      tools: { ...tools, lifetimeSeconds: dialect.lifetimeSeconds ?? lifetimeSeconds },
+      forgetToken,
+      countAttempt: createCount(dialect, options),
+    })
   }
-  await scope.register(userinfoRoute, { findToken })
+  const holderTools = { findToken, dialects }
+  await scope.register(userinfoRoute, holderTools)
+  await scope.register(seatsRoute, { ...holderTools, query: tokenQuery, forgetToken })
   await scope.register(introspectionRoute, { authenticateClient: authenticateAsker, findToken })
   await scope.register(revocationRoute, { authenticateClient: authenticateAsker, query: tokenQuery, forgetToken })
   await scope.register(metadataRoute, { dialects, publicUrl, documentationPath })
+  if (dialects.some(signsTokens)) await scope.register(jwksRoute, { query: tokenQuery })
+}
+
+function requireMountable(dialects: readonly Dialect[], encryptionKey: Buffer | undefined): void {
+  const shared = findSharedPath(dialects)
+  if (shared) throw new Error(`Two dialects on one path: ${shared.names.join(' and ')} are both at ${shared.path}.`)
+  if (encryptionKey?.length !== 32 && dialects.some(signsTokens)) {
+    throw new Error('The device dialect needs an encryptionKey of 32 bytes.')
+  }
+}
+
+function createCount(
+  { limit }: Dialect,
+  { database, encryptionKey, throttle = true }: TokenServerOptions,
+): CountAttempt | null {
+  if (!limit) return null
+  const key = encryptionKey ?? generateBytes(32)
+  return createAttemptLimit({ query: database.query, key, attempts: limit.attempts, isOn: throttle })
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { Query } from '../database/database.ts'
 import { gatherRows } from '../database/gather-rows.ts'
 import { matchHash } from '../secrets.ts'
+import { createValueReader } from './signed-value.ts'
 import type { Token, TokenEnd } from './token.ts'
 import { tokenColumns, tokenTables } from './token-columns.ts'
-import { readTokenValue, type TokenValue } from './token-value.ts'
+import type { TokenValue } from './token-value.ts'
 
 /** The live token behind a value, or why there is none. */
 export type FoundToken = { readonly token: Token } | { readonly ended: TokenEnd; readonly userId?: string }
@@ -17,8 +18,9 @@ export type FindToken = (value: string) => Promise<FoundToken>
  */
 export function createTokenFinder(query: Query): FindToken {
   const findRow = createRowFinder(query)
+  const readValue = createValueReader(query)
   return async (value) => {
-    const named = readTokenValue(value)
+    const named = await readValue(value)
     return named ? judgeToken(named, await findRow(named.id)) : { ended: 'unknown' }
   }
 }

@@ -1,7 +1,6 @@
 import type { Query } from '../database/database.ts'
-import { generateBytes, generateId, hashSecret } from '../secrets.ts'
+import { generateId, hashSecret } from '../secrets.ts'
 import type { IssuedToken, Token } from './token.ts'
-import { writeTokenValue } from './token-value.ts'
 
 /** Who takes the seat, and under which facts they were authenticated. */
 export interface TokenSubject {
@@ -14,18 +13,22 @@ export interface TokenSubject {
   readonly device: string
   /** Used unless the client has a lifetime of its own. */
   readonly lifetimeSeconds: number
+  /** Seats a user may have; the one taken longest ago gives way. */
+  readonly mostSeats: number
 }
 
-/** Taken: the seat's token. Otherwise which of the two changed while the password was being checked. */
-export type Issue = { readonly token: IssuedToken } | { readonly changed: 'user' | 'client' }
+/** What the holder of a seat is told, but for the value, which is made of its row's id and the secret. */
+export type Seat = Omit<IssuedToken, 'value'>
+
+/** The seat, taken. Otherwise which of the two changed while the password was being checked. */
+export type Issue = { readonly seat: Seat } | { readonly changed: 'user' | 'client' }
 
 /**
  * Takes the seat in one statement, whoever sat there is out. The user's row and then the client's are
  * looked at again under locks (the foreign keys' own are too weak), so that no token outlives a change
- * of password or role, a disabling or a revocation that happened meanwhile.
+ * of password or role, a disabling or a revocation that happened meanwhile. Of the secret only a hash is kept.
  */
-export async function issueToken(query: Query, subject: TokenSubject): Promise<Issue> {
-  const secret = generateBytes(32)
+export async function issueToken(query: Query, subject: TokenSubject, secret: Buffer): Promise<Issue> {
   const [row] = await query<IssueRow>('issue_token', text, [
     subject.userId,
     subject.credentialVersion,
@@ -35,10 +38,11 @@ export async function issueToken(query: Query, subject: TokenSubject): Promise<I
     hashSecret(secret),
     subject.lifetimeSeconds,
     subject.clientVersion,
+    subject.mostSeats,
   ])
   if (!row?.userIsCurrent) return { changed: 'user' }
   if (row.id === null) return { changed: 'client' }
-  return { token: { ...row, value: writeTokenValue(row.id, secret) } }
+  return { seat: { ...row, signInId: generateId() } }
 }
 
 type IssueRow = { userIsCurrent: boolean | null } & (
@@ -57,19 +61,27 @@ with current_user_row as materialized (
   from password_grant.clients
   where id = $3 and credential_version = $8 and is_enabled and exists (select from current_user_row)
   for share
-), seat as (
-  insert into password_grant.tokens as kept (id, user_id, device, client_id, secret_hash, issued_at, expires_at)
-  select $4::uuid, u.id, $5::text, c.id, $6::bytea,
-    date_trunc('second', now()),
-    date_trunc('second', now()) + make_interval(secs => c.lifetime_seconds)
+), room as materialized (
+  select password_grant.make_room(u.id, $5::text, $9)
   from current_user_row u
   cross join current_client_row c
+), seat as (
+  insert into password_grant.tokens as kept
+    (id, user_id, device, client_id, secret_hash, issued_at, expires_at, signed_in_at)
+  select $4::uuid, u.id, $5::text, c.id, $6::bytea,
+    date_trunc('second', now()),
+    date_trunc('second', now()) + make_interval(secs => c.lifetime_seconds),
+    clock_timestamp()
+  from current_user_row u
+  cross join current_client_row c
+  cross join room
   on conflict (user_id, device) do update
   set client_id = excluded.client_id,
     replaced_secret_hash = kept.secret_hash,
     secret_hash = excluded.secret_hash,
     issued_at = excluded.issued_at,
     expires_at = excluded.expires_at,
+    signed_in_at = excluded.signed_in_at,
     revoked_at = null
   returning id, client_id, device, issued_at, expires_at
 )

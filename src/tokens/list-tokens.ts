@@ -18,3 +18,15 @@ export async function listTokens(query: Query, userId: string | null): Promise<L
     [userId],
   )
 }
+
+/** The live tokens of one user, the latest sign-in first. */
+export async function listLiveTokens(query: Query, userId: string): Promise<Token[]> {
+  return query<Token>(
+    'list_live_tokens',
+    `select ${tokenColumns}
+    from ${tokenTables}
+    where t.user_id = $1 and t.revoked_at is null and t.expires_at > now()
+    order by t.issued_at desc, t.device`,
+    [userId],
+  )
+}

@@ -1,5 +1,5 @@
 import type { Query } from '../database/database.ts'
-import { readTokenValue } from './token-value.ts'
+import type { TokenValue } from './token-value.ts'
 
 /**
  * Ends one live token for the client that it was given to; returns whose it was. Null when the value is no live
@@ -8,10 +8,8 @@ import { readTokenValue } from './token-value.ts'
 export async function revokeToken(
   query: Query,
   clientId: string,
-  value: string,
+  named: TokenValue,
 ): Promise<{ id: string; userId: string } | 'of another client' | null> {
-  const named = readTokenValue(value)
-  if (!named) return null
   const [seat] = await query<{ id: string; userId: string; isRevoked: boolean }>(
     'revoke_token',
     `with seat as (
@@ -33,6 +31,32 @@ export async function revokeToken(
   return seat.isRevoked ? { id: seat.id, userId: seat.userId } : 'of another client'
 }
 
+/** Ends the live token in one of a user's seats, named by the token's id; returns whether there was one. */
+export async function revokeTokenOfUser(query: Query, userId: string, id: string): Promise<boolean> {
+  const revoked = await query(
+    'revoke_token_of_user',
+    `update password_grant.tokens
+    set revoked_at = now()
+    where id = $2 and user_id = $1 and revoked_at is null and expires_at > now()
+    returning id`,
+    [userId, id],
+  )
+  return revoked.length > 0
+}
+
+/** Ends the live token in the seat of that device; returns how many there were. The caller refuses sign-ins under way first. */
+export async function revokeTokenOfDevice(query: Query, userId: string, device: string): Promise<number> {
+  const revoked = await query(
+    'revoke_token_of_device',
+    `update password_grant.tokens
+    set revoked_at = now()
+    where user_id = $1 and device = $2 and revoked_at is null and expires_at > now()
+    returning id`,
+    [userId, device],
+  )
+  return revoked.length
+}
+
 /** Ends every live token of a user; returns how many. The caller renews the user's credential version first. */
 export async function revokeTokensOfUser(query: Query, userId: string): Promise<number> {
   return (await query('revoke_tokens_of_user', revokeWhere('user_id'), [userId])).length
@@ -43,10 +67,19 @@ export async function revokeTokensOfClient(query: Query, clientId: string): Prom
   return (await query('revoke_tokens_of_client', revokeWhere('client_id'), [clientId])).length
 }
 
+/** In the order of their ids, so that two who end several at a time wait for each other in one order. */
 function revokeWhere(column: 'user_id' | 'client_id'): string {
   return `
-update password_grant.tokens
+with live as materialized (
+  select id
+  from password_grant.tokens
+  where ${column} = $1 and revoked_at is null and expires_at > now()
+  order by id
+  for update
+)
+update password_grant.tokens t
 set revoked_at = now()
-where ${column} = $1 and revoked_at is null and expires_at > now()
-returning id`
+from live
+where t.id = live.id
+returning t.id`
 }

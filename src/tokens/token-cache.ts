@@ -2,8 +2,9 @@ import { LRUCache } from 'lru-cache'
 import type { Database } from '../database/database.ts'
 import { nameValue } from '../secrets.ts'
 import { createRowFinder, type FindToken, type FoundToken, judgeToken } from './find-token.ts'
+import { createValueReader } from './signed-value.ts'
 import type { Token } from './token.ts'
-import { readTokenValue, type TokenValue } from './token-value.ts'
+import type { TokenValue } from './token-value.ts'
 
 /** How long tokens are remembered. */
 export interface TokenCacheOptions {
@@ -31,6 +32,7 @@ export function createTokenCache(
   { seconds = 5 }: TokenCacheOptions = {},
 ): TokenCache {
   const findRow = createRowFinder(tokenQuery)
+  const readValue = createValueReader(tokenQuery)
   const names = new Map<string, string>() // a token's id → the name under which it is remembered
   const remembered = new LRUCache<string, Remembered>({
     max: mostTokens,
@@ -74,7 +76,7 @@ export function createTokenCache(
     const name = nameValue(value)
     const known = remembered.get(name)
     if (known) return known
-    const named = readTokenValue(value)
+    const named = await readValue(value)
     return named ? lookUp(name, named) : { ended: 'unknown' }
   }
 

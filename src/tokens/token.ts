@@ -17,6 +17,8 @@ export interface Token {
 export interface IssuedToken extends Token {
   readonly value: string
   readonly lifetimeSeconds: number
+  /** A random UUID of this sign-in, for those who want to name it; it proves nothing and is kept nowhere. */
+  readonly signInId: string
 }
 
 /** Why a value that once was, or could have been, a token is none now. */

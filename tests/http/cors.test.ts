@@ -2,8 +2,10 @@ import type { FastifyInstance, InjectOptions } from 'fastify'
 import { pino } from 'pino'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openDatabase } from '../../src/database/postgres.ts'
+import { dialects } from '../../src/dialects/index.ts'
+import { generateId } from '../../src/secrets.ts'
 import { createServer } from '../../src/server.ts'
-import { logLines } from '../support/kept-secrets.ts'
+import { keepSecret, logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { askForToken, basic, bearer, passwordForm } from '../support/requests.ts'
 import { plainOptions, testServer } from '../support/test-server.ts'
@@ -12,6 +14,7 @@ const origin = 'https://app.example.com'
 const second = 'http://localhost:5173'
 const corsOrigins = [origin, second]
 const form = 'application/x-www-form-urlencoded'
+const seat = `/seats/${generateId()}`
 
 const preflight = (url: string, from = origin): InjectOptions => ({
   method: 'OPTIONS',
@@ -35,19 +38,22 @@ describe('CORS_ORIGINS', async () => {
     body,
   })
 
-  test.each(['/Token', '/token', '/TOKEN', '/userinfo', '/revoke'])('a preflight of %s is answered', async (url) => {
-    const response = await app.inject(preflight(url))
-    expect(response.statusCode).toBe(204)
-    expect(response.body).toBe('')
-    expect(corsHeaders(response.headers)).toEqual({
-      'access-control-allow-origin': origin,
-      'access-control-allow-methods': 'GET, POST',
-      'access-control-allow-headers': 'Authorization, Content-Type',
-      'access-control-expose-headers': 'WWW-Authenticate, Retry-After',
-      'access-control-max-age': '600',
-      vary: 'Origin',
-    })
-  })
+  test.each(['/Token', '/token', '/TOKEN', '/userinfo', '/revoke', '/seats', seat])(
+    'a preflight of %s is answered',
+    async (url) => {
+      const response = await app.inject(preflight(url))
+      expect(response.statusCode).toBe(204)
+      expect(response.body).toBe('')
+      expect(corsHeaders(response.headers)).toEqual({
+        'access-control-allow-origin': origin,
+        'access-control-allow-methods': 'GET, POST, DELETE',
+        'access-control-allow-headers': 'Authorization, Content-Type',
+        'access-control-expose-headers': 'WWW-Authenticate, Retry-After',
+        'access-control-max-age': '600',
+        vary: 'Origin',
+      })
+    },
+  )
 
   test('each listed origin is answered with itself', async () => {
     for (const from of corsOrigins) {
@@ -71,7 +77,7 @@ describe('CORS_ORIGINS', async () => {
   })
 
   test('an OPTIONS without Origin is no preflight', async () => {
-    for (const url of ['/Token', '/userinfo', '/revoke']) {
+    for (const url of ['/Token', '/userinfo', '/revoke', '/seats', seat]) {
       const response = await app.inject({ method: 'OPTIONS', url })
       expect(response.statusCode).toBe(405)
       expect(corsHeaders(response.headers)).toEqual({ vary: 'Origin' })
@@ -122,6 +128,8 @@ describe('CORS_ORIGINS', async () => {
     ['a body that is too long', () => post(`x=${'a'.repeat(16 * 1024)}`), 413],
     ['another method', () => ({ ...post(''), method: 'PUT' }), 405],
     ['another method at /userinfo', () => ({ url: '/userinfo', method: 'DELETE', headers: { origin } }), 405],
+    ['another method at /seats', () => ({ url: '/seats', method: 'DELETE', headers: { origin } }), 405],
+    ['no token at /seats/{id}', () => ({ url: seat, method: 'DELETE', headers: { origin } }), 401],
     ['no token', () => ({ url: '/userinfo', headers: { origin } }), 401],
     ['a malformed header', () => ({ url: '/userinfo', headers: { origin, authorization: 'Bearer a b' } }), 400],
     ['nothing to revoke', () => ({ ...post(''), url: '/revoke' }), 400],
@@ -146,13 +154,86 @@ describe('CORS_ORIGINS', async () => {
   })
 })
 
+describe('CORS_ORIGINS with every dialect', async () => {
+  const { device, ...others } = dialects
+  const options = { corsOrigins, throttle: false }
+  const { app, database } = await testServer({ ...options, dialects: [...Object.values(others), device] })
+  const { app: without } = await testServer({ ...options, dialects: Object.values(others) })
+  const user = await addUser(database)
+
+  test.each(['/v2/token', '/V2/Token', '/v1/oauth/', '/v1/oauth', '/V1/OAUTH/', '/auth/login', '/AUTH/LOGIN'])(
+    'a preflight of %s is answered',
+    async (url) => {
+      const response = await app.inject(preflight(url))
+      expect([response.statusCode, response.body]).toEqual([204, ''])
+      expect(corsHeaders(response.headers)).toMatchObject({
+        'access-control-allow-origin': origin,
+        'access-control-allow-methods': 'GET, POST, DELETE',
+      })
+    },
+  )
+
+  test('a header for tokens is allowed where the dialect that has it is mounted, and only there', async () => {
+    const allowed = async (on: FastifyInstance, url: string) =>
+      (await on.inject(preflight(url))).headers['access-control-allow-headers']
+    for (const url of ['/userinfo', '/seats', seat, '/Token']) {
+      expect(await allowed(app, url)).toBe('Authorization, Content-Type, x-access-token')
+      expect(await allowed(without, url)).toBe('Authorization, Content-Type')
+    }
+  })
+
+  test('a dialect that is not mounted has no preflight', async () => {
+    const response = await without.inject(preflight('/auth/login'))
+    expect([response.statusCode, corsHeaders(response.headers)]).toEqual([404, {}])
+  })
+
+  test('a preflight of another origin is refused in the words of the dialect', async () => {
+    const evil = 'https://evil.example.com'
+    const [session, envelope] = [
+      await app.inject(preflight('/v2/token', evil)),
+      await app.inject(preflight('/v1/oauth/', evil)),
+    ]
+    expect([session.statusCode, session.json().error]).toEqual([405, 'invalid_request'])
+    expect([envelope.statusCode, envelope.json().success]).toEqual([405, false])
+    for (const { headers } of [session, envelope]) {
+      expect(corsHeaders(headers)['access-control-allow-origin']).toBeUndefined()
+    }
+  })
+
+  test('a page of a listed origin signs in, lists its seats and ends one', async () => {
+    const body = { grant_type: 'password', userName: user.name, password: user.password, clientKey: 'page' }
+    const signedIn = await app.inject({ method: 'POST', url: '/v2/token', headers: { origin }, body })
+    const headers = { origin, ...bearer(keepSecret(signedIn.json().access_token)) }
+    const listed = await app.inject({ url: '/seats', headers })
+    const url = `/seats/${listed.json()[0].id}`
+    const ended = await app.inject({ method: 'DELETE', url, headers })
+    const refused = await app.inject({ url: '/seats', headers })
+    const answers = [signedIn, listed, ended, refused]
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 200, 204, 401])
+    for (const answer of answers) {
+      expect(String(answer.headers.vary).split(', ')).toContain('Origin') // beside what an answer varies by itself
+      expect(corsHeaders(answer.headers)).toMatchObject({
+        'access-control-allow-origin': origin,
+        'access-control-expose-headers': 'WWW-Authenticate, Retry-After',
+      })
+    }
+  })
+
+  test('a refusal may be read in every dialect', async () => {
+    for (const url of ['/v2/token', '/v1/oauth/', '/auth/login']) {
+      const { headers } = await app.inject({ method: 'POST', url, headers: { origin, 'content-type': form }, body: '' })
+      expect(corsHeaders(headers), url).toMatchObject({ 'access-control-allow-origin': origin })
+    }
+  })
+})
+
 describe('without CORS_ORIGINS', async () => {
   const { app, database } = await testServer()
   const client = await addClient(database)
   const user = await addUser(database)
 
   test('OPTIONS is refused as any other method, whoever asks', async () => {
-    for (const url of ['/Token', '/userinfo', '/revoke', '/introspect']) {
+    for (const url of ['/Token', '/userinfo', '/revoke', '/introspect', '/seats', seat]) {
       const response = await app.inject(preflight(url))
       expect([response.statusCode, response.headers.allow]).toEqual([405, expect.any(String)])
       expect(corsHeaders(response.headers)).toEqual({})

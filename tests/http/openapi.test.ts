@@ -1,27 +1,35 @@
+import { createHmac, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
-import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+import Fastify, { type FastifyInstance, type InjectOptions, type LightMyRequestResponse } from 'fastify'
 import { pino } from 'pino'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import type { Database } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
-import { pathInAnyCase } from '../../src/http/path-pattern.ts'
+import type { Dialect } from '../../src/dialects/dialect.ts'
+import { dialects } from '../../src/dialects/index.ts'
+import { OAuthError } from '../../src/errors.ts'
+import { spellings } from '../../src/http/token-route.ts'
+import { tokenServer } from '../../src/http/token-server.ts'
 import { createServer } from '../../src/server.ts'
+import { registerDevice } from '../../src/users/register-device.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret, logLines } from '../support/kept-secrets.ts'
-import { addClient, addUser, cheapPasswords } from '../support/people.ts'
+import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
 import { askForToken, basic, bearer } from '../support/requests.ts'
 import { plainOptions, testServer } from '../support/test-server.ts'
 
 const text = readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')
 const document: Document = parse(text)
+const all: readonly Dialect[] = Object.values(dialects)
 const wellKnown = '/.well-known/oauth-authorization-server'
 
 describe('openapi.yaml describes what the server does', async () => {
-  const { app, database } = await testServer()
-  const full = await testServer({ passwords: { ...cheapPasswords, concurrency: 1, queueLimit: 0 } })
-  const broken = await testServer()
+  const { app, database } = await testServer({ dialects: all })
+  const full = await testServer({ dialects: all, passwords: { ...cheapPasswords, concurrency: 1, queueLimit: 0 } })
+  const broken = await testServer({ dialects: all })
   const unready = await serverOn((await freshDatabase({ isMigrated: false })).url)
   const lost = await serverOn('postgres://nobody@127.0.0.1:1/none')
   const client = await addClient(database)
@@ -40,8 +48,15 @@ describe('openapi.yaml describes what the server does', async () => {
   describe('every route, and no other', () => {
     test('what is served is described', async () => {
       const described = describedOperations().map(({ method, path }) => `${method} ${path}`)
-      const served = await servedOperations(app, Object.keys(document.paths))
-      expect(served.sort()).toEqual(described.sort())
+      expect((await servedOperations(app, all)).sort()).toEqual(described.sort())
+    })
+
+    test.each(all)('what needs the dialect $name is there where it is on, and nowhere else', async (dialect) => {
+      const alone = await serverOn('postgres://nobody@127.0.0.1:1/none', [dialect])
+      const described = describedOperations().filter(({ needs }) => needs === undefined || needs === dialect.name)
+      const served = await servedOperations(alone, [dialect])
+      expect(served.sort()).toEqual(described.map(({ method, path }) => `${method} ${path}`).sort())
+      expect(document.paths[dialect.path]).toMatchObject({ 'x-dialect': dialect.name })
     })
 
     test('of this version', () => {
@@ -166,6 +181,240 @@ describe('openapi.yaml describes what the server does', async () => {
     })
   })
 
+  describe('/v2/token', () => {
+    const operation = 'POST /v2/token'
+    const session = (body: string, type = 'application/x-www-form-urlencoded', accept?: string): InjectOptions => ({
+      method: 'POST',
+      url: '/v2/token',
+      headers: { ...(type === '' ? {} : { 'content-type': type }), ...(accept ? { accept } : {}) },
+      body,
+    })
+    const xml = (inside: string) => {
+      const { name, namespace } = document.components.schemas['SessionRequest']?.xml ?? {}
+      return `<${name} xmlns="${namespace}">${inside}</${name}>`
+    }
+    const bodies: [type: string, body: string][] = [
+      ['application/x-www-form-urlencoded', form(signIn)],
+      ['application/json', JSON.stringify(signIn)],
+      ['text/json', JSON.stringify(signIn)],
+      ['text/javascript', JSON.stringify(signIn)],
+      ['application/xml', xml(elements(signIn))],
+      ['text/xml', xml(elements(signIn))],
+    ]
+
+    test('the described bodies are those that are tried here', () => {
+      const { content } = document.paths['/v2/token']?.['post']?.requestBody ?? {}
+      expect(Object.keys(content ?? {})).toEqual(bodies.map(([type]) => type))
+    })
+
+    test.each(bodies)('%s, with every described answer', async (type, body) => {
+      for (const accept of ['application/json', 'text/json', 'text/javascript', 'application/xml', 'text/xml']) {
+        const response = await app.inject(session(body, type, accept))
+        expectDescribed(response, operation, 200, accept)
+        keepSecret(/access_token(?:":"|>)([\w-]+)/.exec(response.body)?.[1] ?? '')
+      }
+    })
+
+    test('its fields in the order that is described', async () => {
+      const response = await app.inject(session(form({ ...signIn, clientKey: 'reading-room' })))
+      keepSecret(response.json().access_token)
+      expectDescribed(response, operation, 200)
+      expect(Object.keys(response.json())).toEqual(document.components.schemas['SessionToken']?.required)
+    })
+
+    const json = 'application/json'
+    const refused: [string, () => InjectOptions, number][] = [
+      ['invalid_grant', () => session(form({ ...signIn, password: 'wrong' })), 400],
+      ['missing', () => session(JSON.stringify({ ...signIn, username: null }), json), 400],
+      ['repeated', () => session(`${form(signIn)}&userName=x`), 400],
+      ['label', () => session(form({ ...signIn, clientKey: 'x'.repeat(201) })), 400],
+      ['notJson', () => session(form(signIn), json), 400],
+      ['notXml', () => session(form(signIn), 'text/xml', json), 400],
+      ['documentType', () => session(`<!DOCTYPE x>${xml(elements(signIn))}`, 'text/xml', json), 400],
+      ['otherXml', () => session('<OAuthRequest/>', 'text/xml', json), 400],
+      ['grantType', () => session(form({ ...signIn, grant_type: 'code' })), 400],
+      ['', () => session(`x=${'a'.repeat(16 * 1024)}`), 413],
+      ['', () => session(form(signIn), 'text/plain'), 415],
+      ['', () => ({ ...session(form(signIn)), method: 'PUT' }), 405],
+    ]
+    test.each(refused)('refusals: %s', async (example, request, status) => {
+      const response = await app.inject(request())
+      expectDescribed(response, operation, status)
+      expectExample(response, operation, example)
+      for (const accept of ['text/xml', 'application/xml', 'text/javascript', 'text/json']) {
+        const { headers = {}, ...rest } = request()
+        expectDescribed(await app.inject({ ...rest, headers: { ...headers, accept } }), operation, status, accept)
+      }
+    })
+  })
+
+  describe('/v1/oauth/', () => {
+    const operation = 'POST /v1/oauth/'
+    const { username, password } = signIn
+    const envelope = (fields: Record<string, string>, query: Record<string, string> = {}): InjectOptions => ({
+      ...post(form(fields), {}),
+      url: `/v1/oauth/?${form(query)}`,
+    })
+
+    test('a form, multipart and the query', async () => {
+      const multipart = new FormData()
+      for (const [name, value] of Object.entries({ username, password })) multipart.append(name, value)
+      const whole = new Response(multipart)
+      const headers = { 'content-type': whole.headers.get('content-type') ?? '' }
+      const requests = [
+        envelope({ username, password, 'device-info': 'tablet' }),
+        { ...envelope({}), headers, body: await whole.text() },
+        envelope({}, { username, password }),
+      ]
+      for (const request of requests) {
+        const response = await app.inject(request)
+        expect(response.json().success).toBe(true)
+        keepSecret(response.json().data.access_token)
+        expectDescribed(response, operation, 200)
+      }
+    })
+
+    const refused: [string, () => InjectOptions, number][] = [
+      ['missing', () => envelope({ username }), 200],
+      ['wrong', () => envelope({ username, password: 'wrong' }), 200],
+      ['', () => envelope({ username, password }, { username }), 400],
+      ['', () => envelope({ username, password, 'device-info': 'x'.repeat(201) }), 400],
+      ['', () => envelope({ x: 'x'.repeat(16 * 1024) }), 400],
+      ['', () => ({ ...envelope({ username, password }), method: 'GET' }), 405],
+    ]
+    test.each(refused)('refusals: %s', async (example, request, status) => {
+      const response = await app.inject(request())
+      expectDescribed(response, operation, status)
+      expectExample(response, operation, example)
+    })
+
+    test('what it is built into slows sign-ins down', async () => {
+      const host = Fastify()
+      host.addHook('preHandler', async () => {
+        throw new OAuthError('slow_down', 'Too many attempts.', { retryAfterSeconds: 30 })
+      })
+      await host.register(tokenServer, { database, dialects: [dialects.envelope], passwords: cheapPasswords })
+      const response = await host.inject(envelope({ username, password }))
+      expectDescribed(response, operation, 429)
+      expectExample(response, operation)
+      await host.close()
+    })
+
+    test('Authorization: Token is answered in the envelope', async () => {
+      const { access_token: value } = (await app.inject(envelope({ username, password }))).json().data
+      const headers = { authorization: `Token ${keepSecret(value)}` }
+      const seats: { id: string; current: boolean }[] = (await app.inject({ url: '/seats', headers })).json().data
+      const id = seats.find(({ current }) => current)?.id
+      const asked: [string, InjectOptions, number, string][] = [
+        ['GET /userinfo', { url: '/userinfo' }, 200, ''],
+        ['GET /seats', { url: '/seats' }, 200, ''],
+        ['DELETE /seats/{id}', { url: `/seats/${randomUUID()}`, method: 'DELETE' }, 404, 'enveloped'],
+        ['GET /userinfo', { url: '/userinfo', method: 'POST' }, 405, 'enveloped'],
+        ['GET /seats', { url: '/seats', method: 'PUT' }, 405, 'enveloped'],
+        ['GET /userinfo', { url: '/userinfo', headers: { authorization: 'Token x' } }, 401, 'tokenDead'],
+        ['GET /seats', { url: '/seats', headers: { authorization: 'Token' } }, 401, 'tokenMissing'],
+        ['DELETE /seats/{id}', { url: `/seats/${id}`, method: 'DELETE' }, 204, ''],
+        ['DELETE /seats/{id}', { url: `/seats/${id}`, method: 'DELETE' }, 401, 'tokenDead'],
+      ]
+      for (const [holder, request, status, example] of asked) {
+        const response = await app.inject({ headers, ...request })
+        expectDescribed(response, holder, status)
+        if (example !== '') expectExample(response, holder, example)
+        if (status !== 204) expect(response.json().success).toBe(status === 200)
+      }
+    })
+  })
+
+  describe('/auth/login', () => {
+    const operation = 'POST /auth/login'
+
+    test('a device signs in, and its token is known', async () => {
+      const device = await addDevice(database)
+      const response = await app.inject(login(signTime(device)))
+      const { token } = response.json()
+      expectDescribed(response, operation, 200)
+      const headers = { 'x-access-token': keepSecret(token) }
+      expectDescribed(await app.inject({ url: '/userinfo', headers }), 'GET /userinfo', 200)
+      const seats = await app.inject({ url: '/seats', headers })
+      expectDescribed(seats, 'GET /seats', 200)
+      const [{ id }] = seats.json()
+      const end = { url: `/seats/${id}`, method: 'DELETE', headers } as const
+      expectDescribed(await app.inject(end), 'DELETE /seats/{id}', 204)
+      expectDescribed(await app.inject({ url: '/userinfo', headers }), 'GET /userinfo', 401)
+      const keys = await app.inject('/.well-known/jwks.json')
+      expectDescribed(keys, 'GET /.well-known/jwks.json', 200)
+      expect(keys.json().keys).toHaveLength(1)
+    })
+
+    const refused: [string, (signed: Signed) => object | string, number][] = [
+      ['missing', (signed) => ({ ...signed, device_key: '' }), 400],
+      ['timestamp', (signed) => ({ ...signed, timestamp: 'now' }), 400],
+      ['notJson', () => 'x', 400],
+      ['', (signed) => ({ ...signed, device_signature: '0'.repeat(64) }), 401],
+      ['', (signed) => ({ ...signed, device_key: 'nobody' }), 401],
+      ['', () => ({ x: 'x'.repeat(16 * 1024) }), 413],
+    ]
+    test.each(refused)('refusals: %s', async (example, change, status) => {
+      const response = await app.inject(login(change(signTime(await addDevice(database)))))
+      expectDescribed(response, operation, status)
+      expectExample(response, operation, example)
+    })
+
+    test('another method', async () => {
+      for (const method of ['GET', 'DELETE', 'OPTIONS'] as const) {
+        expectDescribed(await app.inject({ ...login({}), method }), operation, 405)
+      }
+    })
+
+    test('the eleventh attempt within a minute', async () => {
+      const signed = signTime(await addDevice(database))
+      const responses = []
+      for (let attempt = 0; attempt < 11; attempt += 1) responses.push(await app.inject(login(signed)))
+      expect(responses.map(({ statusCode }) => statusCode)).toEqual([200, ...Array(9).fill(401), 429])
+      keepSecret(responses[0]?.json().token)
+      expectDescribed(responses[10], operation, 429)
+      expectExample(responses[10], operation)
+    })
+  })
+
+  test('a dialect that is closed', async () => {
+    const { app, database } = await testServer({ dialects: all })
+    await database.query('', 'update password_grant.clients set is_enabled = false')
+    const ways = { 'POST /v2/token': '/v2/token', 'POST /v1/oauth/': '/v1/oauth/', 'POST /auth/login': '/auth/login' }
+    for (const [operation, url] of Object.entries(ways)) {
+      const asked = url === '/auth/login' ? login({ device_key: 'x' }) : { ...post(form(signIn), {}), url }
+      const response = await app.inject(asked)
+      expectDescribed(response, operation, 404)
+      expectExample(response, operation)
+    }
+  })
+
+  describe('seats', () => {
+    const at = (value: string, url = '/seats'): InjectOptions => ({ url, headers: bearer(value) })
+    const end = (value: string, id: string): InjectOptions => ({ ...at(value, `/seats/${id}`), method: 'DELETE' })
+
+    test('are listed and ended', async () => {
+      const { access_token: value } = (await askForToken(app, { client, user })).json()
+      const response = await app.inject(at(value))
+      expectDescribed(response, 'GET /seats', 200)
+      const [{ id }] = response.json()
+      expectDescribed(await app.inject(end(value, randomUUID())), 'DELETE /seats/{id}', 404)
+      expectDescribed(await app.inject(end(value, id)), 'DELETE /seats/{id}', 204)
+      expectDescribed(await app.inject(end(value, id)), 'DELETE /seats/{id}', 401)
+      expectDescribed(await app.inject(at(value)), 'GET /seats', 401)
+    })
+
+    test('refusals', async () => {
+      const malformed = { headers: { authorization: 'Bearer one two' } }
+      expectDescribed(await app.inject({ url: '/seats', ...malformed }), 'GET /seats', 400)
+      expectDescribed(await app.inject({ ...end('x', randomUUID()), ...malformed }), 'DELETE /seats/{id}', 400)
+      for (const method of ['POST', 'PUT', 'OPTIONS'] as const) {
+        expectDescribed(await app.inject({ ...at('x'), method }), 'GET /seats', 405)
+        expectDescribed(await app.inject({ ...end('x', randomUUID()), method }), 'DELETE /seats/{id}', 405)
+      }
+    })
+  })
+
   describe.each(['/introspect', '/revoke'])('%s', (url) => {
     const send = (fields: Record<string, string>, more: InjectOptions = {}): InjectOptions => ({
       ...post(form(fields)),
@@ -222,6 +471,19 @@ describe('openapi.yaml describes what the server does', async () => {
     expectDescribed(await lost.inject({ ...post(form(signIn)), method: 'GET' }), 'GET /Token', 503)
     const { access_token: value } = (await askForToken(app, { client, user })).json()
     expectDescribed(await lost.inject(withToken(value)), 'GET /userinfo', 503)
+    expectDescribed(await lost.inject({ ...withToken(value), url: '/seats' }), 'GET /seats', 503)
+    const seat = { ...withToken(value), url: `/seats/${randomUUID()}`, method: 'DELETE' } as const
+    expectDescribed(await lost.inject(seat), 'DELETE /seats/{id}', 503)
+    for (const url of ['/v2/token', '/v1/oauth/']) {
+      expectDescribed(await lost.inject({ ...post(form(signIn), {}), url }), `POST ${url}`, 503)
+    }
+    expectDescribed(await lost.inject(login({ device_key: 'x' })), 'POST /auth/login', 503)
+    expectDescribed(await lost.inject('/.well-known/jwks.json'), 'GET /.well-known/jwks.json', 503)
+    for (const [operation, request] of Object.entries(holders)) {
+      const response = await lost.inject({ ...request, headers: { authorization: `Token ${value}` } })
+      expectDescribed(response, operation, 503)
+      expectExample(response, operation, 'enveloped')
+    }
   })
 
   test('a fault of the server’s own', async () => {
@@ -229,7 +491,24 @@ describe('openapi.yaml describes what the server does', async () => {
     const { access_token: value } = (await askForToken(broken.app, asked)).json()
     await broken.database.query('', 'alter table password_grant.tokens rename column issued_at to moved')
     expectDescribed(await askForToken(broken.app, asked), 'POST /Token', 500)
+    const { user } = asked
+    const signIn = { grant_type: 'password', username: user.name, password: user.password }
+    for (const url of ['/v2/token', '/v1/oauth/']) {
+      expectDescribed(await broken.app.inject({ ...post(form(signIn), {}), url }), `POST ${url}`, 500)
+    }
+    const device = await addDevice(broken.database)
+    expectDescribed(await broken.app.inject(login(signTime(device))), 'POST /auth/login', 500)
+    for (const [operation, request] of Object.entries(holders)) {
+      const response = await broken.app.inject({ ...request, headers: { authorization: `Token ${value}` } })
+      expectDescribed(response, operation, 500)
+      expectExample(response, operation, 'enveloped')
+    }
+    await broken.database.query('', 'alter table password_grant.signing_keys rename column public_key to moved')
+    expectDescribed(await broken.app.inject('/.well-known/jwks.json'), 'GET /.well-known/jwks.json', 500)
     expectDescribed(await broken.app.inject(withToken(value)), 'GET /userinfo', 500)
+    expectDescribed(await broken.app.inject({ ...withToken(value), url: '/seats' }), 'GET /seats', 500)
+    const seat = { ...withToken(value), url: `/seats/${randomUUID()}`, method: 'DELETE' } as const
+    expectDescribed(await broken.app.inject(seat), 'DELETE /seats/{id}', 500)
     const named = post(form({ token: value }), basic(asked.client.id, asked.client.secret))
     expectDescribed(await broken.app.inject({ ...named, url: '/introspect' }), 'POST /introspect', 500)
     await broken.database.query('', 'alter table password_grant.tokens rename column revoked_at to gone')
@@ -245,15 +524,62 @@ describe('openapi.yaml describes what the server does', async () => {
   })
 })
 
+/** What a device sends. */
+interface Signed {
+  readonly device_key: string
+  readonly timestamp: number
+  readonly device_signature: string
+}
+
+async function addDevice({ query }: Database): Promise<{ deviceKey: string; customerKey: string }> {
+  const device = { deviceKey: `device-${randomWord()}`, customerKey: keepSecret(randomWord()) }
+  await registerDevice(query, plainOptions.encryptionKey as Buffer, device)
+  return device
+}
+
+function signTime({ deviceKey, customerKey }: { deviceKey: string; customerKey: string }): Signed {
+  const timestamp = Math.floor(Date.now() / 1_000)
+  const signature = createHmac('sha256', customerKey).update(`${timestamp}${deviceKey}`).digest('hex')
+  return { device_key: deviceKey, timestamp, device_signature: signature }
+}
+
+function login(body: object | string): InjectOptions {
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  return { method: 'POST', url: '/auth/login', headers: { 'content-type': 'application/json' }, body: text }
+}
+
+/** One request to each endpoint of those who hold a token. */
+const holders: Record<string, InjectOptions> = {
+  'GET /userinfo': { url: '/userinfo' },
+  'GET /seats': { url: '/seats' },
+  'DELETE /seats/{id}': { url: `/seats/${randomUUID()}`, method: 'DELETE' },
+}
+
+function elements(fields: Record<string, string>): string {
+  return Object.entries(fields)
+    .map(([name, value]) => `<${name}>${value}</${name}>`)
+    .join('')
+}
+
 interface Described {
   headers?: Record<string, { required?: boolean; schema: object }>
-  content?: Record<string, { schema: object; examples?: Record<string, { value: unknown }> }>
+  content?: Record<string, { schema: Schema; example?: unknown; examples?: Record<string, { value: unknown }> }>
+}
+
+interface Schema {
+  required?: string[]
+  xml?: { name: string; namespace?: string }
+}
+
+interface Operation {
+  requestBody?: { content: object }
+  responses: Record<string, Described>
 }
 
 interface Document {
   info: { version: string }
-  paths: Record<string, Record<string, { responses: Record<string, Described> }>>
-  components: { schemas: Record<string, { required?: string[] }> }
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Schema> }
 }
 
 // `$ref` may stand anywhere in the description: resolved once, so that the tests need not know
@@ -276,19 +602,27 @@ function find(reference: unknown): unknown {
   return target
 }
 
-const ajv = new Ajv2020({ strict: true, allErrors: true, keywords: ['example'] })
-addFormats.default(ajv)
+// `type: [string, 'null']` is how OpenAPI 3.1 writes what may be null
+const strictly = { strict: true, allErrors: true, allowUnionTypes: true, keywords: ['example', 'xml'] }
+const ajv = addFormats.default(new Ajv2020(strictly))
+/** In XML all is text. */
+const xmlAjv = addFormats.default(new Ajv2020({ ...strictly, coerceTypes: true }))
 
 const seen = new Set<string>()
 
-/** Status, body and headers are as described for an operation (`POST /Token`). */
-function expectDescribed(response: LightMyRequestResponse | undefined, operation: string, status: number): void {
-  const [method = '', path = ''] = operation.split(' ')
+/** Status, body and headers are as described for an operation (`POST /Token`); the body's type is as wanted. */
+function expectDescribed(
+  response: LightMyRequestResponse | undefined,
+  operation: string,
+  status: number,
+  type = 'application/json',
+): void {
   expect(response?.statusCode).toBe(status)
   if (response === undefined) return
-  const described = document.paths[path]?.[method.toLowerCase()]?.responses[status]
+  const described = findDescribed(operation, status)
   expect(described, `${operation} ${status} is described`).toBeDefined()
   seen.add(`${operation} ${status}`)
+  if (type in (described?.content ?? {})) expect(response.headers['content-type']).toBe(`${type}; charset=utf-8`)
   if (described?.content) expectContent(response, operation, described.content)
   else expect(response.body, `${operation} ${status} is described without a body`).toBe('')
   const headers = described?.headers ?? {}
@@ -300,6 +634,17 @@ function expectDescribed(response: LightMyRequestResponse | undefined, operation
   expect(undescribedHeaders(response, headers)).toEqual([])
 }
 
+/** The body is the described example, of that name where there are several. */
+function expectExample(response: LightMyRequestResponse | undefined, operation: string, name = ''): void {
+  const { example, examples } = findDescribed(operation, response?.statusCode ?? 0)?.content?.['application/json'] ?? {}
+  expect(response?.json()).toEqual(examples ? examples[name]?.value : example)
+}
+
+function findDescribed(operation: string, status: number): Described | undefined {
+  const [method = '', path = ''] = operation.split(' ')
+  return document.paths[path]?.[method.toLowerCase()]?.responses[status]
+}
+
 function expectContent(
   response: LightMyRequestResponse,
   operation: string,
@@ -308,11 +653,23 @@ function expectContent(
   const [mediaType = ''] = String(response.headers['content-type']).split(';')
   const { schema } = content[mediaType] ?? {}
   expect(schema, `${operation} ${response.statusCode} is described as ${mediaType}`).toBeDefined()
-  expectValid(schema, mediaType === 'application/json' ? response.json() : response.body)
+  if (mediaType.endsWith('/xml')) expectValid(schema, readElements(response.body, schema?.xml), xmlAjv)
+  else if (mediaType === 'application/yaml') expectValid(schema, response.body)
+  else expectValid(schema, response.json())
 }
 
-function expectValid(schema: object | undefined, value: unknown): void {
-  const validate = ajv.compile(schema ?? false)
+/** The fields of flat XML whose root is as described. */
+function readElements(body: string, xml: Schema['xml']): Record<string, string | null> {
+  const [, root = '', attributes = '', inside = ''] = /^<(\w+)([^>]*)>(.*)<\/\1>$/.exec(body) ?? []
+  expect(root).toBe(xml?.name)
+  expect(/ xmlns="([^"]*)"/.exec(attributes)?.[1]).toBe(xml?.namespace)
+  const fields = [...inside.matchAll(/<(\w+)(?: i:nil="true" \/>|>([^<]*)<\/\1>)/g)]
+  expect(fields.map(([whole]) => whole).join('')).toBe(inside)
+  return Object.fromEntries(fields.map(([, name = '', text]) => [name, text ?? null]))
+}
+
+function expectValid(schema: object | undefined, value: unknown, checker = ajv): void {
+  const validate = checker.compile(schema ?? false)
   validate(value)
   expect(validate.errors ?? []).toEqual([])
 }
@@ -324,31 +681,49 @@ function undescribedHeaders(response: LightMyRequestResponse, described: object)
   return Object.keys(response.headers).filter((name) => ![...plainHeaders, ...names].includes(name))
 }
 
+/** Every operation, and the dialect it needs. */
 function describedOperations() {
-  return Object.entries(document.paths).flatMap(([path, operations]) =>
-    Object.entries(operations)
-      .filter(([name]) => name === 'get' || name === 'post')
-      .map(([method, { responses }]) => ({ method: method.toUpperCase(), path, responses })),
+  return Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item)
+      .filter(([name]) => ['get', 'post', 'delete'].includes(name))
+      .map(([method, { responses }]) => {
+        return { method: method.toUpperCase(), path, responses, needs: (item as { 'x-dialect'?: string })['x-dialect'] }
+      }),
   )
 }
 
 /** What the router knows, less HEAD beside GET and the methods that a path only refuses. */
-async function servedOperations(app: FastifyInstance, paths: readonly string[]): Promise<string[]> {
-  const written = new Map(paths.map((path) => [pathInAnyCase(path), path]))
-  const lines = app.printRoutes({ commonPrefix: false }).split('\n')
-  const routed = lines.flatMap((line) => {
-    const [, url = '', methods = ''] = /(\/.*) \(([A-Z, -]+)\)$/.exec(line) ?? []
-    const answered = methods.split(', ').filter((method) => method === 'GET' || method === 'POST')
-    return answered.map((method) => ({ method: method as 'GET' | 'POST', url: written.get(url) ?? url }))
-  })
+async function servedOperations(app: FastifyInstance, mounted: readonly Dialect[]): Promise<string[]> {
+  await app.ready()
+  const written = new Map(mounted.flatMap((dialect) => spellings(dialect, mounted).map((url) => [url, dialect.path])))
+  const routed = routesOf(app).flatMap(({ url, methods }) =>
+    methods
+      .filter((method) => method === 'GET' || method === 'POST' || method === 'DELETE')
+      .map((method) => ({ method, url: written.get(url) ?? url.replace(/:(\w+)/g, '{$1}') })),
+  )
   const statuses = await Promise.all(routed.map(async (route) => (await app.inject(route)).statusCode))
-  return routed.filter((_, index) => statuses[index] !== 405).map(({ method, url }) => `${method} ${url}`)
+  const answered = routed.filter((_, index) => statuses[index] !== 405).map(({ method, url }) => `${method} ${url}`)
+  return [...new Set(answered)] // a path may have two spellings
+}
+
+/** The router's tree, in which a path that continues another is written below it, by what it adds. */
+function routesOf(app: FastifyInstance): { url: string; methods: string[] }[] {
+  const above: string[] = []
+  return app
+    .printRoutes({ commonPrefix: false })
+    .split('\n')
+    .flatMap((line) => {
+      const [, indent = '', part = '', methods = ''] = /^([│ ]*)[├└]── (\/.*) \(([A-Z, -]+)\)$/.exec(line) ?? []
+      const depth = indent.length / 4
+      above.splice(depth, above.length, part)
+      return part === '' ? [] : [{ url: above.join(''), methods: methods.split(', ') }]
+    })
 }
 
 /** A server on a database that is not as it should be; closed after the file. */
-async function serverOn(url: string): Promise<FastifyInstance> {
+async function serverOn(url: string, mounted = all): Promise<FastifyInstance> {
   const database = await openDatabase(url)
-  const app = await createServer(database, pino({ level: 'trace' }, logLines), plainOptions)
+  const app = await createServer(database, pino({ level: 'trace' }, logLines), { ...plainOptions, dialects: mounted })
   afterAll(async () => {
     await app.close()
     await database.close()

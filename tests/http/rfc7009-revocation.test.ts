@@ -4,13 +4,13 @@ import { setClientEnabled } from '../../src/clients/register-client.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { generateBytes, generateId } from '../../src/secrets.ts'
 import { createServer } from '../../src/server.ts'
-import { issueToken } from '../../src/tokens/issue-token.ts'
 import { revokeToken } from '../../src/tokens/revoke-token.ts'
-import { writeTokenValue } from '../../src/tokens/token-value.ts'
+import { readTokenValue, type TokenValue, writeTokenValue } from '../../src/tokens/token-value.ts'
 import { keepSecret, leakedLines, logLines, readLog } from '../support/kept-secrets.ts'
 import { addClient, addUser, randomWord } from '../support/people.ts'
 import { expectRefusal } from '../support/refusals.ts'
 import { askForToken, askWhose, basic } from '../support/requests.ts'
+import { takeSeat } from '../support/seats.ts'
 import { plainOptions, testServer } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
 
@@ -345,11 +345,11 @@ describe('ending a token while its user signs in again', () => {
     const value = await signIn(user)
     const subject = await subjectFor(user.id)
     const [next, revoking] = await database.transaction(async (query) => {
-      const issue = await issueToken(query, subject)
-      if (!('token' in issue)) throw new Error('the seat was not taken')
+      const { value: next } = await takeSeat(query, subject)
+      if (next === undefined) throw new Error('the seat was not taken')
       const revoking = revoke({ token: value })
       await untilSomebodyWaits()
-      return [keepSecret(issue.token.value), [revoking]] as const // not awaited here: it waits for the commit
+      return [next, [revoking]] as const // not awaited here: it waits for the commit
     })
     await expectDone(revoking[0])
     await expectLive(next)
@@ -359,7 +359,9 @@ describe('ending a token while its user signs in again', () => {
     const user = await addUser(database)
     const value = await signIn(user)
     const [signingIn] = await database.transaction(async (query) => {
-      expect(await revokeToken(query, client.id, value)).toMatchObject({ userId: user.id })
+      expect(await revokeToken(query, client.id, readTokenValue(value) as TokenValue)).toMatchObject({
+        userId: user.id,
+      })
       const signingIn = signIn(user)
       await untilSomebodyWaits()
       return [signingIn] as const

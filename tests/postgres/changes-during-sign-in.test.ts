@@ -4,13 +4,13 @@ import { registerClient, setClientEnabled } from '../../src/clients/register-cli
 import type { Database, Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
-import { issueToken, type TokenSubject } from '../../src/tokens/issue-token.ts'
 import { revokeTokensOfClient, revokeTokensOfUser } from '../../src/tokens/revoke-token.ts'
 import { type AuthenticatedUser, authenticateUser, renewPasswordHash } from '../../src/users/authenticate-user.ts'
 import { changeUser } from '../../src/users/register-user.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
 import { readyServer, runCommand } from '../support/processes.ts'
+import { type Taking, takeSeat } from '../support/seats.ts'
 import { eventually, signInAt, whoseAt } from '../support/wire.ts'
 
 type Person = Awaited<ReturnType<typeof addUser>>
@@ -97,7 +97,7 @@ describe('a sign-in under way', async () => {
       const authenticated = await authenticateUser(query, passwords, user.name, user.password)
       const asking = await createClientCheck(query, passwords)(client)
       await run(command(user, client), input)
-      const issue = await issueToken(query, subjectOf(authenticated, asking))
+      const issue = await takeSeat(query, subjectOf(authenticated, asking))
       expect(issue).toEqual({ changed: of === 'users' ? 'user' : 'client' })
       expect(await countLive(user.id)).toBe(0)
     },
@@ -162,7 +162,7 @@ describe('a sign-in under way', async () => {
     } else {
       await run(['client', 'rotate', client.id])
     }
-    expect(await issueToken(query, subjectOf(authenticated, asking))).toEqual({ changed })
+    expect(await takeSeat(query, subjectOf(authenticated, asking))).toEqual({ changed })
     expect(await countLive(user.id)).toBe(0)
   })
 
@@ -171,7 +171,7 @@ describe('a sign-in under way', async () => {
     const authenticated = await authenticateUser(database.query, passwords, user.name, user.password)
     const asking = await createClientCheck(database.query, passwords)(client)
     await run(['client', 'rotate', client.id, '--overlap', '60'])
-    expect(await issueToken(database.query, subjectOf(authenticated, asking))).toHaveProperty('token')
+    expect(await takeSeat(database.query, subjectOf(authenticated, asking))).toHaveProperty('seat')
   })
 
   test('is not refused because a parallel one renews an old hash', async () => {
@@ -187,8 +187,8 @@ describe('a sign-in under way', async () => {
     await renewPasswordHash(query, dearer, first, user.password)
     await renewPasswordHash(query, dearer, second, user.password) // comes too late and changes nothing
     for (const authenticated of [first, second]) {
-      const issue = await issueToken(query, subjectOf(authenticated, asking))
-      expect(issue).toHaveProperty('token')
+      const issue = await takeSeat(query, subjectOf(authenticated, asking))
+      expect(issue).toHaveProperty('seat')
     }
     const renewed = await authenticateUser(query, dearer, user.name, user.password)
     expect(renewed.hashToRenew).toBe(null)
@@ -241,13 +241,12 @@ async function lock(query: Query, table: 'users' | 'clients', id: string): Promi
   await query('', `select from password_grant.${table} where id = $1 for update`, [id])
 }
 
-function subjectOf(user: AuthenticatedUser, client: Client): TokenSubject {
+function subjectOf(user: AuthenticatedUser, client: Client): Taking {
   return {
     userId: user.id,
     credentialVersion: user.credentialVersion,
     clientId: client.id,
     clientVersion: client.credentialVersion,
-    device: '',
     lifetimeSeconds: 3600,
   }
 }
@@ -275,7 +274,7 @@ describe('a storm of sign-ins, disablings, enablings and revocations', async () 
           passwords,
         )({ id: pick(clients, random()), secret: null }).catch(() => null)
         if (!authenticated || !asking) return
-        await issueToken(query, { ...subjectOf(authenticated, asking), device: pick(devices, random()) })
+        await takeSeat(query, { ...subjectOf(authenticated, asking), device: pick(devices, random()) })
       }),
       (database, turn) => changeAndRevoke(database, pick(users, turn), { isEnabled: false }),
       (database, turn) => changeAndRevoke(database, pick(users, turn), {}),

@@ -51,6 +51,7 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
     'clients lifetime_seconds',
     0,
   ],
+  ['a built-in client with a secret', 'clients_built_in_public', 'clients is_built_in', true],
 
   ['two users of one id', 'users_pkey', "insert into users (id, name, name_key) select id, 'b', 'b' from users"],
   [
@@ -77,6 +78,41 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
     generateBytes(16),
   ],
   ['a token that expires as it is issued', 'tokens_expire_after_issue', 'update tokens set expires_at = issued_at'],
+
+  ['a user who is two devices', 'devices_pkey', copyDevice('user_id', "'other'")],
+  ['a device that is no user', 'devices_user_id_fkey', 'devices user_id', generateId()],
+  [
+    'two devices of one key',
+    'devices_key',
+    `with other as (
+      insert into users (id, name, name_key) values (gen_random_uuid(), 'other', 'other') returning id
+    ) ${copyDevice('(select id from other)', 'device_key')}`,
+  ],
+  ['a device without a key', 'devices_device_key_check', 'devices device_key', ''],
+  ['a device key of 257 characters', 'devices_device_key_check', 'devices device_key', 'ä'.repeat(257)],
+  [
+    'a customer key of which nothing but nonce and tag is there',
+    'devices_customer_key_check',
+    'devices customer_key',
+    generateBytes(28),
+  ],
+
+  ['two signing keys of one id', 'signing_keys_pkey', copySigningKey('id', 'now()')],
+  ['two keys that sign', 'signing_keys_one_signs', copySigningKey("'other'", 'null')],
+  [
+    'a private key of which nothing but nonce and tag is there',
+    'signing_keys_private_key_check',
+    'signing_keys private_key',
+    generateBytes(28),
+  ],
+  [
+    'signed tokens that are dead when they are born',
+    'signing_keys_longest_lifetime_seconds_check',
+    'signing_keys longest_lifetime_seconds',
+    0,
+  ],
+
+  ['two counts of one name', 'attempts_pkey', 'insert into attempts (key, points) select key, 1 from attempts'],
 ]
 
 /** The longest and the smallest that can be: where a limit is too tight, this fails. */
@@ -89,6 +125,11 @@ const possible: readonly (readonly [what: string, change: string, value?: unknow
   ['a user without a password', 'users password_hash', null],
   ['a role of 256 characters', 'users role', 'ä'.repeat(256)],
   ['a device label of 200 characters', 'tokens device', '𝔸'.repeat(200)],
+  ['a built-in client without a secret', 'update clients set is_public = true, secret_hash = null, is_built_in = true'],
+  ['a device key of 256 characters', 'devices device_key', '𝔸'.repeat(256)],
+  ['an encrypted customer key of one byte', 'devices customer_key', generateBytes(29)],
+  ['any number of signing keys that were replaced', copySigningKey("'other'", 'now()')],
+  ['a count that never ends', 'attempts expire', null],
 ]
 
 describe('a row that must be impossible', async () => {
@@ -112,13 +153,17 @@ describe('a row that must be impossible', async () => {
     },
   )
 
-  test('is listed here for every constraint there is', async () => {
+  test('is listed here for every constraint and every unique index there is', async () => {
     const constraints = await database.query<{ name: string }>(
       '',
-      `select conname as name from pg_constraint
-      where connamespace = 'password_grant'::regnamespace and contype <> 'n'
-        and conrelid <> 'password_grant.migrations'::regclass
-      order by conname collate "C"`,
+      `select name from (
+        select conname as name, conrelid as relation from pg_constraint where contype <> 'n'
+        union
+        select relname, indrelid from pg_index join pg_class on oid = indexrelid where indisunique
+      ) named
+      where relation in (select oid from pg_class where relnamespace = 'password_grant'::regnamespace)
+        and relation <> 'password_grant.migrations'::regclass
+      order by name collate "C"`,
     )
     const tried = new Set(impossible.map(([, constraint]) => constraint))
     expect([...tried].toSorted()).toEqual(constraints.map(({ name }) => name))
@@ -130,7 +175,7 @@ describe('a row that must be impossible', async () => {
       `select table_name || ' ' || column_name as change from information_schema.columns
       where table_schema = 'password_grant' and is_nullable = 'NO' and table_name <> 'migrations'`,
     )
-    expect(columns.length).toBeGreaterThan(15)
+    expect(columns.length).toBeGreaterThan(25)
     for (const { change } of columns) {
       await expect(tryChange(database, change, null), change).rejects.toMatchObject({ code: '23502' })
     }
@@ -148,12 +193,13 @@ describe('removing', async () => {
   test.each([
     ['a user', 'users'],
     ['a client', 'clients'],
-  ])('%s takes the tokens along', async (_what, table) => {
+  ])('%s takes the tokens along, and a user the device it is', async (_what, table) => {
     await database.transaction(async (query) => {
       await makeSoundRows(query)
       await query('', `delete from ${table}`)
       expect(await query('', 'select id from tokens')).toEqual([])
-      await query('', `delete from users; delete from clients`)
+      if (table === 'users') expect(await query('', 'select user_id from devices')).toEqual([])
+      await query('', 'delete from users; delete from clients; delete from signing_keys; delete from attempts')
     })
   })
 })
@@ -176,6 +222,7 @@ async function tryChange(database: Database, change: string, value?: unknown): P
 
 async function makeSoundRows(query: Database['query']): Promise<void> {
   await query('', 'set local search_path = password_grant')
+  await query('', 'delete from clients') // the built-in ones: one row of each kind is easier to change
   await query('', `insert into clients (id, is_public, secret_hash) values ('sound', false, $1)`, [sha256])
   await query('', `insert into users (id, name, name_key, password_hash) values ($1, $2, $2, $3)`, [
     generateId(),
@@ -188,9 +235,27 @@ async function makeSoundRows(query: Database['query']): Promise<void> {
     select gen_random_uuid(), users.id, 'label', clients.id, $1, now(), now() + interval '1 hour' from users, clients`,
     [generateBytes(32)],
   )
+  await query(
+    '',
+    `insert into devices (user_id, device_key, customer_key, last_timestamp) select id, 'sound', $1, 1 from users`,
+    [generateBytes(44)],
+  )
+  await query('', `insert into signing_keys (id, public_key, private_key) values ('sound', '{}', $1)`, [
+    generateBytes(44),
+  ])
+  await query('', `insert into attempts (key, points, expire) values ('sound', 1, 1)`)
 }
 
 function copyToken(id: string, device: string): string {
   return `insert into tokens (id, user_id, device, client_id, secret_hash, issued_at, expires_at)
   select ${id}, user_id, ${device}, client_id, secret_hash, issued_at, expires_at from tokens`
+}
+
+function copyDevice(userId: string, deviceKey: string): string {
+  return `insert into devices (user_id, device_key, customer_key) select ${userId}, ${deviceKey}, customer_key from devices`
+}
+
+function copySigningKey(id: string, replacedAt: string): string {
+  return `insert into signing_keys (id, public_key, private_key, replaced_at)
+  select ${id}, public_key, private_key, ${replacedAt} from signing_keys`
 }

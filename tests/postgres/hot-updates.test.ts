@@ -20,7 +20,14 @@ test('sign-ins rewrite their rows in place: nine of ten touch no index, so neith
     while (added.length < usersCount) added.push(await addUser({ ...database, query }))
     return added
   })
-  const tools = { query: database.query, passwords, lifetimeSeconds: 3600, inBackground: () => undefined }
+  const tools = {
+    query: database.query,
+    passwords,
+    lifetimeSeconds: 3600,
+    mostSeats: 50,
+    signing: null,
+    inBackground: () => undefined,
+  }
 
   const turns = Array.from({ length: rounds }, () => users).flat()
   const signInInTurn = async () => {

@@ -1,13 +1,18 @@
-import { appendFile, readdir, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { codeVersion, migrate, schemaState } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
+import { generateBytes, generateId, hashSecret } from '../../src/secrets.ts'
+import { findToken } from '../../src/tokens/find-token.ts'
+import { secretBytes, writeTokenValue } from '../../src/tokens/token-value.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { copyInstallation } from '../support/installations.ts'
+import { keepSecret } from '../support/kept-secrets.ts'
 import { addUser, randomWord } from '../support/people.ts'
 import { readyServer, runCommand, startServer } from '../support/processes.ts'
+import { takeSeat } from '../support/seats.ts'
 import { ask, signInAt } from '../support/wire.ts'
 
 const allVersions = Array.from({ length: codeVersion }, (_, index) => index + 1)
@@ -61,6 +66,123 @@ describe('migrating', () => {
     expect(await schemaState(database.query)).toBe('not migrated')
     expect(await readTables(database)).toEqual([])
   })
+})
+
+describe('a database at version 2', () => {
+  const older = "issued_at = date_trunc('second', now()) - make_interval(hours => $1)"
+
+  test('goes to version 3 and keeps every row and every token', async () => {
+    const { database, value } = await databaseAt2()
+    const before = await readRows(database)
+    expect(before.map(({ length }) => length)).toEqual([1, 1, 4])
+    expect(await migrate(database)).toEqual({ applied: allVersions.slice(2), version: codeVersion })
+    expect(await schemaState(database.query)).toBe('current')
+    expect(await readRows(database)).toEqual(before)
+    expect(await findToken(database.query, value)).toHaveProperty('token.device', 'three hours ago')
+  })
+
+  test('gets the built-in clients, which are public and enabled', async () => {
+    const { database } = await databaseAt2()
+    await migrate(database)
+    const added = await database.query(
+      '',
+      'select id, is_public, is_enabled from password_grant.clients where is_built_in order by id',
+    )
+    expect(added).toEqual(
+      ['device', 'envelope', 'webapi-session'].map((id) => ({ id, is_public: true, is_enabled: true })),
+    )
+  })
+
+  test('has seats that give way in the order they were taken in, though nobody noted it to the microsecond', async () => {
+    const { database, subject } = await databaseAt2()
+    await migrate(database)
+    const taken = []
+    for (const device of ['new', 'newer', 'newest']) {
+      await takeSeat(database.query, { ...subject, device, mostSeats: 4 })
+      taken.push(await readDevices(database))
+    }
+    expect(taken).toEqual([
+      ['new', 'one hour ago', 'three hours ago', 'two hours ago'], // the revoked one went, though it was not the oldest
+      ['new', 'newer', 'one hour ago', 'two hours ago'],
+      ['new', 'newer', 'newest', 'one hour ago'],
+    ])
+  })
+
+  test('has a seat whose latest sign-in counts, though it was written by code of version 2', async () => {
+    const { database, subject } = await databaseAt2()
+    await migrate(database)
+    await database.query('', `delete from password_grant.tokens`)
+    for (const device of ['a', 'b']) await takeSeat(database.query, { ...subject, device })
+    const setBack = `update password_grant.tokens set ${older}, signed_in_at = now() - make_interval(hours => $1)`
+    await database.query('', `${setBack} where device = 'a'`, [5])
+    await database.query('', `${setBack} where device = 'b'`, [4])
+    // a server that was not upgraded yet knows nothing of signed_in_at
+    await database.query('', `update password_grant.tokens set ${older} where device = 'a'`, [3])
+    await takeSeat(database.query, { ...subject, device: 'c', mostSeats: 2 })
+    expect(await readDevices(database)).toEqual(['a', 'c'])
+  })
+
+  /** As a server of version 2 left it: a user with four seats, one of them revoked. */
+  async function databaseAt2() {
+    const { database, url } = await emptyDatabase()
+    const installed = await copyInstallation()
+    for (const file of await readdir(installed.sql))
+      if (Number.parseInt(file, 10) > 2) await rm(join(installed.sql, file))
+    const { code, stdout } = await runCommand(['migrate', '--json'], {
+      bin: installed.bin,
+      environment: { DATABASE_URL: url },
+    })
+    expect({ code, answered: JSON.parse(stdout) }).toEqual({ code: 0, answered: { applied: [1, 2], version: 2 } })
+    const [userId, clientId] = [generateId(), `client-${randomWord()}`]
+    await database.query('', 'insert into password_grant.clients (id, is_public) values ($1, true)', [clientId])
+    await database.query('', 'insert into password_grant.users (id, name, name_key) values ($1, $2, $2)', [
+      userId,
+      randomWord(),
+    ])
+    const [id, secret] = [generateId(), generateBytes(secretBytes)]
+    const seats = [
+      ['two hours ago', 2, generateId(), false],
+      ['three hours ago', 3, id, false],
+      ['one hour ago', 1, generateId(), false],
+      ['half an hour ago', 0.5, generateId(), true],
+    ] as const
+    for (const [device, hours, seatId, isRevoked] of seats) {
+      await database.query(
+        '',
+        `insert into password_grant.tokens
+          (id, user_id, device, client_id, secret_hash, issued_at, expires_at, revoked_at)
+        select $1, $2, $3, $4, $5, at, at + interval '1 day', case when $7 then now() end
+        from (select date_trunc('second', now()) - make_interval(mins => $6) as at) moment`,
+        [seatId, userId, device, clientId, hashSecret(secret), hours * 60, isRevoked],
+      )
+    }
+    const [versions] = await database.query<{ user: string; client: string }>(
+      '',
+      `select u.credential_version as user, c.credential_version as client
+      from password_grant.users u, password_grant.clients c`,
+    )
+    const subject = {
+      userId,
+      credentialVersion: versions?.user ?? '',
+      clientId,
+      clientVersion: versions?.client ?? '',
+      lifetimeSeconds: 3600,
+    }
+    return { database, subject, value: keepSecret(writeTokenValue(id, secret)) }
+  }
+
+  /** All that was there at version 2, and nothing that came later. */
+  async function readRows({ query }: Database): Promise<object[][]> {
+    const later = `'is_built_in', 'signed_in_at'`
+    const read = (table: string, where = 'true') =>
+      query('', `select to_jsonb(t) - array[${later}] as row from password_grant.${table} t where ${where} order by id`)
+    return [await read('clients', `id like 'client-%'`), await read('users'), await read('tokens')]
+  }
+
+  async function readDevices({ query }: Database): Promise<string[]> {
+    const rows = await query<{ device: string }>('', 'select device from password_grant.tokens order by device')
+    return rows.map(({ device }) => device)
+  }
 })
 
 describe('a database that a newer version has migrated', () => {

@@ -3,16 +3,26 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { createClientCheck } from '../../src/clients/authenticate-client.ts'
 import type { Database, Query } from '../../src/database/database.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
-import { generateBytes, generateId } from '../../src/secrets.ts'
+import { generateBytes, generateId, signText } from '../../src/secrets.ts'
 import { findToken } from '../../src/tokens/find-token.ts'
-import { issueToken } from '../../src/tokens/issue-token.ts'
-import { revokeTokensOfClient, revokeTokensOfUser } from '../../src/tokens/revoke-token.ts'
+import { listLiveTokens } from '../../src/tokens/list-tokens.ts'
+import {
+  revokeTokenOfDevice,
+  revokeTokenOfUser,
+  revokeTokensOfClient,
+  revokeTokensOfUser,
+} from '../../src/tokens/revoke-token.ts'
 import { writeTokenValue } from '../../src/tokens/token-value.ts'
+import { authenticateDevice } from '../../src/users/authenticate-device.ts'
 import { authenticateUser } from '../../src/users/authenticate-user.ts'
+import { registerDevice } from '../../src/users/register-device.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
-import { cheapPasswords } from '../support/people.ts'
+import { keepSecret } from '../support/kept-secrets.ts'
+import { cheapPasswords, randomWord } from '../support/people.ts'
+import { takeSeat } from '../support/seats.ts'
 
 const rowsCount = 50_000
+const seatsCount = 60
 
 interface Statement {
   readonly name: string
@@ -28,7 +38,7 @@ interface Plan {
   readonly Plans?: readonly Plan[]
 }
 
-describe(`with ${rowsCount.toLocaleString('en')} clients, users and tokens`, async () => {
+describe(`with ${rowsCount.toLocaleString('en')} clients, users, tokens and devices`, async () => {
   const passwords = await createPasswords(cheapPasswords)
   const statements: Statement[] = []
   let database: Database
@@ -45,15 +55,19 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users and tokens`, asy
     const userId = await findUserId(database)
     const user = await authenticateUser(recording, passwords, 'user-20000', 'password')
     const client = await createClientCheck(recording, passwords)({ id: 'client-20000', secret: null })
-    const issue = await issueToken(recording, {
+    const { value } = await takeSeat(recording, {
       userId: user.id,
       credentialVersion: user.credentialVersion,
       clientId: client.id,
       clientVersion: client.credentialVersion,
-      device: '',
       lifetimeSeconds: 60,
+      mostSeats: seatsCount,
     })
-    await findToken(recording, 'token' in issue ? issue.token.value : writeTokenValue(generateId(), generateBytes(32)))
+    await signInDevice(recording)
+    await listLiveTokens(recording, userId)
+    await revokeTokenOfUser(recording, userId, generateId())
+    await revokeTokenOfDevice(recording, userId, 'label-1')
+    await findToken(recording, value ?? writeTokenValue(generateId(), generateBytes(32)))
     await revokeTokensOfUser(recording, userId)
     await revokeTokensOfClient(recording, 'client-20000')
     return () => database.close()
@@ -64,8 +78,13 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users and tokens`, asy
     ['finding a user', 'find_credentials', ['users_name_key']],
     ['finding a client', 'find_client', ['clients_pkey']],
     ['taking a seat', 'issue_token', ['clients_pkey', 'tokens_seat', 'users_pkey']],
-    ["ending a user's tokens", 'revoke_tokens_of_user', ['tokens_seat']],
-    ["ending a client's tokens", 'revoke_tokens_of_client', ['tokens_client']],
+    ['finding a device', 'find_device', ['devices_key', 'users_pkey']],
+    ["using a device's time up", 'use_timestamp', ['devices_pkey']],
+    ["listing a user's seats", 'list_live_tokens', ['tokens_seat', 'users_pkey']],
+    ['ending one seat by its id', 'revoke_token_of_user', ['tokens_pkey']],
+    ['ending one seat by its label', 'revoke_token_of_device', ['tokens_seat']],
+    ["ending a user's tokens", 'revoke_tokens_of_user', ['tokens_pkey', 'tokens_seat']],
+    ["ending a client's tokens", 'revoke_tokens_of_client', ['tokens_client', 'tokens_pkey']],
   ] as const
 
   // a prepared statement gets a plan for its values first and may later get one for any values
@@ -75,6 +94,15 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users and tokens`, asy
       expect(nodes.filter((node) => node['Node Type'] === 'Seq Scan')).toEqual([])
       const used = nodes.flatMap((node) => [node['Index Name'] ?? [], node['Conflict Arbiter Indexes'] ?? []].flat())
       expect([...new Set(used)].toSorted()).toEqual([...indexes])
+    })
+
+    test.each([
+      ['that are few', seatsCount + 1, 0],
+      ['of which some must go', 10, seatsCount - 9],
+    ])('making room among seats %s reads no table from end to end', async (_what, most, gone) => {
+      const counted = await countScans(database, mode, most)
+      expect(counted).toEqual({ sequential: 0, bySeat: expect.any(Number), deleted: gone })
+      expect(counted.bySeat).toBeGreaterThan(0)
     })
   })
 
@@ -100,8 +128,69 @@ async function fill({ query }: Database, passwordHash: string): Promise<void> {
     select gen_random_uuid(), id, '', replace(name, 'user', 'client'), sha256(id::text::bytea), now(), now() + interval '1 day'
     from password_grant.users`,
   )
-  await query('', 'analyze password_grant.clients, password_grant.users, password_grant.tokens')
+  await query(
+    '',
+    `insert into password_grant.tokens (id, user_id, device, client_id, secret_hash, issued_at, expires_at)
+    select gen_random_uuid(), t.user_id, 'label-' || n, t.client_id, t.secret_hash, t.issued_at, t.expires_at
+    from password_grant.tokens t, generate_series(1, ${seatsCount - 1}) n
+    where t.client_id = 'client-20000'`,
+  )
+  await query(
+    '',
+    `insert into password_grant.devices (user_id, device_key, customer_key)
+    select id, name, sha256(id::text::bytea) from password_grant.users`,
+  )
+  await query('', 'analyze password_grant.clients, password_grant.users, password_grant.tokens, password_grant.devices')
 }
+
+/** As a device does, once. */
+async function signInDevice(query: Query): Promise<void> {
+  const [encryptionKey, customerKey, deviceKey] = [generateBytes(32), keepSecret(randomWord()), randomWord()]
+  await registerDevice(query, encryptionKey, { deviceKey, customerKey })
+  const timestamp = String(Math.floor(Date.now() / 1_000))
+  const signature = signText(customerKey, timestamp + deviceKey).toString('hex')
+  await authenticateDevice(query, encryptionKey, { deviceKey, timestamp, signature })
+}
+
+interface Scans {
+  readonly sequential: number
+  readonly bySeat: number
+  readonly deleted: number
+}
+
+/** What `make_room` does inside, which no plan shows: the scans it makes and the rows it takes; nothing is kept. */
+async function countScans(database: Database, mode: string, mostSeats: number): Promise<Scans> {
+  const undo = new Error('undo')
+  const counted: Scans[] = []
+  const count = async (query: Query) => counted.push(...(await query<Scans>('', readScans)))
+  await database
+    .transaction(async (query) => {
+      await query('', `set local plan_cache_mode = ${mode}`)
+      await count(query)
+      await query(
+        '',
+        `select password_grant.make_room(id, 'new', ${mostSeats}) from password_grant.users where name = 'user-20000'`,
+      )
+      await count(query)
+      throw undo
+    })
+    .catch((error: unknown) => {
+      if (error !== undo) throw error
+    })
+  const [before, after] = counted as [Scans, Scans]
+  return {
+    sequential: after.sequential - before.sequential,
+    bySeat: after.bySeat - before.bySeat,
+    deleted: after.deleted - before.deleted,
+  }
+}
+
+// what the session has not reported yet, hence the difference
+const readScans = `
+select
+  pg_stat_get_xact_numscans('password_grant.tokens'::regclass)::integer as sequential,
+  pg_stat_get_xact_numscans('password_grant.tokens_seat'::regclass)::integer as "bySeat",
+  pg_stat_get_xact_tuples_deleted('password_grant.tokens'::regclass)::integer as deleted`
 
 async function findUserId({ query }: Database): Promise<string> {
   const [row] = await query<{ id: string }>('', "select id from password_grant.users where name = 'user-20000'")

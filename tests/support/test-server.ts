@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { afterAll, expect } from 'vitest'
@@ -18,6 +19,9 @@ export const plainOptions: ServerOptions = {
   corsOrigins: [],
   tokenCacheSeconds: 0,
   docs: false,
+  maxSeatsPerUser: 50,
+  throttle: true,
+  encryptionKey: randomBytes(32),
 }
 
 /**

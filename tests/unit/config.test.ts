@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { ConfigError, isWeakCost, readConfig, variables } from '../../src/config.ts'
+import { device } from '../../src/dialects/device.ts'
+import { envelope, envelopeWithDebug } from '../../src/dialects/envelope.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
+import { webapiParity } from '../../src/dialects/webapi-parity.ts'
+import { webapiSession } from '../../src/dialects/webapi-session.ts'
 
+const encryptionKey = Buffer.alloc(32, 7).toString('base64')
 const database = { DATABASE_URL: 'postgres://localhost/tokens' }
 
 function mistakesOf(environment: Record<string, string | undefined>): readonly string[] {
@@ -28,8 +33,8 @@ const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> =
   PORT: { good: ['0', '1', '3000', '65535'], bad: ['-1', '65536', '3000.5', 'http', '80 81', '0x50', '1e3'] },
   TOKEN_LIFETIME_SECONDS: { good: ['1', '60', '316224000'], bad: ['0', '-1', '1.5', '14d', '316224001'] },
   DIALECTS: {
-    good: ['webapi', ' webapi ', 'webapi,webapi'],
-    bad: ['Webapi', 'webapi,', 'soap', 'constructor', 'device'],
+    good: ['webapi', ' webapi ', 'webapi,webapi', 'envelope', 'webapi-session, envelope'],
+    bad: ['Webapi', 'webapi,', 'soap', 'constructor', 'device webapi'],
   },
   ARGON2_MEMORY_KIB: { good: ['1024', '19456', '4194304'], bad: ['1023', '0', '19 MiB', '4194305'] },
   ARGON2_PASSES: { good: ['1', '1000'], bad: ['0', '1001', 'two'] },
@@ -109,6 +114,20 @@ const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> =
       `/${'a'.repeat(101)}`,
     ],
   },
+  WEBAPI_SESSION_PATH: { good: ['/v2/token', '/login'], bad: ['v2/token', '/v2/token/', '/seats', '/SEATS/x'] },
+  ENVELOPE_PATH: { good: ['/v1/oauth/', '/v1/oauth'], bad: ['v1', '/', '/v1//', '/userinfo/'] },
+  DEVICE_PATH: { good: ['/auth/login'], bad: ['/auth/login/', '/auth login', '/.well-known/x'] },
+  WEBAPI_PARITY: { good: ['true', 'false'], bad: ['on', 'TRUE', '1'] },
+  WEBAPI_DEFAULT_CLIENT: { good: ['legacy', 'a.b_c-1'], bad: ['two words', 'ü', 'a'.repeat(65)] },
+  ENVELOPE_DEBUG: { good: ['true', 'false'], bad: ['1', 'yes'] },
+  ENVELOPE_LIFETIME_SECONDS: { good: ['1', '2592000'], bad: ['0', '30d'] },
+  DEVICE_LIFETIME_SECONDS: { good: ['1', '600'], bad: ['0', '10m'] },
+  MAX_SEATS_PER_USER: { good: ['1', '50', '10000'], bad: ['0', '10001', 'many'] },
+  THROTTLE: { good: ['on', 'off'], bad: ['false', 'OFF'] },
+  ENCRYPTION_KEY: {
+    good: [encryptionKey],
+    bad: ['x', encryptionKey.slice(1), `${encryptionKey}=`, 'a'.repeat(64), Buffer.alloc(31).toString('base64')],
+  },
 }
 
 const good = Object.entries(table).flatMap(([name, { good }]) => good.map((value) => [name, value] as const))
@@ -141,6 +160,9 @@ describe('the environment', () => {
       tokenCacheSeconds: 5,
       docs: true,
       dialects: [webapi],
+      maxSeatsPerUser: 50,
+      throttle: true,
+      encryptionKey: undefined,
       passwords: { memoryKib: 19_456, passes: 2, lanes: 1, concurrency: expect.any(Number), queueLimit: 512 },
     })
     expect(config.passwords.concurrency).toBeGreaterThanOrEqual(1)
@@ -166,6 +188,16 @@ describe('the environment', () => {
       TOKEN_CACHE_SECONDS: '0',
       DOCS: 'off',
       WEBAPI_PATH: '/oauth/token',
+      DIALECTS: 'webapi,webapi-session,envelope,device',
+      WEBAPI_SESSION_PATH: '/session',
+      WEBAPI_DEFAULT_CLIENT: 'legacy',
+      ENVELOPE_PATH: '/envelope',
+      ENVELOPE_LIFETIME_SECONDS: '91',
+      DEVICE_PATH: '/device',
+      DEVICE_LIFETIME_SECONDS: '92',
+      MAX_SEATS_PER_USER: '3',
+      THROTTLE: 'off',
+      ENCRYPTION_KEY: encryptionKey,
     })
     expect(config).toEqual({
       database: { folder: './data' },
@@ -179,16 +211,60 @@ describe('the environment', () => {
       corsOrigins: ['https://app.example.com', 'http://localhost:5173'],
       tokenCacheSeconds: 0,
       docs: false,
-      dialects: [{ ...webapi, path: '/oauth/token' }],
+      dialects: [
+        { ...webapi, path: '/oauth/token', defaultClient: 'legacy' },
+        { ...webapiSession, path: '/session' },
+        { ...envelope, path: '/envelope', lifetimeSeconds: 91 },
+        { ...device, path: '/device', lifetimeSeconds: 92 },
+      ],
+      maxSeatsPerUser: 3,
+      throttle: false,
+      encryptionKey: Buffer.alloc(32, 7),
       passwords: { memoryKib: 47_104, passes: 1, lanes: 2, concurrency: 3, queueLimit: 0 },
     })
+  })
+
+  test('chooses the variants of dialects', () => {
+    const config = readConfig({
+      ...database,
+      DIALECTS: 'envelope, webapi',
+      WEBAPI_PARITY: 'true',
+      ENVELOPE_DEBUG: 'true',
+    })
+    expect(config.dialects).toEqual([envelopeWithDebug, webapiParity])
+  })
+
+  test.each([
+    [
+      'to the letter',
+      { WEBAPI_PATH: '/v2/token' },
+      'WEBAPI_PATH, WEBAPI_SESSION_PATH: two dialects on one path, /v2/token',
+    ],
+    ['but for case', { WEBAPI_PATH: '/V2/Token' }, 'WEBAPI_PATH, WEBAPI_SESSION_PATH: two dialects on one path'],
+    [
+      'but for a slash',
+      { WEBAPI_PATH: '/v1/oauth' },
+      'WEBAPI_PATH, ENVELOPE_PATH: two dialects on one path, /v1/oauth/',
+    ],
+  ])('that puts two dialects on one path, equal %s, is a mistake that says so', (_how, paths, mistake) => {
+    const environment = { ...database, DIALECTS: 'webapi,webapi-session,envelope', ...paths }
+    expect(mistakesOf(environment)).toEqual([expect.stringContaining(mistake)])
+    expect(mistakesOf({ ...environment, DIALECTS: 'webapi' })).toEqual([])
+  })
+
+  test('with devices and a server needs an encryption key; an embedded folder has one', () => {
+    expect(mistakesOf({ ...database, DIALECTS: 'device' })).toEqual([
+      'ENCRYPTION_KEY: expected 32 bytes in base64, as `openssl rand -base64 32` prints them, which the device dialect needs',
+    ])
+    expect(mistakesOf({ ...database, DIALECTS: 'device', ENCRYPTION_KEY: encryptionKey })).toEqual([])
+    expect(mistakesOf({ EMBEDDED_FOLDER: './data', DIALECTS: 'device' })).toEqual([])
   })
 
   test('with an empty or blank variable is as if it were unset', () => {
     const names = Object.keys(variables).filter((name) => name !== 'DATABASE_URL')
     const empty = Object.fromEntries(names.map((name) => [name, '']))
     const blank = Object.fromEntries(names.map((name) => [name, ' ']))
-    expect(readConfig({ ...database, ...empty, THROTTLE: '' })).toEqual(readConfig(database))
+    expect(readConfig({ ...database, ...empty, OUTAGE_LEASE_SECONDS: '' })).toEqual(readConfig(database))
     expect(readConfig({ ...database, ...blank })).toEqual(readConfig(database))
     expect(readConfig({ DATABASE_URL: '', EMBEDDED_FOLDER: 'data' }).database).toEqual({ folder: 'data' })
   })
@@ -206,7 +282,7 @@ describe('the environment', () => {
       TRUST_PROXY: 'loopback',
       ARGON2_PASSES: '0',
       WEBAPI_PATH: 'Token',
-      THROTTLE: 'off',
+      OUTAGE_LEASE_SECONDS: '3',
       DOCS: 'no',
       PUBLIC_URL: 'tokens.example.com',
       CORS_ORIGINS: '*',

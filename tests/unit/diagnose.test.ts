@@ -1,21 +1,23 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { WireRequest } from '../../src/dialects/dialect.ts'
 import { OAuthError } from '../../src/errors.ts'
-import { diagnose, type Received } from '../../src/http/diagnose.ts'
+import { diagnose } from '../../src/http/diagnose.ts'
 import { descriptionCharacters, wrongPassword } from '../support/refusals.ts'
 
 const example = 'grant_type=password&username=...&password=...'
-const nothing: Received = { text: '', queryNames: [], headers: {}, example }
+const nothing: WireRequest = { text: '', query: '', headers: {}, fields: new Map() }
 
 const missing = new OAuthError('invalid_request', 'The field username is missing.', {
   reason: 'missing field username',
+  missingField: 'username',
 })
 const refusedClient = new OAuthError('invalid_client', 'Client authentication failed.', { reason: 'unknown client' })
 const noClient = new OAuthError('invalid_client', 'Client authentication failed.', { reason: 'no client credentials' })
 const refusedUser = new OAuthError('invalid_grant', wrongPassword, { reason: 'wrong password', userId: 'u' })
 
-function explain(error: OAuthError, received: Partial<Received>): string {
-  return diagnose(error, { ...nothing, ...received }).description
+function explain(error: OAuthError, received: Partial<WireRequest>): string {
+  return diagnose(error, { ...nothing, ...received }, example).description
 }
 
 const query = `The fields came in the query string, which is not read. Send them as a form in the body: ${example}`
@@ -26,51 +28,55 @@ const partly = `${wrongPassword} The form came partly unencoded, and + and % mea
 const twice = `${wrongPassword} A value looks percent-encoded twice: encode it once.`
 
 describe('a missing field', () => {
-  test.each<[string, Partial<Received>, string]>([
-    ['in the query', { queryNames: ['x', 'password'] }, query],
-    ['in the query in another letter case', { queryNames: ['UserName'], text: 'a=b' }, query],
-    ['in the query and as a header', { queryNames: ['token'], headers: { token: 'x' } }, query],
+  test.each<[string, Partial<WireRequest>, string]>([
+    ['in the query', { query: 'x=1&password=1' }, query],
+    ['in the query in another letter case', { query: 'UserName=1', text: 'a=b' }, query],
+    ['in the query and as a header', { query: 'token=1', headers: { token: 'x' } }, query],
     ['as a header', { headers: { host: 'x', username: 'ada' } }, asHeaders],
     ['as a header beside a body', { headers: { client_secret: 'x' }, text: 'grant_type=password' }, asHeaders],
-    ['in no body at all', { headers: { host: 'x' }, queryNames: ['lang'] }, empty],
+    ['in no body at all', { headers: { host: 'x' }, query: 'lang=1' }, empty],
     ['in a body encoded as a whole', { text: 'grant_type%3Dpassword%26username%3Dada' }, whole],
     ['in a body encoded as a whole, in small letters', { text: 'grant_type%3dpassword' }, whole],
   ])('is found %s', (_where, received, sentence) => {
     expect(explain(missing, received)).toBe(sentence)
   })
 
-  test.each<Partial<Received>>([
+  test.each<Partial<WireRequest>>([
     { text: 'grant_type=password' },
-    { text: 'grant_type=password&username=', queryNames: ['user', 'name'] },
+    { text: 'grant_type=password&username=', query: 'user=1&name=1' },
     { text: 'nothing of a form', headers: { 'x-username': 'ada', authorization: 'Basic YTpi' } },
     { text: 'a%3Db=c' },
   ])('is only named where it is nowhere else: %o', (received) => {
-    expect(diagnose(missing, { ...nothing, ...received })).toBe(missing)
+    expect(diagnose(missing, { ...nothing, ...received }, example)).toBe(missing)
   })
 
   test('is explained with the form of the endpoint', () => {
-    expect(explain(missing, { example: 'token=...' })).toBe('The body is empty. Send a form: token=...')
+    expect(diagnose(missing, nothing, 'token=...').description).toBe('The body is empty. Send a form: token=...')
+  })
+
+  test('is not explained where refusals have fixed words', () => {
+    expect(diagnose(missing, nothing, null)).toBe(missing)
   })
 })
 
 describe('a client that was refused', () => {
-  test.each<[string, Partial<Received>, string]>([
+  test.each<[string, Partial<WireRequest>, string]>([
     ['and sent a form', { text: 'grant_type=password&username=a' }, 'No client credentials came.'],
     ['and named an empty id', { text: 'client_id=&username=a' }, 'No client credentials came.'],
     ['and sent nothing', {}, empty],
-    ['and sent everything in the query', { queryNames: ['client_id', 'client_secret'] }, query],
+    ['and sent everything in the query', { query: 'client_id=1&client_secret=1' }, query],
   ])('%s, is told how a client says who it is', (_what, received, sentence) => {
     expect(explain(noClient, received).startsWith(sentence)).toBe(true)
   })
 
-  test.each<[string, Partial<Received>]>([
+  test.each<[string, Partial<WireRequest>]>([
     ['a header', { headers: { authorization: 'Basic YTpi' } }],
-    ['a header that cannot be read', { headers: { authorization: 'x' }, queryNames: ['password'] }],
+    ['a header that cannot be read', { headers: { authorization: 'x' }, query: 'password=1' }],
     ['an empty header', { headers: { authorization: '' } }],
     ['an id', { text: 'client_id=a' }],
-    ['an id in another letter case', { text: 'username=a&Client_ID=a', queryNames: ['client_secret'] }],
+    ['an id in another letter case', { text: 'username=a&Client_ID=a', query: 'client_secret=1' }],
   ])('by %s gets the one answer of all', (_what, received) => {
-    expect(diagnose(refusedClient, { ...nothing, ...received })).toBe(refusedClient)
+    expect(diagnose(refusedClient, { ...nothing, ...received }, example)).toBe(refusedClient)
   })
 })
 
@@ -108,7 +114,7 @@ describe('a user that was refused', () => {
     fc.assert(
       fc.property(encoders, texts, texts, (encode, name, password) => {
         const text = `grant_type=password&username=${encode(name)}&password=${encode(password)}`
-        expect(diagnose(refusedUser, { ...nothing, text })).toBe(refusedUser)
+        expect(diagnose(refusedUser, { ...nothing, text }, example)).toBe(refusedUser)
       }),
     )
   })
@@ -128,16 +134,16 @@ describe('whatever was received', () => {
   const names = fc.array(fc.oneof(fc.string(), fc.constantFrom('username', 'password', 'token', 'client_id')))
   const received = fc.record({
     text,
-    queryNames: names,
+    query: names.map((list) => new URLSearchParams(Object.fromEntries(list.map((name) => [name, 'x']))).toString()),
     headers: names.map((list) => Object.fromEntries(list.map((name) => [name, 'x']))),
-    example: fc.constantFrom(example, 'token=...'),
+    fields: fc.constant(new Map()),
   })
   const errors = fc.constantFrom(missing, noClient, refusedClient, refusedUser)
 
   test('the sentence keeps to the characters of RFC 6749 §5.2', () => {
     fc.assert(
       fc.property(errors, received, (error, asked) => {
-        expect(diagnose(error, asked).description).toMatch(descriptionCharacters)
+        expect(diagnose(error, asked, example).description).toMatch(descriptionCharacters)
       }),
     )
   })
@@ -148,8 +154,8 @@ describe('whatever was received', () => {
     fc.assert(
       fc.property(errors, values, values, fc.boolean(), (error, one, other, isForm) => {
         const text = isForm ? `username=${one}&password=${other}` : one + other
-        const asked = { ...nothing, text, queryNames: [one, 'token'], headers: { password: other } }
-        expect(diagnose(error, asked).description).not.toContain(marker)
+        const asked = { ...nothing, text, query: 'one=1&token=1', headers: { password: other } }
+        expect(diagnose(error, asked, example).description).not.toContain(marker)
       }),
     )
   })
@@ -165,19 +171,20 @@ describe('whatever was received', () => {
     fc.assert(
       fc.property(fc.constantFrom(refusedClient, refusedUser), known, received, (error, facts, asked) => {
         const other = new OAuthError(error.code, error.description, facts)
-        expect(diagnose(other, asked).description).toBe(diagnose(error, asked).description)
+        expect(diagnose(other, asked, example).description).toBe(diagnose(error, asked, example).description)
       }),
     )
   })
 
   test('everything but the sentence stays: code, status, what is for the log, and headers', () => {
     const cause = new Error('underneath')
-    const details = { status: 418, reason: 'missing field x', cause, userId: 'u', clientId: 'c', retryAfterSeconds: 7 }
+    const facts = { reason: 'missing field x', missingField: 'x', userId: 'u', clientId: 'c', retryAfterSeconds: 7 }
+    const details = { status: 418, cause, ...facts }
     const error = new OAuthError('invalid_request', 'The field x is missing.', {
       ...details,
       headers: { allow: 'POST' },
     })
-    const explained = diagnose(error, nothing)
+    const explained = diagnose(error, nothing, example)
     expect(explained).not.toBe(error)
     expect(explained).toBeInstanceOf(OAuthError)
     expect(explained).toMatchObject({ ...details, code: 'invalid_request', headers: { allow: 'POST' } })
@@ -195,7 +202,7 @@ describe('whatever was received', () => {
   ])('a refusal of another kind is left alone: $description', (error) => {
     fc.assert(
       fc.property(received, (asked) => {
-        expect(diagnose(error, asked)).toBe(error)
+        expect(diagnose(error, asked, example)).toBe(error)
       }),
     )
   })

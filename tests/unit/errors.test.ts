@@ -12,6 +12,8 @@ const statuses: Record<OAuthErrorCode, number> = {
   insufficient_scope: 403,
   unauthorized_client: 400,
   unsupported_grant_type: 400,
+  slow_down: 429,
+  not_found: 404,
   temporarily_unavailable: 503,
   server_error: 500,
 }

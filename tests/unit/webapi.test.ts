@@ -1,10 +1,13 @@
 import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import { describe, expect, test } from 'vitest'
+import type { WireRequest } from '../../src/dialects/dialect.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { OAuthError, type OAuthErrorCode } from '../../src/errors.ts'
 import type { IssuedToken } from '../../src/tokens/token.ts'
 import { descriptionCharacters } from '../support/refusals.ts'
+
+const request: WireRequest = { text: '', query: '', headers: {}, fields: new Map() }
 
 const issuedAt = DateTime.fromISO('2020-09-13T09:35:33Z')
 
@@ -20,6 +23,7 @@ function issued(facts: Partial<IssuedToken> = {}): IssuedToken {
     expiresAt: issuedAt.plus({ seconds: 1_209_600 }),
     value: 'value-of-the-token',
     lifetimeSeconds: 1_209_600,
+    signInId: '8a2f1f7e-6a51-4d0a-bb0e-6f9a6f1f0c11',
     ...facts,
   }
 }
@@ -34,17 +38,17 @@ describe('the webapi dialect', () => {
   })
 
   test('answers with the fields of the published example in its order, to the letter', () => {
-    expect(webapi.write(issued()).body).toBe(
+    expect(webapi.write(issued(), request).body).toBe(
       '{"access_token":"value-of-the-token","token_type":"bearer","expires_in":1209600,' +
         '"userName":"user@example.com","userId":"614a1d03-873d-489e-9ab5-fb53b0a0c64f","role":"Administrator",' +
         '".issued":"Sun, 13 Sep 2020 09:35:33 GMT",".expires":"Sun, 27 Sep 2020 09:35:33 GMT"}',
     )
-    expect(webapi.write(issued()).status).toBe(200)
-    expect(webapi.write(issued()).headers).toEqual({ 'content-type': 'application/json; charset=utf-8' })
+    expect(webapi.write(issued(), request).status).toBe(200)
+    expect(webapi.write(issued(), request).headers).toEqual({ 'content-type': 'application/json; charset=utf-8' })
   })
 
   test('writes a role nobody has as an empty text', () => {
-    expect(JSON.parse(webapi.write(issued({ role: '' })).body).role).toBe('')
+    expect(JSON.parse(webapi.write(issued({ role: '' }), request).body).role).toBe('')
   })
 
   test('keeps .expires − .issued equal to expires_in, for every lifetime and moment', () => {
@@ -54,7 +58,7 @@ describe('the webapi dialect', () => {
       fc.property(moments, lifetimes, (seconds, lifetimeSeconds) => {
         const start = DateTime.fromSeconds(seconds, { zone: 'utc' })
         const token = issued({ issuedAt: start, expiresAt: start.plus({ seconds: lifetimeSeconds }), lifetimeSeconds })
-        const body = JSON.parse(webapi.write(token).body)
+        const body = JSON.parse(webapi.write(token, request).body)
         expect(body['.issued']).toBe(start.toHTTP())
         expect((Date.parse(body['.expires']) - Date.parse(body['.issued'])) / 1000).toBe(body.expires_in)
       }),
@@ -64,7 +68,7 @@ describe('the webapi dialect', () => {
   test('writes any name and role as they are', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (userName, role) => {
-        expect(JSON.parse(webapi.write(issued({ userName, role })).body)).toMatchObject({ userName, role })
+        expect(JSON.parse(webapi.write(issued({ userName, role }), request).body)).toMatchObject({ userName, role })
       }),
     )
   })
@@ -103,7 +107,10 @@ describe('the webapi dialect', () => {
     ['temporarily_unavailable', 503],
     ['server_error', 500],
   ])('says %s with status %i and a challenge only where the client is refused', (code, status) => {
-    const reply = webapi.refuse(new OAuthError(code, 'A sentence.', { reason: 'inside', cause: new Error('inside') }))
+    const reply = webapi.refuse(
+      new OAuthError(code, 'A sentence.', { reason: 'inside', cause: new Error('inside') }),
+      request,
+    )
     expect(reply.status).toBe(status)
     expect(reply.body).toBe(`{"error":"${code}","error_description":"A sentence."}`)
     expect(reply.headers).toEqual({
@@ -113,6 +120,6 @@ describe('the webapi dialect', () => {
   })
 
   test('says a refusal of another status with that status', () => {
-    expect(webapi.refuse(new OAuthError('invalid_request', 'Too long.', { status: 413 })).status).toBe(413)
+    expect(webapi.refuse(new OAuthError('invalid_request', 'Too long.', { status: 413 }), request).status).toBe(413)
   })
 })

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { type Account, findAccount, findNobody } from './account.ts'
 import { type Binaries, findBinaries, readyBinaries } from './binaries.ts'
+import { encryptionKeyFile } from './encryption-key.ts'
 import { errorCode } from './error-code.ts'
 import { isStaging, stage, sync } from './stage.ts'
 
@@ -71,8 +72,8 @@ function refuseFolder(folder: string, cause: unknown): Error {
   return new Error(`The embedded database folder ${folder} cannot be used: ${(cause as Error).message}.`, { cause })
 }
 
-/** Names that may lie in a folder without it being somebody's: mount points and freshly cloned places. */
-const harmlessNames = new Set(['lost+found', '.gitkeep', '.gitignore', '.DS_Store'])
+/** Names that may lie in a folder without it being somebody else's: our key, mount points, freshly cloned places. */
+const harmlessNames = new Set([encryptionKeyFile, 'lost+found', '.gitkeep', '.gitignore', '.DS_Store'])
 
 async function findCluster(folder: string, path: string, { version }: Binaries): Promise<boolean> {
   const names = await readdir(folder).catch((cause: unknown) => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { readForm } from '../../src/dialects/read-form.ts'
 import { OAuthError } from '../../src/errors.ts'
-import { readForm } from '../../src/http/body.ts'
 import { descriptionCharacters } from '../support/refusals.ts'
 
 const example = 'token=...'

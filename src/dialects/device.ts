@@ -1,0 +1,43 @@
+import { OAuthError } from '../errors.ts'
+import type { Dialect, Fields, WireReply } from './dialect.ts'
+import { optionalField, requiredField } from './fields.ts'
+import { readJson } from './read-json.ts'
+import { writeJson } from './reply.ts'
+
+/**
+ * `POST /auth/login`: a device signs the time with a key it shares with its customer, and gets a JWT for 10 minutes to send
+ * as `x-access-token`. Every answer is JSON, and no refusal has a member `token`, since devices look for nothing else.
+ */
+export const device: Dialect = {
+  name: 'device',
+  path: '/auth/login',
+  methods: ['POST'],
+  grant: 'device signature',
+  client: 'built-in',
+  lifetimeSeconds: 600,
+  tokenPlace: 'x-access-token',
+  example: null,
+  limit: { field: 'device_key', attempts: 10 },
+  decode: ({ text }) => readJson(text),
+  read: (fields) => ({
+    grant: 'device signature',
+    deviceKey: requiredField(fields, 'device_key'),
+    timestamp: readTimestamp(fields),
+    signature: optionalField(fields, 'device-signature') ?? requiredField(fields, 'device_signature'),
+  }),
+  write: (token) => writeJson(200, { token: token.value }),
+  refuse: writeRefusal,
+}
+
+/** Whole seconds since 1970, as the digits that were sent: those are what is signed. */
+function readTimestamp(fields: Fields): string {
+  const timestamp = requiredField(fields, 'timestamp')
+  if (/^\d{1,15}$/.test(timestamp)) return timestamp
+  throw new OAuthError('invalid_request', 'timestamp is a whole number of seconds since 1970.')
+}
+
+/** A wrong signature is 401 here, where the password dialects have 400. */
+function writeRefusal({ code, status, description }: OAuthError): WireReply {
+  const isVerdict = code === 'invalid_grant' || code === 'unauthorized_client'
+  return writeJson(isVerdict ? 401 : status, { error: code, message: description })
+}

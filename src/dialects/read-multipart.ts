@@ -1,0 +1,30 @@
+import { Busboy } from '@fastify/busboy'
+import { OAuthError } from '../errors.ts'
+import type { Fields } from './dialect.ts'
+import { gatherFields, requireUtf8 } from './fields.ts'
+
+/** Reads `multipart/form-data` without files. Throws OAuthError `invalid_request` for files, repeats and what cannot be read. */
+export async function readMultipart(text: string, contentType: string): Promise<Fields> {
+  requireUtf8(text)
+  const given: [name: string, value: string][] = []
+  await new Promise<void>((resolve, reject) => {
+    const refuse = () => reject(new OAuthError('invalid_request', 'The multipart body could not be read.'))
+    try {
+      const parser = new Busboy({ headers: { 'content-type': contentType } })
+      parser.on('field', (name: string | undefined, value) =>
+        name === undefined ? refuse() : given.push([name, value]),
+      )
+      parser.on('file', (_name, file) => {
+        file.on('error', refuse) // of a body that ends in it; without a listener Node would end the process
+        file.resume()
+        refuse()
+      })
+      parser.on('error', refuse)
+      parser.on('finish', resolve)
+      parser.end(text)
+    } catch {
+      refuse() // a boundary that is missing
+    }
+  })
+  return gatherFields(given)
+}

@@ -1,0 +1,77 @@
+import { OAuthError } from '../errors.ts'
+import type { IssuedToken } from '../tokens/token.ts'
+import type { Dialect, Fields, WireReply, WireRequest } from './dialect.ts'
+import { deviceField, mediaType, optionalField } from './fields.ts'
+import { negotiate } from './negotiate.ts'
+import { readForm } from './read-form.ts'
+import { readJson } from './read-json.ts'
+import { readPasswordGrant } from './webapi.ts'
+import { instanceNamespace, readXml, writeElement } from './xml.ts'
+
+const example = 'grant_type=password&userName=...&password=...&clientKey=...'
+
+/**
+ * `POST /v2/token`, whose sign-ins are sessions of a device (`clientKey`): form, JSON or XML in, JSON or XML out, chosen
+ * as ASP.NET Web API does. `sessionKey` names a sign-in and proves nothing.
+ */
+export const webapiSession: Dialect = {
+  name: 'webapi-session',
+  path: '/v2/token',
+  methods: ['POST'],
+  grant: 'password',
+  client: 'built-in',
+  example,
+  decode,
+  read: (fields) => readPasswordGrant(fields, deviceField(fields, 'clientKey', '')),
+  write: (token, request) => writeAs(request, 200, describe(token, request.fields), oauthToken),
+  refuse: (error, request) =>
+    writeAs(request, error.status, { error: error.code, error_description: error.description }, errorRoot),
+}
+
+const namespace = 'http://schemas.datacontract.org/2004/07/Yindo.DAL.Types'
+const oauthToken = `OAuthToken xmlns:i="${instanceNamespace}" xmlns="${namespace}"`
+const errorRoot = 'Error'
+
+/** The published request formats; without a type a body is a form. */
+function decode({ text, headers }: WireRequest): Fields {
+  const type = mediaType(headers['content-type'])
+  if (type === '' || type === 'application/x-www-form-urlencoded') return readForm(text, example)
+  if (jsonTypes.includes(type)) return readJson(text)
+  if (xmlTypes.includes(type)) return readXml(text, { name: 'OAuthRequest', namespace })
+  throw new OAuthError('invalid_request', `Send a form (${example}), JSON or XML.`, { status: 415 })
+}
+
+const jsonTypes = ['application/json', 'text/json', 'text/javascript']
+const xmlTypes = ['application/xml', 'text/xml']
+
+/** In the order of the ancestor's formatters, which decides between equals. */
+const offered = ['application/json', 'text/json', 'application/xml', 'text/xml', 'text/javascript'] as const
+
+/** What the published page lists, in its order. */
+function describe(token: IssuedToken, fields: Fields): Values {
+  return {
+    access_token: token.value,
+    token_type: 'bearer',
+    expires_in: token.lifetimeSeconds,
+    userName: token.userName,
+    userID: token.userId,
+    sessionKey: token.signInId,
+    clientKey: optionalField(fields, 'clientKey'),
+  }
+}
+
+type Values = Readonly<Record<string, string | number | null>>
+
+function writeAs({ headers }: WireRequest, status: number, values: Values, root: string): WireReply {
+  const type = negotiate(String(headers['accept'] ?? ''), mediaType(headers['content-type']), offered)
+  const body = xmlTypes.includes(type) ? writeXml(root, values) : JSON.stringify(values)
+  return { status, headers: { 'content-type': `${type}; charset=utf-8`, vary: 'Accept' }, body }
+}
+
+/** As DataContractSerializer does: members in ordinal order, nothing as `i:nil`. */
+function writeXml(root: string, values: Values): string {
+  const members = Object.entries(values)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([name, value]) => (value === null ? `<${name} i:nil="true" />` : writeElement(name, String(value))))
+  return `<${root}>${members.join('')}</${root.split(' ', 1).join()}>`
+}

@@ -1,0 +1,80 @@
+import sax from 'sax'
+import { OAuthError } from '../errors.ts'
+import type { Fields } from './dialect.ts'
+import { gatherFields, requireUtf8 } from './fields.ts'
+
+/** A root element: its local name and its namespace. */
+export interface Root {
+  readonly name: string
+  readonly namespace: string
+}
+
+/** The namespace of `i:nil`. */
+export const instanceNamespace = 'http://www.w3.org/2001/XMLSchema-instance'
+
+/**
+ * Reads flat XML: the root's children, of its namespace and in any order, as fields; `i:nil` counts as missing. Decodes the
+ * predefined entities and character references and no others. Throws OAuthError `invalid_request` for a document type,
+ * another root, deeper nesting, repeats and whatever is not well-formed.
+ */
+export function readXml(text: string, root: Root): Fields {
+  requireUtf8(text)
+  const given: [name: string, value: string][] = []
+  const parser = sax.parser(true, strictly)
+  const stop = (description: string) => {
+    throw new OAuthError('invalid_request', description)
+  }
+  let depth = 0
+  let roots = 0
+  let isNil = false
+  parser.onerror = () => stop('The body is not well-formed XML.')
+  parser.ondoctype = () => stop('The body has a document type, which is not read.')
+  parser.onopentag = (tag) => {
+    const { local, uri, attributes } = tag as sax.QualifiedTag
+    depth += 1
+    if (depth === 1) roots += 1
+    if (roots > 1) stop('The body has more than one XML document.')
+    if (depth > 2) stop('The XML nests deeper than its fields.')
+    if (uri !== root.namespace || (depth === 1 && local !== root.name)) {
+      stop(`The XML is not ${root.name} of the namespace ${root.namespace}.`)
+    }
+    if (depth === 2) given.push([local, ''])
+    isNil = depth === 2 && Object.values(attributes).some(isNilAttribute)
+  }
+  const append = (more: string) => {
+    const field = given.at(-1)
+    if (depth === 2 && field) field[1] += more
+    else if (more.trim() !== '') stop('The XML has text outside its fields.')
+  }
+  parser.ontext = append
+  parser.oncdata = append
+  parser.onclosetag = () => {
+    depth -= 1
+    if (isNil) given.pop()
+    isNil = false
+  }
+  parser.write(text.replace(/^\uFEFF/, '')).close()
+  return gatherFields(given)
+}
+
+/** Its types lack the option that leaves HTML's entities out. */
+const strictly = { xmlns: true, strictEntities: true }
+
+function isNilAttribute({ uri, local, value }: sax.QualifiedAttribute): boolean {
+  return uri === instanceNamespace && local === 'nil' && /^(true|1)$/.test(value.trim())
+}
+
+/** One element with text in it. */
+export function writeElement(name: string, text: string): string {
+  return `<${name}>${escapeText(text)}</${name}>`
+}
+
+/** Also a carriage return, which a reader would turn into a line end; U+FFFE and U+FFFF cannot be in XML at all. */
+function escapeText(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('\r', '&#xD;')
+    .replace(/[\uFFFE\uFFFF]/g, '\uFFFD')
+}

@@ -1,0 +1,95 @@
+import { RateLimiterMemory, RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
+import type { Query } from '../database/database.ts'
+import { OAuthError } from '../errors.ts'
+import { keyedHash } from '../secrets.ts'
+import { networkOf } from './network.ts'
+
+/** How attempts are counted. */
+export interface AttemptLimitOptions {
+  readonly query: Query
+  /** Under which what is counted is hashed. */
+  readonly key: Buffer
+  /** Attempts a minute. */
+  readonly attempts: number
+  /** Whether anybody is refused. */
+  readonly isOn: boolean
+}
+
+/** What is left of an allowance. */
+export interface Allowance {
+  readonly isExceeded: boolean
+  readonly limit: number
+  readonly remaining: number
+  /** Whole seconds since 1970. */
+  readonly resetAt: number
+}
+
+/** Counts one attempt at `name` from the network of `address`. Never rejects. */
+export type CountAttempt = (name: string, address: string | undefined) => Promise<Allowance>
+
+const windowSeconds = 60
+
+/**
+ * Counts attempts in PostgreSQL, so that all servers share the count; a name that has used up its turns is refused from
+ * memory until the next minute, and while the database is away this process counts alone. Counts that are over are
+ * removed once a minute.
+ */
+export function createAttemptLimit({ query, key, attempts, isOn }: AttemptLimitOptions): CountAttempt {
+  const window = { points: attempts, duration: windowSeconds }
+  const limiter = new RateLimiterPostgres({
+    ...window,
+    storeClient: {
+      query: async ({ name, text, values }: { name: string; text: string; values: unknown[] }) => {
+        const rows = await query(name, text, values)
+        return { rows, rowCount: rows.length }
+      },
+    },
+    storeType: 'client',
+    schemaName: 'password_grant',
+    tableName: 'attempts',
+    tableCreated: true, // by a migration
+    keyPrefix: '',
+    clearExpiredByTimeout: false, // it would keep rows for an hour, and anybody can invent names
+    inMemoryBlockOnConsumed: attempts,
+    insuranceLimiter: new RateLimiterMemory(window),
+  })
+  let purgedAt = Date.now()
+  const purge = () => {
+    if (Date.now() - purgedAt < windowSeconds * 1_000) return
+    purgedAt = Date.now()
+    const text = 'delete from password_grant.attempts where expire < $1'
+    query('purge_attempts', text, [purgedAt]).catch(() => undefined) // the next minute tries again
+  }
+
+  return async (name, address) => {
+    purge()
+    if (!isOn) return describe(new RateLimiterRes(attempts, windowSeconds * 1_000), attempts, false)
+    try {
+      return describe(await limiter.consume(keyedHash(key, `${name}\n${networkOf(address)}`)), attempts, false)
+    } catch (error) {
+      if (!(error instanceof RateLimiterRes)) throw error
+      return describe(error, attempts, true)
+    }
+  }
+}
+
+function describe({ remainingPoints, msBeforeNext }: RateLimiterRes, limit: number, isExceeded: boolean): Allowance {
+  return { isExceeded, limit, remaining: remainingPoints, resetAt: Math.ceil((Date.now() + msBeforeNext) / 1_000) }
+}
+
+/** The headers such APIs tell it by. */
+export function writeAllowance({ limit, remaining, resetAt }: Allowance): Record<string, string> {
+  return {
+    'x-ratelimit-limit': String(limit),
+    'x-ratelimit-remaining': String(remaining),
+    'x-ratelimit-reset': String(resetAt),
+  }
+}
+
+/** The refusal of an attempt too many. */
+export function refuseAttempt({ resetAt }: Allowance): OAuthError {
+  return new OAuthError('slow_down', 'Too many requests in this time frame.', {
+    reason: 'too many attempts',
+    retryAfterSeconds: Math.max(1, resetAt - Math.floor(Date.now() / 1_000)),
+  })
+}

@@ -1,0 +1,98 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import { readBearer, type TokenPlace } from '../bearer/authorization.ts'
+import { defaultRealm, noToken, refuseToken, writeChallenge } from '../bearer/challenge.ts'
+import type { Dialect, WireRequest } from '../dialects/dialect.ts'
+import { writeJson } from '../dialects/reply.ts'
+import { OAuthError } from '../errors.ts'
+import type { FindToken } from '../tokens/find-token.ts'
+import type { Token } from '../tokens/token.ts'
+import { logRefusal, toOAuthError } from './failure.ts'
+import { refuseOtherMethods } from './other-methods.ts'
+import { sendReply } from './send-reply.ts'
+
+/** How the holders of tokens are known. */
+export interface HolderTools {
+  readonly findToken: FindToken
+  /** Whose tokens may come in other places than `Authorization: Bearer`. */
+  readonly dialects: readonly Dialect[]
+}
+
+/** An endpoint for whoever holds a live token. */
+export interface HolderRouteOptions extends HolderTools {
+  readonly url: string
+  readonly methods: readonly HTTPMethods[]
+  /** What is answered, as JSON; null: nothing, 204. */
+  readonly answer: (token: Token, request: FastifyRequest) => object | null | Promise<object | null>
+}
+
+/**
+ * One endpoint in a scope of its own. Refusals follow RFC 6750 §3, unless the token came in the place of a dialect
+ * that has words of its own.
+ */
+export async function holderRoute(scope: FastifyInstance, options: HolderRouteOptions): Promise<void> {
+  const { url, methods, findToken, dialects, answer } = options
+  const places = dialects.flatMap(({ tokenPlace }) => tokenPlace ?? [])
+  const findSpeaker = (request: FastifyRequest) =>
+    dialects.find(({ tokenPlace, present }) => tokenPlace && present && isSentAt(tokenPlace, request))
+
+  scope.setErrorHandler((thrown, request, reply) => {
+    const error = toOAuthError(thrown)
+    logRefusal(request, error, { durationMs: Math.round(reply.elapsedTime) })
+    if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
+    return refuseHolder(reply.headers({ ...error.headers }), error, findSpeaker(request), request)
+  })
+  scope.route({
+    method: [...methods],
+    url,
+    handler: async (request, reply) => {
+      const value = readHeld(request, places, findSpeaker(request))
+      if (value === null) {
+        reply.headers(writeChallenge(defaultRealm, null))
+        return sendReply(reply, writeJson(401, { error_description: noToken }))
+      }
+      const found = await findToken(value)
+      if ('ended' in found) throw refuseToken(found)
+      const said = await answer(found.token, request)
+      if (said === null) return sendReply(reply, { status: 204, headers: {}, body: '' })
+      return sendReply(reply, findSpeaker(request)?.present?.(said) ?? writeJson(200, said))
+    },
+  })
+  refuseOtherMethods(scope, url, methods.includes('GET') ? [...methods, 'HEAD'] : methods)
+}
+
+function isSentAt(place: TokenPlace, { headers }: FastifyRequest): boolean {
+  return place === 'Token' ? /^token(\s|$)/i.test(headers.authorization ?? '') : headers['x-access-token'] !== undefined
+}
+
+/** A dialect with words of its own knows two refusals of what was sent: nothing, and nothing that counts. */
+function readHeld(request: FastifyRequest, places: readonly TokenPlace[], speaker: Dialect | undefined): string | null {
+  try {
+    return readBearer(request, places)
+  } catch (error) {
+    if (!speaker) throw error
+    const isBare = /^\S*\s*$/.test(request.headers.authorization ?? '')
+    throw new OAuthError('invalid_token', 'The token is malformed.', {
+      reason: isBare ? 'no token' : 'malformed token',
+      missingField: isBare ? 'access_token' : undefined,
+    })
+  }
+}
+
+function refuseHolder(
+  reply: FastifyReply,
+  error: OAuthError,
+  speaker: Dialect | undefined,
+  request: FastifyRequest,
+): FastifyReply {
+  if (speaker) {
+    if (error.status === 401) reply.header('www-authenticate', `${speaker.tokenPlace} realm="${defaultRealm}"`)
+    return sendReply(reply, speaker.refuse(error, describeBodiless(request)))
+  }
+  const isAboutToken = error.status !== 405 && error.status !== 404
+  if (isAboutToken) reply.headers(writeChallenge(defaultRealm, error))
+  return sendReply(reply, writeJson(error.status, { error: error.code, error_description: error.description }))
+}
+
+function describeBodiless({ headers }: FastifyRequest): WireRequest {
+  return { text: '', query: '', headers, fields: new Map() }
+}

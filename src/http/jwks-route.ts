@@ -1,0 +1,24 @@
+import type { FastifyInstance } from 'fastify'
+import type { Query } from '../database/database.ts'
+import { listPublishedKeys } from '../tokens/signing-keys.ts'
+import { toOAuthError } from './failure.ts'
+
+/** Where it is. */
+export const jwksPath = '/.well-known/jwks.json'
+
+/** `GET /.well-known/jwks.json` (RFC 7517 §5): the keys with which signed tokens can be verified without asking here. */
+export async function jwksRoute(scope: FastifyInstance, { query }: { query: Query }): Promise<void> {
+  scope.setErrorHandler((thrown, request, reply) => {
+    const error = toOAuthError(thrown)
+    request.log.warn({ event: 'refusal', reason: error.reason, err: error.cause }, 'the public keys cannot be read')
+    if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
+    return reply.code(error.status).send({ error: error.code, error_description: error.description })
+  })
+  scope.get(jwksPath, async (_request, reply) => {
+    const keys = await listPublishedKeys(query)
+    // asked for again each time: after a rotation, an old set would refuse new tokens
+    return reply
+      .headers({ 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache' })
+      .send({ keys })
+  })
+}

@@ -1,0 +1,63 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Query } from '../database/database.ts'
+import { OAuthError } from '../errors.ts'
+import { httpDate } from '../http-date.ts'
+import { listLiveTokens } from '../tokens/list-tokens.ts'
+import { revokeTokenOfUser } from '../tokens/revoke-token.ts'
+import type { Token } from '../tokens/token.ts'
+import type { TokenCache } from '../tokens/token-cache.ts'
+import { type HolderTools, holderRoute } from './holder-route.ts'
+
+/** How seats are found and ended. */
+export interface SeatsRouteOptions extends HolderTools {
+  readonly query: Query
+  readonly forgetToken: TokenCache['forgetToken']
+}
+
+/** Where they are. */
+export const seatsPath = '/seats'
+
+/** `GET /seats` and `DELETE /seats/{id}`: users see where they are signed in, and end it. */
+export async function seatsRoute(scope: FastifyInstance, options: SeatsRouteOptions): Promise<void> {
+  const { query, forgetToken, ...tools } = options
+  await scope.register(holderRoute, {
+    ...tools,
+    url: seatsPath,
+    methods: ['GET'],
+    answer: async ({ id, userId }) => (await listLiveTokens(query, userId)).map((token) => describe(token, id)),
+  })
+  await scope.register(holderRoute, {
+    ...tools,
+    url: `${seatsPath}/:id`,
+    methods: ['DELETE'],
+    answer: async ({ userId }, request) => {
+      const id = readId(request)
+      if (!(await revokeTokenOfUser(query, userId, id))) throw refuseUnknown()
+      forgetToken(id)
+      request.log.info({ event: 'revocation', userId, seat: id, address: request.ip }, 'seat ended')
+      return null
+    },
+  })
+}
+
+function readId({ params }: FastifyRequest): string {
+  const id = (params as { id: string }).id.toLowerCase() // the route's pattern has it
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) throw refuseUnknown()
+  return id
+}
+
+/** Another user's seat is as unknown as one that never was. */
+function refuseUnknown(): OAuthError {
+  return new OAuthError('not_found', 'There is no seat of yours with that id.')
+}
+
+function describe(token: Token, currentId: string): object {
+  return {
+    id: token.id,
+    device: token.device,
+    client_id: token.clientId,
+    '.issued': httpDate(token.issuedAt),
+    '.expires': httpDate(token.expiresAt),
+    current: token.id === currentId,
+  }
+}

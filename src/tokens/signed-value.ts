@@ -1,0 +1,84 @@
+import { type CryptoKey, compactVerify, importJWK, type JWK, SignJWT } from 'jose'
+import type { Query } from '../database/database.ts'
+import { gatherRows } from '../database/gather-rows.ts'
+import { hashSecret } from '../secrets.ts'
+import type { Seat } from './issue-token.ts'
+import { algorithm, type SigningKey } from './signing-keys.ts'
+import { idBytes, readTokenValue, readUuid, type TokenValue, writeUuid } from './token-value.ts'
+
+/** The secret of a signed token: shorter than one that is its own proof, so that neither can be made of the other. */
+export const signedSecretBytes = 16
+
+/** A seat's token as a JWT (RFC 7519): whoever has the public keys can read it, `jti` names the row and its secret. */
+export async function signTokenValue(key: SigningKey, seat: Seat, secret: Buffer): Promise<string> {
+  return new SignJWT({
+    iat: seat.issuedAt.toUnixInteger(),
+    exp: seat.expiresAt.toUnixInteger(),
+    sub: seat.userId,
+    jti: Buffer.concat([readUuid(seat.id), secret]).toString('base64url'),
+  })
+    .setProtectedHeader({ alg: algorithm, typ: 'JWT', kid: key.id })
+    .sign(key.privateKey)
+}
+
+/** Reads a token's value of either kind; null for what cannot be one. */
+export type ReadValue = (value: string) => Promise<TokenValue | null>
+
+/** Reads values; of a signed one it verifies the signature, and leaves it to the row whether the token lives. */
+export function createValueReader(query: Query): ReadValue {
+  const findKey = createPublicKeyFinder(query)
+  return async (value) => {
+    if (!value.includes('.')) return readTokenValue(value)
+    return value.length <= longestValue ? readSigned(findKey, value) : null
+  }
+}
+
+const longestValue = 2_000
+
+async function readSigned(findKey: FindPublicKey, value: string): Promise<TokenValue | null> {
+  const id = readKeyId(value)
+  const key = id === null ? null : await findKey(id)
+  if (key === null) return null
+  try {
+    const { payload } = await compactVerify(value, key, { algorithms: [algorithm] })
+    const { jti }: { jti?: unknown } = JSON.parse(Buffer.from(payload).toString())
+    const named = Buffer.from(String(jti), 'base64url')
+    if (named.length !== idBytes + signedSecretBytes) return null
+    return { id: writeUuid(named), secretHash: hashSecret(named.subarray(idBytes)) }
+  } catch {
+    return null
+  }
+}
+
+/** Before any signature is checked: which key is it to be? */
+function readKeyId(value: string): string | null {
+  try {
+    const { kid }: { kid?: unknown } = JSON.parse(Buffer.from(value.split('.', 1).join(), 'base64url').toString())
+    return typeof kid === 'string' && /^[A-Za-z0-9_-]{43}$/.test(kid) ? kid : null
+  } catch {
+    return null
+  }
+}
+
+type FindPublicKey = (id: string) => Promise<CryptoKey | null>
+
+function createPublicKeyFinder(query: Query): FindPublicKey {
+  const imported = new Map<string, CryptoKey>()
+  const findRow = gatherRows(async (ids) => {
+    const rows = await query<{ id: string; publicKey: JWK }>(
+      'find_public_key',
+      'select id, public_key as "publicKey" from password_grant.signing_keys where id = any ($1::text[])',
+      [ids],
+    )
+    return new Map(rows.map(({ id, publicKey }) => [id, publicKey]))
+  })
+  return async (id) => {
+    const known = imported.get(id)
+    if (known) return known
+    const jwk = await findRow(id)
+    if (!jwk) return null
+    const key = (await importJWK(jwk, algorithm)) as CryptoKey // of an RSA key, it is no bytes
+    imported.set(id, key)
+    return key
+  }
+}

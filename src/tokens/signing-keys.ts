@@ -1,0 +1,124 @@
+import {
+  type CryptoKey,
+  calculateJwkThumbprint,
+  exportJWK,
+  exportPKCS8,
+  generateKeyPair,
+  importPKCS8,
+  type JWK,
+} from 'jose'
+import type { Query } from '../database/database.ts'
+import { gatherRows } from '../database/gather-rows.ts'
+import { decrypt, encrypt } from '../secrets.ts'
+
+/** The one algorithm of signed tokens (RFC 7518 §3.3). */
+export const algorithm = 'RS256'
+
+/** The key that signs now. */
+export interface SigningKey {
+  readonly id: string
+  readonly privateKey: CryptoKey
+  readonly longestLifetimeSeconds: number
+}
+
+/**
+ * Finds the key that signs now, and makes one where there is none. Asks each time, so that a rotation counts from the next
+ * token on, on every server. Throws Error when it was encrypted with another key.
+ */
+export function createSigningKeyFinder(query: Query, encryptionKey: Buffer): () => Promise<SigningKey> {
+  const imported = new Map<string, CryptoKey>()
+  const findRow = gatherRows(async () => {
+    const row = (await findCurrent(query)) ?? (await addSigningKey(query, encryptionKey)) ?? (await findCurrent(query))
+    return new Map(row ? [['current', row]] : [])
+  })
+  return async () => {
+    const row = await findRow('current')
+    if (!row) throw new Error('there is no signing key')
+    const { id, encryptedKey, longestLifetimeSeconds } = row
+    const privateKey =
+      imported.get(id) ?? (await importPKCS8(decrypt(encryptionKey, purposeOf(id), encryptedKey), algorithm))
+    imported.set(id, privateKey)
+    return { id, privateKey, longestLifetimeSeconds }
+  }
+}
+
+interface KeyRow {
+  readonly id: string
+  readonly encryptedKey: Buffer
+  readonly longestLifetimeSeconds: number
+}
+
+const columns = 'id, private_key as "encryptedKey", longest_lifetime_seconds as "longestLifetimeSeconds"'
+
+async function findCurrent(query: Query): Promise<KeyRow | null> {
+  const [row] = await query<KeyRow>(
+    'find_signing_key',
+    `select ${columns} from password_grant.signing_keys where replaced_at is null`,
+  )
+  return row ?? null
+}
+
+/** Adds a key; null when another process has added one meanwhile. */
+async function addSigningKey(query: Query, encryptionKey: Buffer): Promise<KeyRow | null> {
+  const pair = await generateKeyPair(algorithm, { modulusLength: 2048, extractable: true })
+  const published = await exportJWK(pair.publicKey)
+  const id = await calculateJwkThumbprint(published)
+  const [row] = await query<KeyRow>(
+    'add_signing_key',
+    `insert into password_grant.signing_keys (id, public_key, private_key)
+    values ($1, $2, $3)
+    on conflict do nothing
+    returning ${columns}`,
+    [
+      id,
+      JSON.stringify({ ...published, kid: id, alg: algorithm, use: 'sig' }),
+      encrypt(encryptionKey, purposeOf(id), await exportPKCS8(pair.privateKey)),
+    ],
+  )
+  return row ?? null
+}
+
+function purposeOf(id: string): string {
+  return `signing key ${id}`
+}
+
+/** Notes for how long a key's tokens live, where that is longer than any before: so long it stays published. */
+export async function noteLifetime(query: Query, key: SigningKey, lifetimeSeconds: number): Promise<void> {
+  if (lifetimeSeconds <= key.longestLifetimeSeconds) return
+  await query(
+    'note_lifetime',
+    `update password_grant.signing_keys
+    set longest_lifetime_seconds = greatest(longest_lifetime_seconds, $2)
+    where id = $1`,
+    [key.id, lifetimeSeconds],
+  )
+}
+
+/** Replaces the key that signs, within the caller's transaction; returns the new one's id. Keys nobody needs any more go. */
+export async function rotateSigningKey(query: Query, encryptionKey: Buffer): Promise<string> {
+  await query('lock_signing_keys', 'lock table password_grant.signing_keys in share row exclusive mode')
+  await query(
+    'replace_signing_key',
+    'update password_grant.signing_keys set replaced_at = now() where replaced_at is null',
+  )
+  await query('remove_signing_keys', `delete from password_grant.signing_keys where not (${isPublished})`)
+  const added = await addSigningKey(query, encryptionKey)
+  return (added as KeyRow).id // nobody else can have added one
+}
+
+/** A minute for the servers that were about to sign with it when it was replaced. */
+const isPublished = `
+  replaced_at is null
+  or replaced_at + make_interval(secs => longest_lifetime_seconds + 60) > now()`
+
+/** The public keys, as a JWK set's members (RFC 7517 §4), the one that signs first. */
+export async function listPublishedKeys(query: Query): Promise<JWK[]> {
+  const rows = await query<{ publicKey: JWK }>(
+    'list_published_keys',
+    `select public_key as "publicKey"
+    from password_grant.signing_keys
+    where ${isPublished}
+    order by replaced_at desc nulls first`,
+  )
+  return rows.map(({ publicKey }) => publicKey)
+}

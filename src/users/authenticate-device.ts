@@ -1,0 +1,95 @@
+import type { Query } from '../database/database.ts'
+import { OAuthError } from '../errors.ts'
+import { decrypt, encrypt, matchHash, signText } from '../secrets.ts'
+import { purposeOf } from './register-device.ts'
+
+/** A time, and who says to have signed it. */
+export interface SignedTime {
+  readonly deviceKey: string
+  /** Whole seconds since 1970, as the digits that were signed. */
+  readonly timestamp: string
+  /** HMAC-SHA256 over the timestamp and then the device key, in hex. */
+  readonly signature: string
+}
+
+/** A device whose signature was right a moment ago. */
+export interface AuthenticatedDevice {
+  readonly userId: string
+  readonly credentialVersion: string
+}
+
+/** How far a device's clock may be from the database's. */
+const toleranceSeconds = 300
+
+/**
+ * Checks a signature and uses its time up: each is accepted once, and none that is older. Throws OAuthError `invalid_grant`
+ * with one sentence for whatever is wrong, Error when the customer key cannot be decrypted.
+ */
+export async function authenticateDevice(
+  query: Query,
+  encryptionKey: Buffer,
+  signed: SignedTime,
+): Promise<AuthenticatedDevice> {
+  const device = await findDevice(query, signed.deviceKey)
+  const matches = matchSignature(encryptionKey, device, signed)
+  if (!device || !matches || !device.isEnabled) throw refuseDevice(reasonFor(device, matches), device?.userId)
+  const { userId, credentialVersion } = device
+  if (!(await useTimestamp(query, userId, signed.timestamp))) throw refuseDevice('stale or repeated timestamp', userId)
+  return { userId, credentialVersion }
+}
+
+/** A device that does not exist costs the same work. */
+function matchSignature(encryptionKey: Buffer, device: DeviceRow | null, signed: SignedTime): boolean {
+  const { userId, customerKey } = device ?? { userId: '', customerKey: encrypt(encryptionKey, purposeOf(''), 'nobody') }
+  const expected = signText(decrypt(encryptionKey, purposeOf(userId), customerKey), signed.timestamp + signed.deviceKey)
+  const isHex = /^[0-9a-f]{64}$/i.test(signed.signature)
+  return matchHash(expected, Buffer.from(signed.signature, 'hex')) && isHex && device !== null
+}
+
+function reasonFor(device: DeviceRow | null, matches: boolean): string {
+  if (!device) return 'unknown device'
+  return matches ? 'disabled device' : 'wrong signature'
+}
+
+function refuseDevice(reason: string, userId: string | undefined): OAuthError {
+  return new OAuthError('invalid_grant', 'The device key, the timestamp or the signature is not right.', {
+    reason,
+    userId,
+  })
+}
+
+interface DeviceRow extends AuthenticatedDevice {
+  readonly isEnabled: boolean
+  readonly customerKey: Buffer
+}
+
+async function findDevice(query: Query, deviceKey: string): Promise<DeviceRow | null> {
+  const [device] = await query<DeviceRow>(
+    'find_device',
+    `select
+      d.user_id as "userId",
+      d.customer_key as "customerKey",
+      u.credential_version as "credentialVersion",
+      u.is_enabled as "isEnabled"
+    from password_grant.devices d
+    join password_grant.users u on u.id = d.user_id
+    where d.device_key = $1`,
+    [deviceKey],
+  )
+  return device ?? null
+}
+
+/** By the database's clock, and in one statement, so that of two equal requests one is let in. */
+async function useTimestamp(query: Query, userId: string, timestamp: string): Promise<boolean> {
+  const used = await query(
+    'use_timestamp',
+    `update password_grant.devices
+    set last_timestamp = $2
+    where user_id = $1
+      and (last_timestamp is null or last_timestamp < $2)
+      and abs(extract(epoch from now()) - $2) <= $3
+    returning user_id`,
+    [userId, timestamp, toleranceSeconds],
+  )
+  return used.length > 0
+}

@@ -1,0 +1,84 @@
+import type { DateTime } from 'luxon'
+import type { Query } from '../database/database.ts'
+import { OAuthError } from '../errors.ts'
+import { encrypt } from '../secrets.ts'
+import { registerUser } from './register-user.ts'
+import { isUserName } from './user-name.ts'
+
+/** A device as an administrator sees it: a user that signs, whose name is its key. */
+export interface Device {
+  readonly userId: string
+  readonly deviceKey: string
+  /** The name of its user, by which it is disabled and removed. */
+  readonly userName: string
+  readonly role: string
+  readonly isEnabled: boolean
+  readonly createdAt: DateTime
+}
+
+/** A device to be added. */
+export interface NewDevice {
+  readonly deviceKey: string
+  readonly role?: string | undefined
+  /** What it signs with; only encrypted in the database. */
+  readonly customerKey: string
+}
+
+const longestCustomerKeyBytes = 1024
+
+/**
+ * Adds a device, in the caller's transaction. Throws OAuthError `invalid_request` for a device key that is taken or cannot
+ * be one, and for a customer key that cannot be one.
+ */
+export async function registerDevice(query: Query, encryptionKey: Buffer, device: NewDevice): Promise<Device> {
+  const { deviceKey, role, customerKey } = device
+  if (!isUserName(deviceKey)) throw refuse('A device key has 1 to 256 characters and no control characters.')
+  if (customerKey === '' || Buffer.byteLength(customerKey) > longestCustomerKeyBytes || /\p{Cc}/u.test(customerKey)) {
+    throw refuse(`A customer key has 1 to ${longestCustomerKeyBytes} bytes of UTF-8 and no control characters.`)
+  }
+  const user = await registerUser(query, { name: deviceKey, role, passwordHash: null })
+  await query(
+    'register_device',
+    'insert into password_grant.devices (user_id, device_key, customer_key) values ($1, $2, $3)',
+    [user.id, deviceKey, encrypt(encryptionKey, purposeOf(user.id), customerKey)],
+  )
+  return {
+    userId: user.id,
+    deviceKey,
+    userName: user.name,
+    role: user.role,
+    isEnabled: true,
+    createdAt: user.createdAt,
+  }
+}
+
+/** What an encrypted customer key says of itself. */
+export function purposeOf(userId: string): string {
+  return `customer key ${userId}`
+}
+
+const select = `select
+  d.user_id as "userId",
+  d.device_key as "deviceKey",
+  u.name as "userName",
+  u.role,
+  u.is_enabled as "isEnabled",
+  u.created_at as "createdAt"
+from password_grant.devices d
+join password_grant.users u on u.id = d.user_id`
+
+/** Finds a device by its key. Throws OAuthError `invalid_request` when there is none. */
+export async function requireDevice(query: Query, deviceKey: string): Promise<Device> {
+  const [device] = await query<Device>('require_device', `${select} where d.device_key = $1`, [deviceKey])
+  if (!device) throw refuse('There is no device of that key.')
+  return device
+}
+
+/** All devices, by key. */
+export async function listDevices(query: Query): Promise<Device[]> {
+  return query<Device>('list_devices', `${select} order by d.device_key`)
+}
+
+function refuse(description: string): OAuthError {
+  return new OAuthError('invalid_request', description)
+}
