@@ -1,0 +1,130 @@
+import { createHmac } from 'node:crypto'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { generateBytes } from '../../src/secrets.ts'
+import { freshDatabase } from '../support/fresh-database.ts'
+import { temporaryFolder } from '../support/installations.ts'
+import { keepSecret } from '../support/kept-secrets.ts'
+import { randomWord } from '../support/people.ts'
+import { readyServer, runCommand, startServer } from '../support/processes.ts'
+import { ask } from '../support/wire.ts'
+
+const newKey = () => keepSecret(generateBytes(32).toString('base64'))
+
+async function addDevice(environment: Record<string, string>) {
+  const deviceKey = `device-${randomWord()}`
+  const customerKey = keepSecret(randomWord())
+  const args = ['device', 'add', deviceKey, '--customer-key-stdin']
+  return { deviceKey, customerKey, finished: await runCommand(args, { environment, input: customerKey }) }
+}
+
+async function statusAt(url: string, { deviceKey, customerKey }: { deviceKey: string; customerKey: string }) {
+  const timestamp = Math.floor(Date.now() / 1000)
+  const signature = createHmac('sha256', customerKey).update(`${timestamp}${deviceKey}`).digest('hex')
+  const { status, body } = await ask(`${url}/auth/login`, {
+    method: 'POST',
+    body: JSON.stringify({ device_key: deviceKey, timestamp, device_signature: signature }),
+  })
+  if (status === 200) keepSecret(body.token)
+  return status
+}
+
+async function migrated(): Promise<string> {
+  const { database, url } = await freshDatabase()
+  await database.close()
+  return url
+}
+
+describe('an embedded database', () => {
+  test('gets an encryption key of its own in its folder, for its owner only, one for two who come at once', async () => {
+    const folder = await temporaryFolder()
+    const environment = { EMBEDDED_FOLDER: folder }
+    expect((await runCommand(['migrate'], { environment })).code).toBe(0)
+    expect(await readdir(folder)).not.toContain('encryption-key')
+    const devices = await Promise.all([addDevice(environment), addDevice(environment)])
+    for (const { finished } of devices) expect(finished).toMatchObject({ code: 0, stderr: '' })
+
+    const path = join(folder, 'encryption-key')
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+    const text = await readFile(path, 'utf8')
+    expect(text).toMatch(/^[A-Za-z0-9+/]{43}=\n$/)
+    keepSecret(text.trim())
+    expect((await readdir(folder)).filter((name) => name.includes('encryption-key'))).toEqual(['encryption-key'])
+
+    const server = await readyServer({ environment: { ...environment, DIALECTS: 'device' } })
+    for (const device of devices) expect(await statusAt(server.url, device)).toBe(200)
+    expect(await readFile(path, 'utf8')).toBe(text)
+    await server.end()
+  })
+
+  test('is not served with a key file that holds something else', async () => {
+    const folder = await temporaryFolder()
+    const environment = { EMBEDDED_FOLDER: folder, DIALECTS: 'device' }
+    expect((await runCommand(['migrate'], { environment: { EMBEDDED_FOLDER: folder } })).code).toBe(0)
+    for (const text of ['', 'too short', `${'x'.repeat(60)}\n`]) {
+      await writeFile(join(folder, 'encryption-key'), text)
+      const starting = startServer({ environment })
+      expect(await starting.exited).toBe(1)
+      expect(starting.stderr()).toMatch(/encryption-key does not hold 32 bytes in base64\.\n$/)
+    }
+  })
+
+  test('uses ENCRYPTION_KEY instead where it is set, and makes no file', async () => {
+    const folder = await temporaryFolder()
+    const environment = { EMBEDDED_FOLDER: folder, ENCRYPTION_KEY: newKey() }
+    expect((await runCommand(['migrate'], { environment })).code).toBe(0)
+    expect((await addDevice(environment)).finished.code).toBe(0)
+    expect(await readdir(folder)).not.toContain('encryption-key')
+  })
+})
+
+describe('with DATABASE_URL', () => {
+  test('a server with devices does not start without ENCRYPTION_KEY, and says what to set', async () => {
+    const starting = startServer({ environment: { DATABASE_URL: await migrated(), DIALECTS: 'webapi,device' } })
+    expect(await starting.exited).toBe(2)
+    expect(starting.stderr()).toMatch(/ENCRYPTION_KEY: .*32 bytes.*device dialect/)
+    expect(starting.lines.join('\n')).not.toContain('ready on')
+  })
+
+  test('one without devices does', async () => {
+    const server = await readyServer({ environment: { DATABASE_URL: await migrated() } })
+    expect((await ask(`${server.url}/health/ready`)).status).toBe(200)
+    await server.end()
+  })
+
+  test('devices and keys are not changed without ENCRYPTION_KEY', async () => {
+    const environment = { DATABASE_URL: await migrated() }
+    for (const finished of [
+      (await addDevice(environment)).finished,
+      await runCommand(['key', 'rotate'], { environment }),
+    ]) {
+      expect(finished).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^Set ENCRYPTION_KEY: /) })
+    }
+    expect((await runCommand(['device', 'list', '--json'], { environment })).stdout).toBe('[]\n')
+  })
+
+  test.each(['c2hvcnQ=', 'x'.repeat(44), '*'.repeat(43)])('%s is no key, and is not repeated', async (wrong) => {
+    const environment = { DATABASE_URL: await migrated(), DIALECTS: 'device', ENCRYPTION_KEY: wrong }
+    const starting = startServer({ environment })
+    expect(await starting.exited).toBe(2)
+    expect(starting.stderr()).toContain('ENCRYPTION_KEY: expected 32 bytes in base64')
+    expect(starting.stderr()).not.toContain(wrong)
+  })
+
+  test('a server with another ENCRYPTION_KEY refuses to start with a sentence, and harms nothing', async () => {
+    const environment = { DATABASE_URL: await migrated(), DIALECTS: 'device', ENCRYPTION_KEY: newKey() }
+    const device = await addDevice(environment)
+    const first = await readyServer({ environment })
+    const wrong = newKey()
+    const starting = startServer({ environment: { ...environment, ENCRYPTION_KEY: wrong } })
+    expect(await starting.exited).toBe(1)
+    expect(starting.stderr()).toMatch(
+      /^signing key [\w-]{43} cannot be decrypted: ENCRYPTION_KEY is not the one it was encrypted with\n$/,
+    )
+    expect(starting.lines.join('\n')).not.toContain('ready on')
+    for (const secret of [wrong, environment.ENCRYPTION_KEY]) expect(starting.stderr()).not.toContain(secret)
+    expect(await statusAt(first.url, device)).toBe(200)
+    await first.end()
+  })
+})

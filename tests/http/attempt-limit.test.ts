@@ -1,0 +1,282 @@
+import { createHmac } from 'node:crypto'
+import { pino } from 'pino'
+import { afterAll, describe, expect, test } from 'vitest'
+import { setClientEnabled } from '../../src/clients/register-client.ts'
+import { openDatabase } from '../../src/database/postgres.ts'
+import { device } from '../../src/dialects/device.ts'
+import { webapi } from '../../src/dialects/webapi.ts'
+import { generateBytes } from '../../src/secrets.ts'
+import { createServer } from '../../src/server.ts'
+import { registerDevice } from '../../src/users/register-device.ts'
+import { keepSecret, logLines } from '../support/kept-secrets.ts'
+import { randomWord } from '../support/people.ts'
+import { freePort } from '../support/sockets.ts'
+import { plainOptions, testServer } from '../support/test-server.ts'
+
+const encryptionKey = generateBytes(32)
+const options = { dialects: [webapi, device], encryptionKey, trustProxy: ['127.0.0.1'] }
+const { app, database, url } = await testServer(options)
+const other = await anotherServer({})
+
+interface Signer {
+  readonly deviceKey: string
+  readonly customerKey: string
+}
+
+async function addDevice(): Promise<Signer> {
+  const deviceKey = `device-${randomWord()}`
+  const customerKey = keepSecret(randomWord())
+  await registerDevice(database.query, encryptionKey, { deviceKey, customerKey })
+  return { deviceKey, customerKey }
+}
+
+// each sign-in of this file has a newer time than the one before, within the five minutes that are accepted
+let lastTime = Math.floor(Date.now() / 1000) - 250
+
+function signed({ deviceKey, customerKey }: Signer): Record<string, unknown> {
+  lastTime += 1
+  const signature = createHmac('sha256', customerKey).update(`${lastTime}${deviceKey}`).digest('hex')
+  return { device_key: deviceKey, timestamp: lastTime, device_signature: signature }
+}
+
+const wrong = ({ deviceKey }: Signer) => signed({ deviceKey, customerKey: 'wrong' })
+
+async function login(body: unknown, { target = app, from = '' } = {}) {
+  const response = await target.inject({
+    method: 'POST',
+    url: '/auth/login',
+    headers: from === '' ? {} : { 'x-forwarded-for': from },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  })
+  if (response.statusCode === 200) keepSecret(response.json().token)
+  return response
+}
+
+type Answer = Awaited<ReturnType<typeof login>>
+
+const remaining = ({ headers }: Answer) => Number(headers['x-ratelimit-remaining'])
+
+/** What every answer of the dialect tells: 10 turns, how many are left, and a moment of this minute when that ends. */
+function expectAllowance({ headers }: Answer, left: unknown = expect.stringMatching(/^\d$/)): void {
+  expect(headers['x-ratelimit-limit']).toBe('10')
+  expect(headers['x-ratelimit-remaining']).toEqual(left)
+  expect(headers['x-ratelimit-reset']).toMatch(/^\d{10}$/)
+  const ahead = Number(headers['x-ratelimit-reset']) * 1_000 - Date.now()
+  expect(ahead).toBeGreaterThan(-1_000)
+  expect(ahead).toBeLessThanOrEqual(61_000) // whole seconds, rounded up
+}
+
+function expectTooMany(response: Answer): void {
+  expect([response.statusCode, response.json()]).toEqual([
+    429,
+    { error: 'slow_down', message: 'Too many requests in this time frame.' },
+  ])
+  expect(response.headers['content-type']).toBe('application/json; charset=utf-8')
+  expect(Number(response.headers['retry-after'])).toBeGreaterThanOrEqual(1)
+  expect(Number(response.headers['retry-after'])).toBeLessThanOrEqual(61)
+  expectAllowance(response, '0')
+}
+
+async function useUp(signer: Signer, how: { from?: string; target?: typeof app } = {}): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) expect((await login(wrong(signer), how)).statusCode).toBe(401)
+}
+
+/** Another server on the same database, or on one that is away; closed after the file. */
+async function anotherServer(changed: Partial<typeof plainOptions>, databaseUrl = url) {
+  const opened = await openDatabase(databaseUrl)
+  const server = await createServer(opened, pino({ level: 'trace' }, logLines), {
+    ...plainOptions,
+    ...options,
+    ...changed,
+  })
+  await server.ready()
+  afterAll(async () => {
+    await server.close()
+    await opened.close()
+  })
+  return server
+}
+
+describe('every answer tells what is left', () => {
+  const cases: [number, string, (signer: Signer) => Promise<Answer>][] = [
+    [200, 'a token', (signer) => login(signed(signer))],
+    [401, 'a wrong signature', (signer) => login(wrong(signer))],
+    [400, 'a missing field', ({ deviceKey }) => login({ device_key: deviceKey })],
+    [400, 'no JSON', () => login('no JSON')],
+    [400, 'no body', () => login('')],
+    [413, 'a body that is too long', () => login('x'.repeat(20_000))],
+    [405, 'another method', () => app.inject({ method: 'GET', url: '/auth/login' })],
+    [405, 'another method with a body', () => app.inject({ method: 'PUT', url: '/auth/login', body: '{}' })],
+  ]
+  test.each(cases)('%i for %s', async (status, _what, answer) => {
+    const response = await answer(await addDevice())
+    expect(response.statusCode).toBe(status)
+    expectAllowance(response)
+  })
+
+  test('404 while the dialect is closed', async () => {
+    const own = await testServer(options)
+    await setClientEnabled(own.database.query, 'device', false)
+    const response = await login({ device_key: 'any', timestamp: 1, device_signature: 'x' }, { target: own.app })
+    expect(response.statusCode).toBe(404)
+    expectAllowance(response)
+  })
+
+  test('500 when a customer key cannot be decrypted', async () => {
+    const target = await anotherServer({ encryptionKey: generateBytes(32) })
+    const signer = await addDevice()
+    await login(signed(signer)) // there is a signing key
+    const response = await login(signed(signer), { target })
+    expect(response.statusCode).toBe(500)
+    expectAllowance(response)
+  })
+
+  test('503 while the database is away, counting on its own', async () => {
+    const target = await anotherServer({}, `postgres://nobody@127.0.0.1:${await freePort()}/away`)
+    const body = { device_key: 'any', timestamp: 1, device_signature: 'x' }
+    const left: number[] = []
+    for (let turn = 0; turn < 12; turn += 1) {
+      const response = await login(body, { target })
+      expect(response.statusCode).toBe(503)
+      expectAllowance(response)
+      left.push(remaining(response))
+    }
+    expect(left).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0])
+  })
+
+  test('and no other endpoint does', async () => {
+    for (const place of ['/userinfo', '/.well-known/jwks.json', '/health/live', '/Token']) {
+      expect((await app.inject(place)).headers).not.toHaveProperty('x-ratelimit-limit')
+    }
+  })
+})
+
+describe('ten attempts a minute', () => {
+  test('are counted, whether right, wrong, stale or incomplete, and the eleventh is refused', async () => {
+    const signer = await addDevice()
+    const right = signed(signer)
+    const bodies = [
+      right,
+      right,
+      wrong(signer),
+      { ...right, device_signature: undefined },
+      { ...right, timestamp: 'now' },
+      wrong(signer),
+      signed(signer),
+      signed(signer),
+      wrong(signer),
+      signed(signer),
+    ]
+    const answers: Answer[] = []
+    for (const body of bodies) answers.push(await login(body))
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 401, 401, 400, 400, 401, 200, 200, 401, 200])
+    expect(answers.map(remaining)).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
+    expectTooMany(await login(signed(signer)))
+    expectTooMany(await login(wrong(signer)))
+  })
+
+  test('end at the same moment, however late they are made', async () => {
+    const signer = await addDevice()
+    const resets = new Set<unknown>()
+    for (let turn = 0; turn < 5; turn += 1) resets.add((await login(wrong(signer))).headers['x-ratelimit-reset'])
+    expect(resets.size).toBe(1)
+  })
+
+  test('are ten when they come at once, on two servers', async () => {
+    const signer = await addDevice()
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, turn) => login(wrong(signer), { target: turn % 2 ? app : other })),
+    )
+    expect(answers.filter(({ statusCode }) => statusCode === 401)).toHaveLength(10)
+    expect(answers.filter(({ statusCode }) => statusCode === 429)).toHaveLength(30)
+  })
+
+  test('are shared by two servers', async () => {
+    const signer = await addDevice()
+    const left: number[] = []
+    for (let turn = 0; turn < 10; turn += 1) {
+      left.push(remaining(await login(wrong(signer), { target: turn % 2 ? app : other })))
+    }
+    expect(left).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
+    for (const target of [app, other]) expectTooMany(await login(signed(signer), { target }))
+  })
+
+  test('come back when the minute is over', async () => {
+    const signer = await addDevice()
+    await useUp(signer)
+    const overSince = Date.now() - 1
+    const counts = await database.query('', 'update password_grant.attempts set expire = $1 returning key', [overSince])
+    expect(counts.length).toBeGreaterThan(0)
+    const response = await login(signed(signer), { target: other })
+    expect(response.statusCode).toBe(200)
+    expectAllowance(response, '9')
+  })
+
+  test('that are used up do not use up the time that was signed', async () => {
+    const signer = await addDevice()
+    await useUp(signer)
+    const body = signed(signer)
+    expectTooMany(await login(body))
+    expect((await login(body, { from: '203.0.113.9' })).statusCode).toBe(200)
+  })
+
+  test('of a device nobody added are ten as well', async () => {
+    const signer = { deviceKey: `nobody-${randomWord()}`, customerKey: 'x' }
+    await useUp(signer)
+    expectTooMany(await login(signed(signer)))
+  })
+})
+
+describe('turns belong to a device and a network together', () => {
+  test('so that another device has its own', async () => {
+    await useUp(await addDevice())
+    expectAllowance(await login(signed(await addDevice())), '9')
+  })
+
+  test.each([
+    ['203.0.113.7', '203.0.113.8'],
+    ['2001:db8:7:1::1', '2001:db8:7:2::1'],
+    ['203.0.113.7', '2001:db8:7:3::1'],
+  ])('so that a stranger at %s does not spend those from %s', async (stranger, home) => {
+    const signer = await addDevice()
+    await useUp(signer, { from: stranger })
+    expectTooMany(await login(signed(signer), { from: stranger }))
+    const response = await login(signed(signer), { from: home })
+    expect(response.statusCode).toBe(200)
+    expectAllowance(response, '9')
+  })
+
+  test('so that 64 bits of IPv6 have ten turns, not each of their addresses', async () => {
+    const signer = await addDevice()
+    for (let turn = 1; turn <= 10; turn += 1) {
+      expect((await login(wrong(signer), { from: `2001:db8:9:1:${turn}::${turn}` })).statusCode).toBe(401)
+    }
+    expectTooMany(await login(signed(signer), { from: '2001:db8:9:1:ffff:ffff:ffff:ffff' }))
+  })
+
+  test('and a header that nobody is believed for changes no network', async () => {
+    const target = await anotherServer({ trustProxy: [] })
+    const signer = await addDevice()
+    for (let turn = 1; turn <= 10; turn += 1) await login(wrong(signer), { target, from: `203.0.113.${turn}` })
+    expectTooMany(await login(signed(signer), { target, from: '203.0.113.99' }))
+  })
+
+  test('and neither of them can be read in the database', async () => {
+    const signer = await addDevice()
+    await login(wrong(signer), { from: '203.0.113.77' })
+    const rows = await database.query<{ row: string }>('', 'select a::text as row from password_grant.attempts a')
+    expect(rows.length).toBeGreaterThan(0)
+    expect(rows.map(({ row }) => row).join('\n')).not.toMatch(new RegExp(`${signer.deviceKey}|203\\.0\\.113`))
+  })
+})
+
+test('THROTTLE=off lifts the limit, and the headers stay', async () => {
+  const target = await anotherServer({ throttle: false })
+  const signer = await addDevice()
+  for (let turn = 0; turn < 15; turn += 1) {
+    const response = await login(wrong(signer), { target })
+    expect(response.statusCode).toBe(401)
+    expectAllowance(response, expect.stringMatching(/^\d+$/))
+  }
+  expect((await login(signed(signer), { target })).statusCode).toBe(200)
+})
