@@ -4,6 +4,8 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { deviceRate } from './device-rate.ts'
+import { dialectRate } from './dialect-rate.ts'
 import { embeddedStart } from './embedded-start.ts'
 import { guardLatency } from './guard-latency.ts'
 import { guardRate } from './guard-rate.ts'
@@ -22,6 +24,8 @@ import { userinfoRate } from './userinfo-rate.ts'
 
 const measurements: Readonly<Record<string, Measurement>> = {
   'sign-in-rate': signInRate,
+  'dialect-rate': dialectRate,
+  'device-rate': deviceRate,
   'userinfo-rate': userinfoRate,
   'guard-rate': guardRate,
   'introspection-rate': introspectionRate,
