@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -156,14 +156,31 @@ describe('every snippet of the README, as a new user would run it', () => {
     token = JSON.parse(signIn()).access_token
   })
 
+  test('four dialects are switched on, and each gives a token', { timeout: 60_000 }, async () => {
+    const all = await run(snippet('export DIALECTS='), { PORT: '0' })
+    const user = { USER_NAME: `${credentials['user']}`, USER_PASSWORD: `${credentials['password']}` }
+    const at = (text: string) => text.replace(':3000', `:${all.port}`)
+    const session = finish(at(snippet('/v2/token')), user)
+    expect(session).toMatch(/^<OAuthToken .*<clientKey>till-3<\/clientKey>/)
+    const { success, data } = JSON.parse(finish(at(snippet('/v1/oauth/')), user))
+    expect([success, Object.keys(data)]).toEqual([true, ['access_token', 'expiry']])
+    const device = { CUSTOMER_KEY: 'only for this test', TOKEN_SERVER: `http://127.0.0.1:${all.port}` }
+    expect(finish(snippet('device add'), device)).toContain('"userName":"sensor-1"')
+    await end(all.child)
+  })
+
   test('an embedded database moves by two psql scripts', { timeout: 120_000 }, async (context) => {
     const [save, load] = [snippet('clients to'), snippet('clients from')]
     if (spawnSync('psql', ['--version']).status !== 0) return context.skip('psql is not installed')
     finish(save)
     await end(start.child)
     renameSync(join(clone, 'data'), join(clone, 'data.old'))
-    const moved = await run('node dist/bin.cjs serve --embedded data', { PORT: '0' })
+    mkdirSync(join(clone, 'data'))
+    cpSync(join(clone, 'data.old', 'encryption-key'), join(clone, 'data', 'encryption-key'))
+    const moved = await run('DIALECTS=webapi,device node dist/bin.cjs serve --embedded data', { PORT: '0' })
     finish(load)
+    const device = { CUSTOMER_KEY: 'only for this test', TOKEN_SERVER: `http://127.0.0.1:${moved.port}` }
+    expect(finish('DEVICE_KEY=sensor-1 sh examples/device.sh', device)).toContain('"userName":"sensor-1"')
     const answer = await fetch(`http://127.0.0.1:${moved.port}/userinfo`, {
       headers: { authorization: `Bearer ${token}` },
     })
