@@ -20,6 +20,8 @@ begin
   ) < most_seats then
     return;
   end if;
+  -- in the order in which everybody locks who ends several tokens
+  perform from password_grant.tokens where user_id = of_user order by id for update;
   delete from password_grant.tokens where id in (
     select id from password_grant.tokens
     where user_id = of_user and device <> for_device

@@ -99,12 +99,19 @@ export async function setClientEnabled(query: Query, id: string, isEnabled: bool
 
 /**
  * Removes a client and, by the foreign key, every token it was given. Throws OAuthError `invalid_request` when there is
- * none, and for a built-in one.
+ * none, and for a built-in one. The tokens are locked first, in the order in which everybody does who ends several.
  */
 export async function removeClient(query: Query, id: string): Promise<RegisteredClient> {
   const [client] = await query<RegisteredClient>(
     'remove_client',
-    `delete from password_grant.clients where id = $1 and not is_built_in returning ${columns}`,
+    `with client as materialized (
+      select id from password_grant.clients where id = $1 and not is_built_in for update
+    ), locked as materialized (
+      select t.id from password_grant.tokens t join client on client.id = t.client_id order by t.id for update of t
+    )
+    delete from password_grant.clients
+    where id in (select id from client) and (select count(*) from locked) >= 0
+    returning ${columns}`,
     [id],
   )
   if (!client && reservedIds.includes(id)) throw refuse('That client is built in. Disable it to close its dialect.')

@@ -26,7 +26,7 @@ export async function listLiveTokens(query: Query, userId: string): Promise<Toke
     `select ${tokenColumns}
     from ${tokenTables}
     where t.user_id = $1 and t.revoked_at is null and t.expires_at > now()
-    order by t.issued_at desc, t.device`,
+    order by greatest(t.signed_in_at, t.issued_at) desc, t.device`,
     [userId],
   )
 }

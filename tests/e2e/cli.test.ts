@@ -9,7 +9,7 @@ import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { addClient as makeClient, addUser as makeUser, randomWord } from '../support/people.ts'
 import { binPath, type Finished, readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
-import { eventually, signInAt, whoseAt } from '../support/wire.ts'
+import { ask, eventually, signInAt, whoseAt } from '../support/wire.ts'
 
 const uuid = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)
 const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
@@ -132,7 +132,14 @@ describe('the command line', () => {
   })
 
   describe('client', () => {
-    const shown = (id: string) => ({ client_id: id, public: false, enabled: true, lifetime: null, created: moment })
+    const shown = (id: string) => ({
+      client_id: id,
+      public: false,
+      built_in: false,
+      enabled: true,
+      lifetime: null,
+      created: moment,
+    })
 
     test('disable, enable and remove answer with the client and do what they say', async () => {
       const [client, user] = [await addClient(), await addUser()]
@@ -159,6 +166,70 @@ describe('the command line', () => {
       )
       expect(stdout + JSON.stringify(listed)).not.toContain(client.secret)
       expect(stdout + JSON.stringify(listed)).not.toMatch(/sha256|argon2/)
+    })
+
+    test('list shows the clients that are built in, as what they are', async () => {
+      const builtIn = (await json('client list')).filter((client: { built_in: boolean }) => client.built_in)
+      expect(builtIn).toEqual(
+        ['device', 'envelope', 'webapi-session'].map((id) => ({ ...shown(id), public: true, built_in: true })),
+      )
+      const { stdout } = await run('client list')
+      for (const id of ['device', 'envelope', 'webapi-session']) {
+        expect(stdout).toMatch(new RegExp(`^${id} +built-in +enabled +default$`, 'm'))
+      }
+    })
+
+    test.each(['webapi-session', 'envelope', 'device'])(
+      'remove, add and rotate refuse the built-in %s and change nothing',
+      async (id) => {
+        const before = await json('client list')
+        expect(await run(`client remove ${id}`)).toEqual({
+          code: 1,
+          stdout: '',
+          stderr: 'That client is built in. Disable it to close its dialect.\n',
+        })
+        expect(await run(`client rotate ${id}`)).toEqual({
+          code: 1,
+          stdout: '',
+          stderr: 'A public client has no secret to rotate.\n',
+        })
+        for (const option of ['', ' --public', ' --secret-stdin']) {
+          const added = await run(`client add ${id}${option}`, 'chosen')
+          expect(added).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('reserved') })
+        }
+        expect(await json('client list')).toEqual(before)
+      },
+    )
+
+    test('disable closes the dialect of a built-in client and ends its tokens, enable opens it', async () => {
+      const open = await readyServer({ environment: { ...environment, DIALECTS: 'webapi-session,envelope' } })
+      const user = await addUser()
+      const signIn = () =>
+        ask(`${open.url}/v2/token`, {
+          method: 'POST',
+          body: new URLSearchParams({ grant_type: 'password', userName: user.name, password: user.password }),
+        })
+      const token = keepSecret((await signIn()).body.access_token)
+      const client = { ...shown('webapi-session'), public: true, built_in: true }
+      expect(await json('client disable webapi-session')).toEqual({ ...client, enabled: false })
+      const closed = await signIn()
+      expect([closed.status, closed.body]).toEqual([
+        404,
+        { error: 'not_found', error_description: 'There is nothing at this path.' },
+      ])
+      expect((await whoseAt(open.url, token)).status).toBe(401)
+      const other = await ask(`${open.url}/v1/oauth/`, {
+        method: 'POST',
+        body: new URLSearchParams({ username: user.name, password: user.password }),
+      })
+      expect(other.body.success).toBe(true) // the dialect beside it is none the wiser
+      keepSecret(other.body.data.access_token)
+      expect(await json('client enable webapi-session')).toEqual(client)
+      const again = await signIn()
+      expect(again.status).toBe(200)
+      keepSecret(again.body.access_token)
+      expect((await whoseAt(open.url, token)).status).toBe(401)
+      await open.end()
     })
 
     test('rotate makes the old secret useless at once', async () => {

@@ -90,7 +90,7 @@ describe('every snippet of the README, as a new user would run it', () => {
 
   function signIn(): string {
     const user = { USER_NAME: `${credentials['user']}`, USER_PASSWORD: `${credentials['password']}` }
-    return finish(snippet('-d grant_type').replace(':3000', `:${start.port}`), { ...client(), ...user })
+    return finish(snippet(':3000/Token').replace(':3000', `:${start.port}`), { ...client(), ...user })
   }
 
   test('two commands start a server and print credentials', { timeout: 300_000 }, async () => {

@@ -1,0 +1,85 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { createClientCheck } from '../../src/clients/authenticate-client.ts'
+import { removeClient } from '../../src/clients/register-client.ts'
+import type { Query } from '../../src/database/database.ts'
+import { openDatabase } from '../../src/database/postgres.ts'
+import { createPasswords } from '../../src/passwords/password.ts'
+import { revokeTokensOfClient, revokeTokensOfUser } from '../../src/tokens/revoke-token.ts'
+import { authenticateUser } from '../../src/users/authenticate-user.ts'
+import { removeUser } from '../../src/users/register-user.ts'
+import { freshDatabase } from '../support/fresh-database.ts'
+import { addClient, addUser, cheapPasswords } from '../support/people.ts'
+import { takeSeat } from '../support/seats.ts'
+import { eventually } from '../support/wire.ts'
+
+const passwords = await createPasswords(cheapPasswords)
+const countWaiting = `
+select count(*)::integer as count from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock'`
+const lockLowest = `
+select from password_grant.tokens
+where id = (select id from password_grant.tokens order by id limit 1) for update`
+
+/** What ends several tokens, beside something else that does. */
+interface Parties {
+  readonly userId: string
+  readonly userName: string
+  readonly clientId: string
+  readonly takeOver: (query: Query, device: string) => Promise<unknown>
+}
+type Ending = (query: Query, parties: Parties) => Promise<unknown>
+const endClient: Ending = (query, { clientId }) => revokeTokensOfClient(query, clientId)
+
+test.each<[string, Ending, Ending]>([
+  ['seats that give way to a new one', endClient, (query, { takeOver }) => takeOver(query, 'new')],
+  ['seats that give way to one of them', endClient, (query, { takeOver }) => takeOver(query, 'label 3')],
+  ['a user who is removed', endClient, (query, { userName }) => removeUser(query, userName)],
+  [
+    'a client that is removed',
+    (query, { userId }) => revokeTokensOfUser(query, userId),
+    (query, { clientId }) => removeClient(query, clientId),
+  ],
+])('%s, and others whose tokens end, wait for each other in one order', async (_who, one, other) => {
+  const { database, url } = await freshDatabase()
+  const third = await openDatabase(url)
+  onTestFinished(async () => {
+    await database.close()
+    await third.close()
+  })
+  const { query, tokenQuery } = database
+  const user = await addUser(database)
+  const sitting = await addClient(database, { secret: 'public' })
+  const coming = await addClient(database, { secret: 'public' })
+  const check = createClientCheck(query, passwords)
+  const { credentialVersion } = await authenticateUser(query, passwords, user.name, user.password)
+  const subjectOf = async (id: string) => ({
+    userId: user.id,
+    credentialVersion,
+    clientId: id,
+    clientVersion: (await check({ id, secret: null })).credentialVersion,
+    lifetimeSeconds: 3600,
+  })
+  const subject = await subjectOf(sitting.id)
+  for (let number = 0; number < 12; number += 1) await takeSeat(query, { ...subject, device: `label ${number}` })
+  const newcomer = await subjectOf(coming.id)
+  const parties: Parties = {
+    userId: user.id,
+    userName: user.name,
+    clientId: sitting.id,
+    takeOver: (through, device) => takeSeat(through, { ...newcomer, device, mostSeats: 1 }),
+  }
+  const isWaiting = (wanted: number) =>
+    eventually(
+      async () => (await tokenQuery<{ count: number }>('', countWaiting))[0]?.count,
+      (count) => count === wanted,
+    )
+  const [pending] = await third.transaction(async (locking) => {
+    await locking('', lockLowest)
+    const first = one(query, parties)
+    await isWaiting(1)
+    const second = other(query, parties)
+    await isWaiting(2)
+    return [Promise.allSettled([first, second])] as const // not awaited here: they wait for the commit
+  })
+  expect((await pending).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled'])
+})
