@@ -73,7 +73,7 @@ const outside = {
   argon2: { in: ['passwords/argon2.ts'] },
   '@node-rs/argon2': { in: ['passwords/argon2.ts'] },
   jose: { in: ['tokens/signing-keys.ts', 'tokens/signed-value.ts'] },
-  sax: { in: ['dialects/xml.ts'] },
+  saxes: { in: ['dialects/xml.ts'] },
   '@humanwhocodes/momoa': { in: ['dialects/read-json.ts'] },
   '@fastify/busboy': { in: ['dialects/read-multipart.ts'] },
   'rate-limiter-flexible': { in: ['http/attempt-limit.ts'] },

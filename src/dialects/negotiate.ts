@@ -1,28 +1,33 @@
 /**
  * Chooses the type to answer in, as ASP.NET Web API's DefaultContentNegotiator does: the highest quality of `accept`,
- * among equals a type named in full before `type/*` before `any/any`, and then the order of `offered`. Without `accept` the
- * type of the request, where it is offered; else the first.
+ * among equals a type named in full before `type/*` before any type, then the order of the formatters, each of which writes
+ * one or more types. Without `accept` the type of the request, where a formatter writes it; else the first of all.
  */
-export function negotiate(accept: string, requestType: string, offered: readonly [string, ...string[]]): string {
-  const [first] = offered
+export function negotiate(accept: string, requestType: string, formatters: Formatters): string {
+  const first = formatters[0][0]
   const ranges = readRanges(accept)
-  if (ranges.length === 0) return offered.includes(requestType) ? requestType : first
+  if (ranges.length === 0) return formatters.flat().includes(requestType) ? requestType : first
   let best = { type: first, quality: 0 }
   for (const precision of precisions) {
-    for (const type of offered) {
-      const quality = Math.max(0, ...ranges.filter(({ range }) => range === precision(type)).map(({ q }) => q))
-      if (quality > best.quality) best = { type, quality }
+    for (const types of formatters) {
+      for (const { range, quality } of ranges) {
+        const type = types.find((written) => precision(written) === range)
+        if (type !== undefined && quality > best.quality) best = { type, quality }
+      }
     }
   }
   return best.type
 }
+
+/** The types of each formatter, its own first. */
+export type Formatters = readonly [readonly [string, ...string[]], ...(readonly string[])[]]
 
 /** From a type named in full to any type at all. */
 const precisions = [(type: string) => type, (type: string) => `${type.split('/')[0]}/*`, () => '*/*']
 
 interface Range {
   readonly range: string
-  readonly q: number
+  readonly quality: number
 }
 
 /** RFC 9110 §12.5.1; what cannot be read asks for nothing. */
@@ -32,7 +37,7 @@ function readRanges(accept: string): Range[] {
     .split(',')
     .map((part) => part.split(';').map((piece) => piece.trim()))
     .filter(([range]) => range !== '')
-    .map(([range = '', ...parameters]) => ({ range, q: readQuality(parameters) }))
+    .map(([range = '', ...parameters]) => ({ range, quality: readQuality(parameters) }))
 }
 
 function readQuality(parameters: readonly string[]): number {

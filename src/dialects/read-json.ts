@@ -23,6 +23,7 @@ export function readJson(given: string): Fields {
 /** Undefined for what is no JSON, and for what nests deeper than any parser's stack. */
 function parseJson(text: string): ValueNode | undefined {
   try {
+    JSON.parse(text) // stricter than the other about control characters
     return parse(text, { mode: 'json', ranges: true }).body
   } catch {
     return undefined

@@ -2,7 +2,7 @@ import { OAuthError } from '../errors.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import type { Dialect, Fields, WireReply, WireRequest } from './dialect.ts'
 import { deviceField, mediaType, optionalField } from './fields.ts'
-import { negotiate } from './negotiate.ts'
+import { type Formatters, negotiate } from './negotiate.ts'
 import { readForm } from './read-form.ts'
 import { readJson } from './read-json.ts'
 import { readPasswordGrant } from './webapi.ts'
@@ -36,16 +36,17 @@ const errorRoot = 'Error'
 function decode({ text, headers }: WireRequest): Fields {
   const type = mediaType(headers['content-type'])
   if (type === '' || type === 'application/x-www-form-urlencoded') return readForm(text, example)
-  if (jsonTypes.includes(type)) return readJson(text)
+  if ([...jsonTypes, ...scriptTypes].includes(type)) return readJson(text)
   if (xmlTypes.includes(type)) return readXml(text, { name: 'OAuthRequest', namespace })
   throw new OAuthError('invalid_request', `Send a form (${example}), JSON or XML.`, { status: 415 })
 }
 
-const jsonTypes = ['application/json', 'text/json', 'text/javascript']
+const jsonTypes = ['application/json', 'text/json'] as const
+const scriptTypes = ['text/javascript']
 const xmlTypes = ['application/xml', 'text/xml']
 
-/** In the order of the ancestor's formatters, which decides between equals. */
-const offered = ['application/json', 'text/json', 'application/xml', 'text/xml', 'text/javascript'] as const
+/** In the ancestor's order, which decides between equals. */
+const formatters: Formatters = [jsonTypes, xmlTypes, scriptTypes]
 
 /** What the published page lists, in its order. */
 function describe(token: IssuedToken, fields: Fields): Values {
@@ -63,7 +64,7 @@ function describe(token: IssuedToken, fields: Fields): Values {
 type Values = Readonly<Record<string, string | number | null>>
 
 function writeAs({ headers }: WireRequest, status: number, values: Values, root: string): WireReply {
-  const type = negotiate(String(headers['accept'] ?? ''), mediaType(headers['content-type']), offered)
+  const type = negotiate(String(headers['accept'] ?? ''), mediaType(headers['content-type']), formatters)
   const body = xmlTypes.includes(type) ? writeXml(root, values) : JSON.stringify(values)
   return { status, headers: { 'content-type': `${type}; charset=utf-8`, vary: 'Accept' }, body }
 }

@@ -1,4 +1,4 @@
-import sax from 'sax'
+import { type SaxesAttributeNS, SaxesParser } from 'saxes'
 import { OAuthError } from '../errors.ts'
 import type { Fields } from './dialect.ts'
 import { gatherFields, requireUtf8 } from './fields.ts'
@@ -20,48 +20,42 @@ export const instanceNamespace = 'http://www.w3.org/2001/XMLSchema-instance'
 export function readXml(text: string, root: Root): Fields {
   requireUtf8(text)
   const given: [name: string, value: string][] = []
-  const parser = sax.parser(true, strictly)
-  const stop = (description: string) => {
-    throw new OAuthError('invalid_request', description)
-  }
+  const parser = new SaxesParser({ xmlns: true })
   let depth = 0
-  let roots = 0
   let isNil = false
-  parser.onerror = () => stop('The body is not well-formed XML.')
-  parser.ondoctype = () => stop('The body has a document type, which is not read.')
-  parser.onopentag = (tag) => {
-    const { local, uri, attributes } = tag as sax.QualifiedTag
+  parser.on('error', () => refuse('The body is not well-formed XML.'))
+  parser.on('doctype', () => refuse('The body has a document type, which is not read.'))
+  parser.on('opentag', ({ local, uri, attributes }) => {
     depth += 1
-    if (depth === 1) roots += 1
-    if (roots > 1) stop('The body has more than one XML document.')
-    if (depth > 2) stop('The XML nests deeper than its fields.')
+    if (depth > 2) refuse('The XML nests deeper than its fields.')
     if (uri !== root.namespace || (depth === 1 && local !== root.name)) {
-      stop(`The XML is not ${root.name} of the namespace ${root.namespace}.`)
+      refuse(`The XML is not ${root.name} of the namespace ${root.namespace}.`)
     }
     if (depth === 2) given.push([local, ''])
     isNil = depth === 2 && Object.values(attributes).some(isNilAttribute)
-  }
+  })
   const append = (more: string) => {
     const field = given.at(-1)
     if (depth === 2 && field) field[1] += more
-    else if (more.trim() !== '') stop('The XML has text outside its fields.')
+    else if (more.trim() !== '') refuse('The XML has text outside its fields.')
   }
-  parser.ontext = append
-  parser.oncdata = append
-  parser.onclosetag = () => {
+  parser.on('text', append)
+  parser.on('cdata', append)
+  parser.on('closetag', () => {
     depth -= 1
     if (isNil) given.pop()
     isNil = false
-  }
-  parser.write(text.replace(/^\uFEFF/, '')).close()
+  })
+  if (text !== '') parser.write(text).close()
   return gatherFields(given)
 }
 
-/** Its types lack the option that leaves HTML's entities out. */
-const strictly = { xmlns: true, strictEntities: true }
-
-function isNilAttribute({ uri, local, value }: sax.QualifiedAttribute): boolean {
+function isNilAttribute({ uri, local, value }: SaxesAttributeNS): boolean {
   return uri === instanceNamespace && local === 'nil' && /^(true|1)$/.test(value.trim())
+}
+
+function refuse(description: string): never {
+  throw new OAuthError('invalid_request', description)
 }
 
 /** One element with text in it. */
