@@ -1,19 +1,22 @@
+import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AxeResults } from 'axe-core'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { dialects } from '../../src/dialects/index.ts'
+import { registerDevice } from '../../src/users/register-device.ts'
 import { lacksBrowser, openBrowser } from '../support/browser.ts'
 import { keepSecret, leakedLines } from '../support/kept-secrets.ts'
-import { addClient, addUser } from '../support/people.ts'
+import { addClient, addUser, randomWord } from '../support/people.ts'
 import { askForToken } from '../support/requests.ts'
 import { listen } from '../support/sockets.ts'
-import { testServer } from '../support/test-server.ts'
+import { plainOptions, testServer } from '../support/test-server.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser', async () => {
-  const { app, database } = await testServer({ docs: true })
+  const { app, database } = await testServer({ docs: true, dialects: Object.values(dialects) })
   const origin = await listen(app)
   const client = await addClient(database)
   const user = await addUser(database)
@@ -27,8 +30,8 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
 
   /** Whatever a test does, its pages ask nobody else, break no policy, keep nothing, and put no secret in a URL. */
   afterEach(async () => {
-    for (const { page, urls, complaints } of opened.splice(0)) {
-      expect(urls.filter((url) => new URL(url).origin !== origin)).toEqual([])
+    for (const { page, from, urls, complaints } of opened.splice(0)) {
+      expect(urls.filter((url) => new URL(url).origin !== from)).toEqual([])
       expect(urls.some((url) => new URL(url).pathname === '/docs/static/swagger-ui-bundle.js')).toBe(true)
       expect(leakedLines([...urls, page.url()]), 'URLs with a secret in them').toEqual([])
       expect(complaints).toEqual([])
@@ -37,7 +40,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     }
   })
 
-  async function openDocs(options: BrowserContextOptions = {}, path = '/docs'): Promise<Page> {
+  async function openDocs(options: BrowserContextOptions = {}, path = '/docs', from = origin): Promise<Page> {
     const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })).newPage()
     page.setDefaultTimeout(10_000)
     const urls: string[] = []
@@ -48,8 +51,8 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
       const isRefusal = line.text().startsWith('Failed to load resource: the server responded with a status of 40')
       if (['error', 'warning'].includes(line.type()) && !isRefusal) complaints.push(line.text())
     })
-    opened.push({ page, urls, complaints })
-    await page.goto(`${origin}${path}`)
+    opened.push({ page, from, urls, complaints })
+    await page.goto(`${from}${path}`)
     await page.locator('.opblock').first().waitFor()
     return page
   }
@@ -194,15 +197,93 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
   })
 
   test('every operation can be tried but the GET with a body, which says why', async () => {
-    const page = await openDocs()
-    const untried: string[] = []
-    for (const operation of await page.locator('.opblock').all()) {
-      await operation.locator('.opblock-summary-control').click()
-      await operation.locator('.opblock-body').waitFor()
-      if ((await operation.locator('.execute').count()) === 0) untried.push(await operation.innerText())
-    }
+    const untried = await findUntried(await openDocs())
     expect(untried).toHaveLength(1)
     expect(untried[0]).toContain('no browser sends a body with GET')
+  })
+
+  test('what is not switched on says so, and cannot be tried', async () => {
+    const plain = await testServer({ docs: true })
+    const untried = await findUntried(await openDocs({}, '/docs', await listen(plain.app)))
+    const marked = untried.filter((text) => text.includes('(not switched on here)'))
+    expect(marked).toHaveLength(4)
+    expect(untried.filter((text) => !marked.includes(text))).toEqual([expect.stringContaining('a body with GET')])
+  })
+
+  test('there is no Execute until an operation is ready', async () => {
+    const page = await openDocs()
+    await page.evaluate(`
+      globalThis.hasten = []
+      new MutationObserver(() => {
+        for (const { parentElement: body } of document.querySelectorAll('.opblock-loading-animation')) {
+          hasten.push(body.querySelector('.execute')?.offsetParent ?? null)
+        }
+      }).observe(document.body, { childList: true, subtree: true })`)
+    await openOperation(page, 'askForToken')
+    await operationOf(page, 'askForToken').locator('.execute').waitFor()
+    const seen = await page.evaluate<boolean[]>('hasten.map((place) => place !== null)')
+    expect([...new Set(seen)]).toEqual([false])
+  })
+
+  test.each(['application/x-www-form-urlencoded', 'application/json', 'application/xml'])(
+    'a session from %s, answered as XML',
+    async (type) => {
+      const page = await openDocs()
+      await openOperation(page, 'askForSession')
+      const operation = operationOf(page, 'askForSession')
+      const isForm = type.endsWith('form-urlencoded') // with which the page begins
+      if (!isForm) await operation.locator('.opblock-section-request-body select').first().selectOption(type)
+      await operation.locator('.response-control-media-type--accept-controller select').selectOption('text/xml')
+      const fields = { userName: user.name, password: user.password, clientKey: 'browser' }
+      if (isForm) await fill(page, 'askForSession', fields)
+      else {
+        const body = operation.locator('textarea')
+        const example = await body.inputValue()
+        expect(example).toContain('reading-room')
+        await body.fill(example.replace('ada@example.com', user.name).replace('correct horse', user.password))
+      }
+      const { status, body } = await execute(page, 'askForSession')
+      keepSecret(/<access_token>([^<]+)/.exec(body)?.[1] ?? '')
+      expect([status, body]).toEqual(['200', expect.stringContaining(`<userName>${user.name}</userName>`)])
+    },
+  )
+
+  test('a sign-in in the envelope, whose token is sent as it wants', async () => {
+    const page = await openDocs()
+    const given = await execute(page, 'askForEnvelope', { username: user.name, password: user.password })
+    const { success, data } = JSON.parse(given.body)
+    expect(success).toBe(true)
+    await offer(page, 'tokenScheme', `Token ${keepSecret(data.access_token)}`)
+    const whose = await execute(page, 'whoseToken')
+    expect(JSON.parse(whose.body)).toMatchObject({ success: true, data: { userName: user.name } })
+  })
+
+  test('a device’s token goes in its own header', async () => {
+    const page = await openDocs()
+    const device = { deviceKey: `device-${randomWord()}`, customerKey: keepSecret(randomWord()) }
+    await registerDevice(database.query, plainOptions.encryptionKey as Buffer, device)
+    const timestamp = Math.floor(Date.now() / 1_000)
+    const signature = createHmac('sha256', device.customerKey).update(`${timestamp}${device.deviceKey}`).digest('hex')
+    await openOperation(page, 'signDeviceIn')
+    const signed = { device_key: device.deviceKey, timestamp, device_signature: signature }
+    const body = operationOf(page, 'signDeviceIn').locator('textarea')
+    expect(Object.keys(JSON.parse(await body.inputValue()))).toEqual(Object.keys(signed))
+    await body.fill(JSON.stringify(signed))
+    const { token } = JSON.parse((await execute(page, 'signDeviceIn')).body)
+    await offer(page, 'deviceToken', keepSecret(token))
+    expect(JSON.parse((await execute(page, 'whoseToken')).body).userName).toBe(device.deviceKey)
+  })
+
+  test('a user sees the own seats, and ends one', async () => {
+    const page = await openDocs()
+    await signIn(page)
+    await page.keyboard.press('Escape')
+    const seats: { id: string; current: boolean }[] = JSON.parse((await execute(page, 'listSeats')).body)
+    const id = seats.find(({ current }) => current)?.id ?? ''
+    await openOperation(page, 'endSeat')
+    await operationOf(page, 'endSeat').getByPlaceholder('id').fill(id)
+    expect((await execute(page, 'endSeat')).status).toBe('204')
+    expect((await execute(page, 'whoseToken')).status).toBe('401')
   })
 
   test('a refused client does not make the browser ask for a password itself', async () => {
@@ -254,6 +335,9 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     await page.keyboard.press('Escape')
     await openOperation(page, 'askForToken')
     await openOperation(page, 'askForTokenByGet')
+    for (const operation of ['askForSession', 'askForEnvelope', 'signDeviceIn', 'endSeat']) {
+      await openOperation(page, operation)
+    }
     await operationOf(page, 'askForToken').locator('.execute').click() // its required fields are marked now
     expect(await findSerious(page), 'operations').toEqual([])
     await execute(page, 'whoseToken')
@@ -268,6 +352,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
 /** A page and what happened on it. */
 interface Opened {
   readonly page: Page
+  readonly from: string
   readonly urls: readonly string[]
   readonly complaints: readonly string[]
 }
@@ -283,21 +368,45 @@ function schemeOf(page: Page, name: string): Locator {
   })
 }
 
+/** Puts a token into one scheme's part of the dialog. */
+async function offer(page: Page, scheme: string, value: string): Promise<void> {
+  await page.locator('.scheme-container .authorize').click()
+  await schemeOf(page, scheme).getByRole('textbox').fill(value)
+  await schemeOf(page, scheme).getByRole('button', { name: 'Authorize' }).click()
+  await page.keyboard.press('Escape')
+}
+
+/** What stands in the operations that have no Execute. */
+async function findUntried(page: Page): Promise<string[]> {
+  const untried: string[] = []
+  for (const operation of await page.locator('.opblock').all()) {
+    await operation.locator('.opblock-summary-control').click()
+    await operation.locator('.responses-wrapper').waitFor()
+    if ((await operation.locator('.execute').count()) === 0) untried.push(await operation.innerText())
+  }
+  return untried
+}
+
 async function openOperation(page: Page, id: string): Promise<void> {
   const operation = operationOf(page, id)
   if ((await operation.locator('.opblock-body').count()) === 0)
     await operation.locator('.opblock-summary-control').click()
   await operation.locator('.opblock-body').waitFor()
+  await operation.locator('.opblock-loading-animation').waitFor({ state: 'detached' })
 }
 
 /** Fills the form, executes, and reads what the page then shows. */
 async function execute(page: Page, id: string, fields: Record<string, string> = {}) {
   await openOperation(page, id)
+  await fill(page, id, fields)
+  await operationOf(page, id).locator('.execute').click()
+  return readAnswer(page, id)
+}
+
+async function fill(page: Page, id: string, fields: Record<string, string>): Promise<void> {
   for (const [name, value] of Object.entries(fields)) {
     await operationOf(page, id).getByLabel(name, { exact: true }).fill(value)
   }
-  await operationOf(page, id).locator('.execute').click()
-  return readAnswer(page, id)
 }
 
 async function readAnswer(page: Page, id: string): Promise<{ status: string; body: string }> {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, request as send } from 'node:http'
@@ -7,9 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { Database } from '../../src/database/database.ts'
+import { registerDevice } from '../../src/users/register-device.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
-import { addClient, addUser } from '../support/people.ts'
+import { addClient, addUser, randomWord } from '../support/people.ts'
 import { readyServer, type ServerProcess } from '../support/processes.ts'
 
 // it comes without types: what follows is what is used of it
@@ -62,8 +64,17 @@ const collectionText = read('postman/fastify-password-grant.postman_collection.j
 const collection: { info: { schema: string }; item: Item[] } = JSON.parse(collectionText)
 const local: { values: Variable[] } = JSON.parse(read('postman/local.postman_environment.json'))
 
+const dialects = 'webapi, webapi-session, envelope, device'
+const encryptionKey = randomBytes(32)
+
 /** What is documented and cannot be brought about from outside, with the reason. */
-const notProvoked = ['/userinfo expired: only time makes a token expire']
+const notProvoked = [
+  '/v2/token 404: only an administrator closes a dialect',
+  '/v1/oauth/ 404: only an administrator closes a dialect',
+  '/v1/oauth/ 429: nothing slows password sign-ins down yet',
+  '/auth/login 404: only an administrator closes a dialect',
+  '/userinfo expired: only time makes a token expire',
+]
 
 describe('the Postman collection', () => {
   let database: Database
@@ -76,15 +87,20 @@ describe('the Postman collection', () => {
   beforeAll(async () => {
     const fresh = await freshDatabase()
     database = fresh.database
-    server = await readyServer({ environment: { DATABASE_URL: fresh.url } })
+    const environment = {
+      DATABASE_URL: fresh.url,
+      DIALECTS: dialects,
+      ENCRYPTION_KEY: encryptionKey.toString('base64'),
+    }
+    server = await readyServer({ environment })
     const client = await addClient(database)
     const other = await addClient(database)
     user = await addUser(database)
     const people = { username: user.name, password: user.password }
-    required = { baseUrl: server.url, clientId: client.id, clientSecret: client.secret, ...people }
+    required = { baseUrl: server.url, dialects, clientId: client.id, clientSecret: client.secret, ...people }
     const { id: publicClientId } = await addClient(database, { secret: 'public' })
     optional = { publicClientId, otherClientId: other.id, otherClientSecret: other.secret }
-    whole = await run({ ...required, ...optional })
+    whole = await run({ ...required, ...optional, ...(await addDevice(database)) })
   })
   afterAll(() => database.close())
 
@@ -97,7 +113,9 @@ describe('the Postman collection', () => {
   test('is of format 2.1, with nothing secret in the files', () => {
     expect(collection.info.schema).toBe('https://schema.getpostman.com/json/collection/v2.1.0/collection.json')
     const secrets = local.values.filter(({ type }) => type === 'secret')
-    expect(secrets.map(({ key }) => key)).toEqual(['clientSecret', 'password', 'accessToken', 'otherClientSecret'])
+    const tokens = ['accessToken', 'sessionToken', 'envelopeToken', 'deviceToken']
+    const keys = ['clientSecret', 'password', 'otherClientSecret', 'customerKey', ...tokens]
+    expect(secrets.map(({ key }) => key).sort()).toEqual(keys.sort())
     expect(local.values.filter(({ value }) => value !== '').map(({ key }) => key)).toEqual(['baseUrl'])
     expect(collectionText).not.toMatch(/[A-Za-z0-9_-]{40}/)
   })
@@ -107,13 +125,37 @@ describe('the Postman collection', () => {
     expect(tried(whole)).toEqual(requestsIn(collection.item, ''))
   })
 
-  test('leaves out only what needs another client, where there is none', async () => {
+  test('leaves out only what needs another client or a device, where there is none', async () => {
     const summary = await run(required)
     expect(describeFailures(summary)).toEqual([])
     expect(tried(whole).filter((name) => !tried(summary).includes(name))).toEqual([
+      'Use / Dialect device / Sign a device in',
+      'Use / Dialect device / Whose device token',
       'Refusals / At /introspect / Public client',
       'Refusals / At /revoke / Another client’s token',
     ])
+  })
+
+  test('leaves out the dialects that the environment does not name', async () => {
+    const summary = await run({ ...required, ...optional, ...(await addDevice(database)), dialects: '' })
+    expect(describeFailures(summary)).toEqual([])
+    const places = tried(whole).filter((name) => !tried(summary).includes(name))
+    expect([...new Set(places.map((name) => name.split(' / ').slice(0, -1).join(' / ')))]).toEqual([
+      'Use / Dialect webapi-session',
+      'Use / Dialect envelope',
+      'Use / Dialect device',
+      'Refusals / With Authorization: Token',
+      'Refusals / At /v2/token',
+      'Refusals / At /v1/oauth/',
+      'Refusals / At /auth/login',
+    ])
+  })
+
+  test('signs a device in again and again, whatever the second', async () => {
+    const device = await addDevice(database)
+    const summary = await run({ ...required, ...device }, { folder: 'Sign a device in', iterationCount: 3 })
+    expect(describeFailures(summary)).toEqual([])
+    expect(tried(summary)).toHaveLength(1)
   })
 
   test('brings about every documented refusal', () => {
@@ -123,17 +165,17 @@ describe('the Postman collection', () => {
         (refusal) =>
           refusal.path === path &&
           refusal.status === status &&
-          refusal.body.error === error &&
-          (sentence === null || refusal.body.error_description === sentence),
+          (error === null || refusal.said.error === error) &&
+          (sentence === null || refusal.said.sentence === sentence),
       )
     const documented = documentedRefusals()
-    expect(documented.length).toBeGreaterThan(30)
+    expect(documented.length).toBeGreaterThan(70)
     const missing = documented.filter((refusal) => !isFound(refusal)).map(({ path, name }) => `${path} ${name}`)
     expect(missing).toEqual(notProvoked.map((reason) => reason.split(':')[0]))
   })
 
   test.each<[string, Change]>([
-    ['another error', ({ body, ...rest }) => ({ ...rest, body: body.replace(/"error":"\w+"|(?=\}$)/, otherError) })],
+    ['another error', ({ body, ...rest }) => ({ ...rest, body: body.replace(errorOrEnd, otherError) })],
     ['another status', (answer) => ({ ...answer, status: answer.status === 422 ? 400 : 422 })],
     ['no headers', (answer) => ({ ...answer, headers: { 'content-type': 'application/json' } })],
   ])('notices %s in each refusal', async (change, wrong) => {
@@ -179,7 +221,9 @@ describe('the Postman collection', () => {
 })
 
 const elsewhere = '/no-such-path'
-const otherError = (found: string) => (found === '' ? ',"error":"another"' : '"error":"another"')
+const errorOrEnd = /"error":"\w+"|<error>\w+|(?=\}$)/
+const otherError = (found: string) =>
+  found === '' ? ',"error":"another"' : found.startsWith('<') ? '<error>another' : '"error":"another"'
 
 /** Runs the collection, or the folder or request of a name, with the values filled into the environment. */
 async function run(values: Record<string, string>, options: Partial<RunOptions> = {}): Promise<Summary> {
@@ -189,9 +233,10 @@ async function run(values: Record<string, string>, options: Partial<RunOptions> 
     newman.run(settled, (error, done) => (error ? reject(error) : resolve(done)))
   })
   for (const { response } of summary.run.executions) {
-    keepSecret(/"access_token":"([^"]+)"/.exec(response?.text() ?? '')?.[1] ?? '')
+    keepSecret(/(?:"access_token":"|"token":"|<access_token>)([^"<]+)/.exec(response?.text() ?? '')?.[1] ?? '')
   }
-  for (const name of ['accessToken', 'replacedToken', 'revokedToken']) keepSecret(summary.environment.get(name) ?? '')
+  const tokens = ['accessToken', 'replacedToken', 'revokedToken', 'sessionToken', 'envelopeToken', 'deviceToken']
+  for (const name of tokens) keepSecret(summary.environment.get(name) ?? '')
   return summary
 }
 
@@ -223,7 +268,14 @@ interface Refusal {
   readonly place: string
   readonly path: string
   readonly status: number
-  readonly body: Partial<Said>
+  readonly said: Said
+}
+
+/** What a refusal says, in whatever words. */
+interface Said {
+  /** The code of an envelope where there is one. */
+  readonly error: string | undefined
+  readonly sentence: string | undefined
 }
 
 /** What was refused in a run, and the answer about a token that is none. */
@@ -231,43 +283,63 @@ function refusalsOf({ run }: Summary): Refusal[] {
   return run.executions.flatMap((execution) => {
     const { request, response } = execution
     if (!response || !isRefusal(response.code, response.text())) return []
-    const place = whereIs(execution)
-    return [{ place, path: request.url.getPath(), status: response.code, body: JSON.parse(response.text()) }]
+    const path = request.url.getPath().replace(/^\/seats\/.+/, '/seats/{id}')
+    return [{ place: whereIs(execution), path, status: response.code, said: readSaid(response.text()) }]
   })
 }
 
 function isRefusal(status: number, body: string): boolean {
-  return status >= 400 || body === '{"active":false}'
+  return status >= 400 || body === '{"active":false}' || body.startsWith('{"success":false')
+}
+
+function readSaid(body: string): Said {
+  if (!body.startsWith('<')) return describeSaid(JSON.parse(body))
+  const [, error, sentence] = /^<Error><error>(\w+)<\/error><error_description>([^<]*)/.exec(body) ?? []
+  return { error, sentence }
+}
+
+function describeSaid({ error, errors, error_description, message }: Body): Said {
+  return { error: error ?? errors?.code, sentence: error_description ?? message ?? errors?.message }
+}
+
+interface Body {
+  readonly success?: boolean
+  readonly error?: string
+  readonly error_description?: string
+  readonly message?: string
+  readonly errors?: { readonly code: string; readonly message: string }
 }
 
 interface Documented {
   readonly path: string
   readonly name: string
   readonly status: number
-  readonly error: string | undefined
+  readonly error: string | undefined | null
   /** Where one status has several examples, each is a situation of its own. */
-  readonly sentence: string | null
-}
-
-interface Said {
-  readonly error?: string
-  readonly error_description: string
+  readonly sentence: string | undefined | null
 }
 
 /** The refusals in openapi.yaml, but for faults and outages of the server. */
 function documentedRefusals(): Documented[] {
   const document: OpenApi = parse(read('openapi.yaml'))
+  const shared = new Set<string>()
   return Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.values(operations).flatMap(({ responses = {} }) =>
-      Object.entries(responses).flatMap(([code, response]) => {
+      Object.entries(responses).flatMap(([code, response]): Documented[] => {
         const status = Number(code)
-        if (status < 400 || status >= 500) return []
+        if (status >= 500) return []
+        // said by one function to all who hold a token: each of its sentences once, each status everywhere
+        if (shared.has(response.$ref ?? '')) return [{ path, name: code, status, error: null, sentence: null }]
+        if (/\/(Holder\w+|BadToken|TokenRefused)$/.test(response.$ref ?? '')) shared.add(response.$ref ?? '')
         const { example, examples = {} } = resolve(document, response).content?.['application/json'] ?? {}
-        const single = example ? [{ path, name: code, status, error: example.error, sentence: null }] : []
-        const several = Object.entries(examples).map(([name, { value }]) => {
-          return { path, name, status, error: value.error, sentence: value.error_description }
-        })
-        return [...single, ...several]
+        const isSaid = (body: Body) => status >= 400 || body.success === false
+        const several = Object.entries(examples).filter(([, { value }]) => isSaid(value))
+        return [
+          ...(example && isSaid(example)
+            ? [{ path, name: code, status, ...describeSaid(example), sentence: null }]
+            : []),
+          ...several.map(([name, { value }]) => ({ path, name, status, ...describeSaid(value) })),
+        ]
       }),
     ),
   )
@@ -279,12 +351,19 @@ interface OpenApi {
 }
 interface Response {
   readonly $ref?: string
-  readonly content?: Record<string, { readonly example?: Said; readonly examples?: Record<string, { value: Said }> }>
+  readonly content?: Record<string, { readonly example?: Body; readonly examples?: Record<string, { value: Body }> }>
 }
 
 function resolve(document: OpenApi, response: Response): Response {
   const name = response.$ref?.split('/').at(-1)
   return name === undefined ? response : (document.components.responses[name] ?? {})
+}
+
+/** What the environment needs for a device of its own: none can sign in twice with one second. */
+async function addDevice({ query }: Database): Promise<{ deviceKey: string; customerKey: string }> {
+  const device = { deviceKey: `device-${randomWord()}`, customerKey: keepSecret(randomWord()) }
+  await registerDevice(query, encryptionKey, device)
+  return device
 }
 
 interface Answer {

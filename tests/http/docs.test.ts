@@ -1,15 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import Fastify from 'fastify'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { webapi } from '../../src/dialects/webapi.ts'
-import { docsRoute } from '../../src/http/docs-route.ts'
+import { dialects } from '../../src/dialects/index.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { askForToken, askWhose } from '../support/requests.ts'
 import { testServer } from '../support/test-server.ts'
 
-const document = parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8'))
+const document: Shown = parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8'))
 const served = ['/docs', '/docs/', '/docs/json', '/docs/yaml', '/docs/static/swagger-ui.css']
 
 describe('DOCS=off', async () => {
@@ -35,7 +33,7 @@ describe('DOCS=off', async () => {
 })
 
 describe('DOCS=on', async () => {
-  const { app, database } = await testServer({ docs: true })
+  const { app, database } = await testServer({ docs: true, dialects: Object.values(dialects) })
 
   test.each(served)('%s has every protective header', async (url) => {
     const { statusCode, headers } = await app.inject(url)
@@ -68,21 +66,24 @@ describe('DOCS=on', async () => {
   })
 
   test('it shows openapi.yaml, but for the forms, which begin empty', async () => {
-    const shown = (await app.inject('/docs/json')).json()
-    const { TokenRequest, TokenToName } = shown.components.schemas
-    const defaults = (schema: typeof TokenRequest) => Object.values<{ default: string }>(schema.properties)
-    expect(defaults(TokenRequest).map((field) => field.default)).toEqual(['password', '', '', '', ''])
-    for (const field of [...defaults(TokenRequest), ...defaults(TokenToName)])
-      delete (field as Partial<typeof field>).default
+    const shown: Shown = (await app.inject('/docs/json')).json()
+    const forms = ['TokenRequest', 'SessionRequest', 'EnvelopeRequest', 'TokenToName']
+    const fields = forms.flatMap((name) => Object.entries(shown.components.schemas[name]?.properties ?? {}))
+    for (const [name, field] of fields) {
+      expect([name, field.default]).toEqual([name, name === 'grant_type' ? 'password' : ''])
+      delete field.default
+    }
+    expect(fields.length).toBeGreaterThan(14)
     expect(shown).toEqual(document)
   })
 
-  test('no operation has parameters: the page leaves out where they would stand', () => {
-    const operations = Object.values<Record<string, object>>(document.paths).flatMap((item) => [
-      item,
-      ...Object.values(item),
-    ])
-    expect(operations.filter((operation) => 'parameters' in Object(operation))).toEqual([])
+  test('what it leaves out of a query has a field in the form', () => {
+    for (const { parameters = [], requestBody } of operations(document)) {
+      const { schema } = requestBody?.content['application/x-www-form-urlencoded'] ?? {}
+      const fields = Object.keys(document.components.schemas[schema?.$ref.split('/').at(-1) ?? '']?.properties ?? {})
+      const left = parameters.filter((parameter) => parameter.in !== 'path').map(({ name }) => name)
+      expect(fields).toEqual(expect.arrayContaining(left))
+    }
   })
 
   test('no file but its own is served', async () => {
@@ -121,19 +122,79 @@ describe('DOCS=on', async () => {
   })
 })
 
-test('where the token endpoint is elsewhere, the page says so', async () => {
-  const app = Fastify()
-  await app.register(docsRoute, { dialects: [{ ...webapi, path: '/oauth/sign-in' }] })
-  const shown = (await app.inject('/docs/json')).json()
-  expect(Object.keys(shown.paths).slice(0, 2)).toEqual(['/oauth/sign-in', '/userinfo'])
-  expect(shown.components.securitySchemes.passwordGrant.flows.password.tokenUrl).toBe('/oauth/sign-in')
-  expect(shown.paths['/oauth/sign-in']).toEqual(document.paths['/Token'])
-  await app.close()
+describe('where a dialect listens elsewhere', async () => {
+  const moved = Object.values(dialects).map((dialect) => ({ ...dialect, path: `/old-system/${dialect.name}` }))
+  const { app } = await testServer({ docs: true, dialects: moved })
+  const shown: Shown = (await app.inject('/docs/json')).json()
+
+  test.each(moved)('$name is shown there', ({ name, path }) => {
+    const written = dialects[name as keyof typeof dialects].path
+    expect(shown.paths[path]).toEqual(document.paths[written])
+    expect(shown.paths).not.toHaveProperty(written)
+  })
+
+  test('everything else stays, in its order', () => {
+    const places = new Map(moved.map(({ name, path }) => [dialects[name as keyof typeof dialects].path, path]))
+    expect(Object.keys(shown.paths)).toEqual(Object.keys(document.paths).map((path) => places.get(path) ?? path))
+  })
+
+  test('the page signs in there', () => {
+    expect(shown.components.securitySchemes['passwordGrant']?.flows?.password.tokenUrl).toBe('/old-system/webapi')
+  })
 })
 
-test('a page of a server whose token endpoint is elsewhere signs in there', async () => {
-  const moved = await testServer({ docs: true, dialects: [{ ...webapi, path: '/login' }] })
-  const document = (await moved.app.inject('/docs/json')).json()
-  expect(document.components.securitySchemes.passwordGrant.flows.password.tokenUrl).toBe('/login')
-  expect(Object.keys(document.paths)).toContain('/login')
+describe.each(Object.values(dialects))('where only $name is switched on', async (dialect) => {
+  const { app } = await testServer({ docs: true, dialects: [dialect] })
+  const shown: Shown = (await app.inject('/docs/json')).json()
+
+  test('what needs another dialect is marked, and cannot be tried', () => {
+    for (const [path, item] of Object.entries(shown.paths)) {
+      const isOff = item['x-dialect'] !== undefined && item['x-dialect'] !== dialect.name
+      for (const operation of operations({ paths: { [path]: item } })) {
+        expect([path, operation.summary.startsWith('(not switched on here) ')]).toEqual([path, isOff])
+        if (isOff) expect(operation['x-try-it-out']).toBe(false)
+      }
+    }
+    expect(Object.keys(shown.paths)).toEqual(Object.keys(document.paths))
+  })
+
+  test('no way to prove something is offered that nobody here looks at', () => {
+    const own = Object.entries(document.components.securitySchemes)
+      .filter(([, scheme]) => [undefined, dialect.name].includes(scheme['x-dialect']))
+      .map(([name]) => name)
+    expect(Object.keys(shown.components.securitySchemes)).toEqual(own)
+    const named = operations(shown).flatMap(({ security }) => security.flatMap((accepted) => Object.keys(accepted)))
+    expect([...new Set(named)].sort()).toEqual(own.sort())
+  })
 })
+
+test('a path that another dialect has taken is shown as that one’s', async () => {
+  const { app } = await testServer({ docs: true, dialects: [{ ...dialects.webapi, path: '/V1/OAuth' }] })
+  const shown: Shown = (await app.inject('/docs/json')).json()
+  expect(shown.paths['/V1/OAuth']).toEqual(document.paths['/Token'])
+  expect(shown.paths).not.toHaveProperty('/v1/oauth/')
+})
+
+interface Shown {
+  readonly paths: Record<string, PathItem>
+  readonly components: {
+    readonly schemas: Record<string, { readonly properties?: Record<string, { default?: string }> }>
+    readonly securitySchemes: Record<
+      string,
+      { readonly 'x-dialect'?: string; readonly flows?: { readonly password: { readonly tokenUrl: string } } }
+    >
+  }
+}
+type PathItem = { readonly 'x-dialect'?: string } & Partial<Record<'get' | 'post' | 'delete', Operation>>
+interface Operation {
+  readonly summary: string
+  readonly 'x-try-it-out'?: boolean
+  readonly security: readonly object[]
+  readonly parameters?: readonly { readonly name: string; readonly in: string }[]
+  readonly requestBody?: { readonly content: Record<string, { readonly schema: { readonly $ref: string } }> }
+}
+
+function operations({ paths }: Pick<Shown, 'paths'>): Operation[] {
+  const all = Object.values(paths).flatMap(({ get, post, delete: remove }) => [get, post, remove])
+  return all.filter((operation) => operation !== undefined)
+}

@@ -28,7 +28,10 @@ const wellKnown = '/.well-known/oauth-authorization-server'
 
 describe('openapi.yaml describes what the server does', async () => {
   const { app, database } = await testServer({ dialects: all })
-  const full = await testServer({ dialects: all, passwords: { ...cheapPasswords, concurrency: 1, queueLimit: 0 } })
+  const full = await testServer({
+    dialects: all,
+    passwords: { ...cheapPasswords, memoryKib: 16_384, concurrency: 1, queueLimit: 0 },
+  })
   const broken = await testServer({ dialects: all })
   const unready = await serverOn((await freshDatabase({ isMigrated: false })).url)
   const lost = await serverOn('postgres://nobody@127.0.0.1:1/none')
@@ -223,21 +226,21 @@ describe('openapi.yaml describes what the server does', async () => {
     })
 
     const json = 'application/json'
-    const refused: [string, () => InjectOptions, number][] = [
-      ['invalid_grant', () => session(form({ ...signIn, password: 'wrong' })), 400],
-      ['missing', () => session(JSON.stringify({ ...signIn, username: null }), json), 400],
-      ['repeated', () => session(`${form(signIn)}&userName=x`), 400],
-      ['label', () => session(form({ ...signIn, clientKey: 'x'.repeat(201) })), 400],
-      ['notJson', () => session(form(signIn), json), 400],
-      ['notXml', () => session(form(signIn), 'text/xml', json), 400],
-      ['documentType', () => session(`<!DOCTYPE x>${xml(elements(signIn))}`, 'text/xml', json), 400],
-      ['otherXml', () => session('<OAuthRequest/>', 'text/xml', json), 400],
-      ['grantType', () => session(form({ ...signIn, grant_type: 'code' })), 400],
-      ['', () => session(`x=${'a'.repeat(16 * 1024)}`), 413],
-      ['', () => session(form(signIn), 'text/plain'), 415],
-      ['', () => ({ ...session(form(signIn)), method: 'PUT' }), 405],
+    const refused: [string, example: string, () => InjectOptions, number][] = [
+      ['a wrong password', 'invalid_grant', () => session(form({ ...signIn, password: 'wrong' })), 400],
+      ['a missing field', 'missing', () => session(JSON.stringify({ ...signIn, username: null }), json), 400],
+      ['a repeated field', 'repeated', () => session(`${form(signIn)}&userName=x`), 400],
+      ['a long clientKey', 'label', () => session(form({ ...signIn, clientKey: 'x'.repeat(201) })), 400],
+      ['no JSON', 'notJson', () => session(form(signIn), json), 400],
+      ['no XML', 'notXml', () => session(form(signIn), 'text/xml', json), 400],
+      ['a document type', 'documentType', () => session(`<!DOCTYPE x>${xml(elements(signIn))}`, 'text/xml', json), 400],
+      ['other XML', 'otherXml', () => session('<OAuthRequest/>', 'text/xml', json), 400],
+      ['another grant_type', 'grantType', () => session(form({ ...signIn, grant_type: 'code' })), 400],
+      ['a long body', '', () => session(`x=${'a'.repeat(16 * 1024)}`), 413],
+      ['another type', '', () => session(form(signIn), 'text/plain'), 415],
+      ['another method', '', () => ({ ...session(form(signIn)), method: 'PUT' }), 405],
     ]
-    test.each(refused)('refusals: %s', async (example, request, status) => {
+    test.each(refused)('refusals: %s', async (_situation, example, request, status) => {
       const response = await app.inject(request())
       expectDescribed(response, operation, status)
       expectExample(response, operation, example)
@@ -274,15 +277,15 @@ describe('openapi.yaml describes what the server does', async () => {
       }
     })
 
-    const refused: [string, () => InjectOptions, number][] = [
-      ['missing', () => envelope({ username }), 200],
-      ['wrong', () => envelope({ username, password: 'wrong' }), 200],
-      ['', () => envelope({ username, password }, { username }), 400],
-      ['', () => envelope({ username, password, 'device-info': 'x'.repeat(201) }), 400],
-      ['', () => envelope({ x: 'x'.repeat(16 * 1024) }), 400],
-      ['', () => ({ ...envelope({ username, password }), method: 'GET' }), 405],
+    const refused: [string, example: string, () => InjectOptions, number][] = [
+      ['a missing field', 'missing', () => envelope({ username }), 200],
+      ['a wrong password', 'wrong', () => envelope({ username, password: 'wrong' }), 200],
+      ['a field in form and query', '', () => envelope({ username, password }, { username }), 400],
+      ['a long device-info', '', () => envelope({ username, password, 'device-info': 'x'.repeat(201) }), 400],
+      ['a long body', '', () => envelope({ x: 'x'.repeat(16 * 1024) }), 400],
+      ['another method', '', () => ({ ...envelope({ username, password }), method: 'GET' }), 405],
     ]
-    test.each(refused)('refusals: %s', async (example, request, status) => {
+    test.each(refused)('refusals: %s', async (_situation, example, request, status) => {
       const response = await app.inject(request())
       expectDescribed(response, operation, status)
       expectExample(response, operation, example)
@@ -346,15 +349,15 @@ describe('openapi.yaml describes what the server does', async () => {
       expect(keys.json().keys).toHaveLength(1)
     })
 
-    const refused: [string, (signed: Signed) => object | string, number][] = [
-      ['missing', (signed) => ({ ...signed, device_key: '' }), 400],
-      ['timestamp', (signed) => ({ ...signed, timestamp: 'now' }), 400],
-      ['notJson', () => 'x', 400],
-      ['', (signed) => ({ ...signed, device_signature: '0'.repeat(64) }), 401],
-      ['', (signed) => ({ ...signed, device_key: 'nobody' }), 401],
-      ['', () => ({ x: 'x'.repeat(16 * 1024) }), 413],
+    const refused: [string, example: string, (signed: Signed) => object | string, number][] = [
+      ['a missing field', 'missing', (signed) => ({ ...signed, device_key: '' }), 400],
+      ['no time', 'timestamp', (signed) => ({ ...signed, timestamp: 'now' }), 400],
+      ['no JSON', 'notJson', () => 'x', 400],
+      ['a wrong signature', '', (signed) => ({ ...signed, device_signature: '0'.repeat(64) }), 401],
+      ['an unknown device', '', (signed) => ({ ...signed, device_key: 'nobody' }), 401],
+      ['a long body', '', () => ({ x: 'x'.repeat(16 * 1024) }), 413],
     ]
-    test.each(refused)('refusals: %s', async (example, change, status) => {
+    test.each(refused)('refusals: %s', async (_situation, example, change, status) => {
       const response = await app.inject(login(change(signTime(await addDevice(database)))))
       expectDescribed(response, operation, status)
       expectExample(response, operation, example)
