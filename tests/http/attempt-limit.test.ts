@@ -1,45 +1,34 @@
 import { createHmac } from 'node:crypto'
-import { pino } from 'pino'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { setClientEnabled } from '../../src/clients/register-client.ts'
-import { openDatabase } from '../../src/database/postgres.ts'
 import { device } from '../../src/dialects/device.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { generateBytes } from '../../src/secrets.ts'
-import { createServer } from '../../src/server.ts'
-import { registerDevice } from '../../src/users/register-device.ts'
-import { keepSecret, logLines } from '../support/kept-secrets.ts'
-import { randomWord } from '../support/people.ts'
+import type { ServerOptions } from '../../src/server.ts'
+import { keepSecret } from '../support/kept-secrets.ts'
+import { addDevice as addDeviceTo, type DeviceKeys, randomWord } from '../support/people.ts'
 import { freePort } from '../support/sockets.ts'
-import { plainOptions, testServer } from '../support/test-server.ts'
+import { serverBeside, testServer } from '../support/test-server.ts'
 
 const encryptionKey = generateBytes(32)
 const options = { dialects: [webapi, device], encryptionKey, trustProxy: ['127.0.0.1'] }
 const { app, database, url } = await testServer(options)
 const other = await anotherServer({})
 
-interface Signer {
-  readonly deviceKey: string
-  readonly customerKey: string
-}
-
-async function addDevice(): Promise<Signer> {
-  const deviceKey = `device-${randomWord()}`
-  const customerKey = keepSecret(randomWord())
-  await registerDevice(database.query, encryptionKey, { deviceKey, customerKey })
-  return { deviceKey, customerKey }
+function addDevice() {
+  return addDeviceTo(database, encryptionKey)
 }
 
 // each sign-in of this file has a newer time than the one before, within the five minutes that are accepted
 let lastTime = Math.floor(Date.now() / 1000) - 250
 
-function signed({ deviceKey, customerKey }: Signer): Record<string, unknown> {
+function signed({ deviceKey, customerKey }: DeviceKeys): Record<string, unknown> {
   lastTime += 1
   const signature = createHmac('sha256', customerKey).update(`${lastTime}${deviceKey}`).digest('hex')
   return { device_key: deviceKey, timestamp: lastTime, device_signature: signature }
 }
 
-const wrong = ({ deviceKey }: Signer) => signed({ deviceKey, customerKey: 'wrong' })
+const wrong = ({ deviceKey }: DeviceKeys) => signed({ deviceKey, customerKey: 'wrong' })
 
 async function login(body: unknown, { target = app, from = '' } = {}) {
   const response = await target.inject({
@@ -77,28 +66,17 @@ function expectTooMany(response: Answer): void {
   expectAllowance(response, '0')
 }
 
-async function useUp(signer: Signer, how: { from?: string; target?: typeof app } = {}): Promise<void> {
+async function useUp(signer: DeviceKeys, how: { from?: string; target?: typeof app } = {}): Promise<void> {
   for (let turn = 0; turn < 10; turn += 1) expect((await login(wrong(signer), how)).statusCode).toBe(401)
 }
 
-/** Another server on the same database, or on one that is away; closed after the file. */
-async function anotherServer(changed: Partial<typeof plainOptions>, databaseUrl = url) {
-  const opened = await openDatabase(databaseUrl)
-  const server = await createServer(opened, pino({ level: 'trace' }, logLines), {
-    ...plainOptions,
-    ...options,
-    ...changed,
-  })
-  await server.ready()
-  afterAll(async () => {
-    await server.close()
-    await opened.close()
-  })
-  return server
+/** Another server on the same database, or on one that is away. */
+function anotherServer(changed: Partial<ServerOptions>, databaseUrl = url) {
+  return serverBeside(databaseUrl, { ...options, ...changed })
 }
 
 describe('every answer tells what is left', () => {
-  const cases: [number, string, (signer: Signer) => Promise<Answer>][] = [
+  const cases: [number, string, (signer: DeviceKeys) => Promise<Answer>][] = [
     [200, 'a token', (signer) => login(signed(signer))],
     [401, 'a wrong signature', (signer) => login(wrong(signer))],
     [400, 'a missing field', ({ deviceKey }) => login({ device_key: deviceKey })],

@@ -15,20 +15,17 @@ import {
   jwtVerify,
   SignJWT,
 } from 'jose'
-import { pino } from 'pino'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { openDatabase } from '../../src/database/postgres.ts'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { device } from '../../src/dialects/device.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { generateBytes, hashSecret } from '../../src/secrets.ts'
-import { createServer } from '../../src/server.ts'
-import { registerDevice } from '../../src/users/register-device.ts'
+import type { ServerOptions } from '../../src/server.ts'
 import { changeUser } from '../../src/users/register-user.ts'
-import { keepSecret, logLines } from '../support/kept-secrets.ts'
-import { addClient, addUser, randomWord } from '../support/people.ts'
+import { keepSecret } from '../support/kept-secrets.ts'
+import { addClient, addDevice as addDeviceTo, addUser, type Signer } from '../support/people.ts'
 import { askForToken, askWhose, basic, bearer } from '../support/requests.ts'
 import { listen } from '../support/sockets.ts'
-import { plainOptions, testServer } from '../support/test-server.ts'
+import { serverBeside, testServer } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
 
 const encryptionKey = generateBytes(32)
@@ -43,17 +40,8 @@ const sentences = {
   unknown: 'The token is unknown.',
 }
 
-interface Signer {
-  readonly userId: string
-  readonly deviceKey: string
-  readonly customerKey: string
-}
-
-async function addDevice(): Promise<Signer> {
-  const deviceKey = `device-${randomWord()}`
-  const customerKey = keepSecret(randomWord())
-  const { userId } = await registerDevice(database.query, encryptionKey, { role: 'Sensor', deviceKey, customerKey })
-  return { userId, deviceKey, customerKey }
+function addDevice() {
+  return addDeviceTo(database, encryptionKey)
 }
 
 // each sign-in of this file has a newer time than the one before, within the five minutes that are accepted
@@ -73,20 +61,9 @@ async function signIn({ deviceKey, customerKey }: Signer, target = app): Promise
   return keepSecret(response.json().token)
 }
 
-/** Another server on the same database, closed after the file. */
-async function anotherServer(changed: Partial<typeof plainOptions>) {
-  const opened = await openDatabase(url)
-  const other = await createServer(opened, pino({ level: 'trace' }, logLines), {
-    ...plainOptions,
-    ...options,
-    ...changed,
-  })
-  await other.ready()
-  afterAll(async () => {
-    await other.close()
-    await opened.close()
-  })
-  return other
+/** Another server on the same database, or on one that is away. */
+function anotherServer(changed: Partial<ServerOptions>) {
+  return serverBeside(url, { ...options, ...changed })
 }
 
 const inAccessHeader = (value: string) => ({ 'x-access-token': value })

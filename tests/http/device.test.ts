@@ -1,19 +1,17 @@
 import { createHmac } from 'node:crypto'
-import { pino } from 'pino'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { setClientEnabled } from '../../src/clients/register-client.ts'
-import { openDatabase } from '../../src/database/postgres.ts'
 import { device } from '../../src/dialects/device.ts'
 import { dialects } from '../../src/dialects/index.ts'
 import { generateBytes } from '../../src/secrets.ts'
-import { createServer } from '../../src/server.ts'
-import { type NewDevice, registerDevice } from '../../src/users/register-device.ts'
+import type { ServerOptions } from '../../src/server.ts'
+import type { NewDevice } from '../../src/users/register-device.ts'
 import { changeUser } from '../../src/users/register-user.ts'
-import { keepSecret, logLines, readLog } from '../support/kept-secrets.ts'
-import { addClient, randomWord } from '../support/people.ts'
+import { keepSecret, readLog } from '../support/kept-secrets.ts'
+import { addClient, addDevice as addDeviceTo, type DeviceKeys, randomWord } from '../support/people.ts'
 import { basic, passwordForm, sendToken } from '../support/requests.ts'
 import { freePort } from '../support/sockets.ts'
-import { plainOptions, testServer } from '../support/test-server.ts'
+import { serverBeside, testServer } from '../support/test-server.ts'
 
 const encryptionKey = generateBytes(32)
 const options = { dialects: Object.values(dialects), encryptionKey, throttle: false }
@@ -22,24 +20,16 @@ const { app, database, url } = await testServer(options)
 /** The one answer for whatever is wrong with a device, its time or its signature. */
 const refused = '{"error":"invalid_grant","message":"The device key, the timestamp or the signature is not right."}'
 
-interface Signer {
-  readonly deviceKey: string
-  readonly customerKey: string
-}
-
-async function addDevice(chosen: Partial<NewDevice> = {}) {
-  const deviceKey = chosen.deviceKey ?? `device-${randomWord()}`
-  const customerKey = keepSecret(chosen.customerKey ?? randomWord())
-  const { userId } = await registerDevice(database.query, encryptionKey, { role: 'Sensor', deviceKey, customerKey })
-  return { userId, deviceKey, customerKey }
+function addDevice(chosen?: Partial<NewDevice>) {
+  return addDeviceTo(database, encryptionKey, chosen)
 }
 
 /** Written here once more, so that the server's own way of signing is not what it is compared with. */
-function sign({ deviceKey, customerKey }: Signer, timestamp: number | string): string {
+function sign({ deviceKey, customerKey }: DeviceKeys, timestamp: number | string): string {
   return createHmac('sha256', customerKey).update(`${timestamp}${deviceKey}`).digest('hex')
 }
 
-function signed(signer: Signer, timestamp: number | string): Record<string, unknown> {
+function signed(signer: DeviceKeys, timestamp: number | string): Record<string, unknown> {
   return { device_key: signer.deviceKey, timestamp, device_signature: sign(signer, timestamp) }
 }
 
@@ -82,20 +72,9 @@ async function reasonOf(body: unknown): Promise<unknown> {
     .find(({ event }) => event === 'refusal')?.['reason']
 }
 
-/** Another server on the same database, or on one that is away; closed after the file. */
-async function anotherServer(changed: Partial<typeof plainOptions>, databaseUrl = url) {
-  const opened = await openDatabase(databaseUrl)
-  const other = await createServer(opened, pino({ level: 'trace' }, logLines), {
-    ...plainOptions,
-    ...options,
-    ...changed,
-  })
-  await other.ready()
-  afterAll(async () => {
-    await other.close()
-    await opened.close()
-  })
-  return other
+/** Another server on the same database, or on one that is away. */
+function anotherServer(changed: Partial<ServerOptions>, databaseUrl = url) {
+  return serverBeside(databaseUrl, { ...options, ...changed })
 }
 
 describe('the published request', () => {
@@ -189,7 +168,7 @@ describe('the published request', () => {
 })
 
 describe('a refusal says the same, whatever is wrong', () => {
-  type Case = readonly [reason: string, what: string, (signer: Signer, time: number) => Record<string, unknown>]
+  type Case = readonly [reason: string, what: string, (signer: DeviceKeys, time: number) => Record<string, unknown>]
   const cases: Case[] = [
     ['unknown device', 'a device nobody added', (_, time) => signed({ deviceKey: 'nobody', customerKey: 'x' }, time)],
     [

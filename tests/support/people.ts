@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type NewClient, registerClient } from '../../src/clients/register-client.ts'
 import type { Database } from '../../src/database/database.ts'
 import { createPasswords, defaultPasswordOptions } from '../../src/passwords/password.ts'
+import { type NewDevice, registerDevice } from '../../src/users/register-device.ts'
 import { type NewUser, registerUser } from '../../src/users/register-user.ts'
 import { keepSecret } from './kept-secrets.ts'
 
@@ -49,4 +50,27 @@ export async function addUser(
     passwordHash,
   })
   return { id: added.id, name: added.name, role: added.role, password }
+}
+
+/** What a device signs with. */
+export interface DeviceKeys {
+  readonly deviceKey: string
+  readonly customerKey: string
+}
+
+/** A device in the database. */
+export interface Signer extends DeviceKeys {
+  readonly userId: string
+}
+
+/** Adds a device whose customer key is encrypted with the server's key. */
+export async function addDevice(
+  { query }: Database,
+  encryptionKey: Buffer,
+  device: Partial<NewDevice> = {},
+): Promise<Signer> {
+  const deviceKey = device.deviceKey ?? `device-${randomWord()}`
+  const customerKey = keepSecret(device.customerKey ?? randomWord())
+  const { userId } = await registerDevice(query, encryptionKey, { role: 'Sensor', deviceKey, customerKey })
+  return { userId, deviceKey, customerKey }
 }

@@ -1,5 +1,6 @@
 import type { LightMyRequestResponse } from 'fastify'
 import { expect } from 'vitest'
+import { OAuthError } from '../../src/errors.ts'
 
 /** RFC 6749 §5.2: the characters of an error_description. */
 export const descriptionCharacters = /^[\x20-\x21\x23-\x5B\x5D-\x7E]+$/
@@ -31,4 +32,17 @@ export function expectRefusal(
     status === 401 ? expect.stringMatching(/^Basic realm="[^"]+"$/) : undefined,
   )
   expect(response.headers['retry-after']).toEqual(status === 503 ? expect.stringMatching(/^[1-9]\d*$/) : undefined)
+}
+
+/** What reading refused, in its own words: 400 `invalid_request` and nothing else; null when nothing was refused. */
+export function descriptionOf(read: () => unknown): string | null {
+  try {
+    read()
+    return null
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error
+    expect([error.code, error.status]).toEqual(['invalid_request', 400])
+    expect(error.description).toMatch(descriptionCharacters)
+    return error.description
+  }
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { afterAll, expect } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
+import { openDatabase } from '../../src/database/postgres.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { createServer, type ServerOptions } from '../../src/server.ts'
 import { freshDatabase } from './fresh-database.ts'
@@ -44,4 +45,16 @@ export async function testServer(
     expect(leakedLines(), 'log lines with a secret in them').toEqual([])
   })
   return { app, database, url }
+}
+
+/** Another server on a database that is there already, or away; closed after the file. */
+export async function serverBeside(url: string, options: Partial<ServerOptions>): Promise<FastifyInstance> {
+  const database = await openDatabase(url)
+  const app = await createServer(database, pino({ level: 'trace' }, logLines), { ...plainOptions, ...options })
+  await app.ready()
+  afterAll(async () => {
+    await app.close()
+    await database.close()
+  })
+  return app
 }

@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readForm } from '../../src/dialects/read-form.ts'
-import { OAuthError } from '../../src/errors.ts'
-import { descriptionCharacters } from '../support/refusals.ts'
+import { descriptionOf } from '../support/refusals.ts'
 
 const example = 'token=...'
 
@@ -10,17 +9,8 @@ function fieldsOf(text: string): [string, string][] {
   return [...readForm(text, example)]
 }
 
-/** What was refused and how; null when the text was read. */
 function refusalOf(text: string): string | null {
-  try {
-    readForm(text, example)
-    return null
-  } catch (error) {
-    if (!(error instanceof OAuthError)) throw error
-    expect([error.code, error.status]).toEqual(['invalid_request', 400])
-    expect(error.description).toMatch(descriptionCharacters)
-    return error.description
-  }
+  return descriptionOf(() => readForm(text, example))
 }
 
 describe('a form', () => {

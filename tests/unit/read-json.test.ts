@@ -1,24 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readJson } from '../../src/dialects/read-json.ts'
-import { OAuthError } from '../../src/errors.ts'
-import { descriptionCharacters } from '../support/refusals.ts'
+import { descriptionOf } from '../support/refusals.ts'
 
 function fieldsOf(text: string): [string, string][] {
   return [...readJson(text)]
 }
 
-/** What was refused and how; null when the text was read. */
 function refusalOf(text: string): string | null {
-  try {
-    readJson(text)
-    return null
-  } catch (error) {
-    if (!(error instanceof OAuthError)) throw error
-    expect([error.code, error.status]).toEqual(['invalid_request', 400])
-    expect(error.description).toMatch(descriptionCharacters)
-    return error.description
-  }
+  return descriptionOf(() => readJson(text))
 }
 
 const noObject = 'The body is not a JSON object.'

@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readXml, writeElement } from '../../src/dialects/xml.ts'
-import { OAuthError } from '../../src/errors.ts'
-import { descriptionCharacters } from '../support/refusals.ts'
+import { descriptionOf } from '../support/refusals.ts'
 
 const namespace = 'http://sample.test/types'
 const root = { name: 'Request', namespace }
@@ -17,17 +16,8 @@ function fieldsOf(text: string): [string, string][] {
   return [...readXml(text, root)]
 }
 
-/** What was refused and how; null when the text was read. */
 function refusalOf(text: string): string | null {
-  try {
-    readXml(text, root)
-    return null
-  } catch (error) {
-    if (!(error instanceof OAuthError)) throw error
-    expect([error.code, error.status]).toEqual(['invalid_request', 400])
-    expect(error.description).toMatch(descriptionCharacters)
-    return error.description
-  }
+  return descriptionOf(() => readXml(text, root))
 }
 
 const malformed = 'The body is not well-formed XML.'
