@@ -13,6 +13,7 @@ declare module 'fastify' {
   }
 }
 
+const allowanceHeaders = ['X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset']
 const holderPaths = [userinfoPath, seatsPath, `${seatsPath}/:id`]
 
 /**
@@ -29,7 +30,11 @@ export async function allowOrigins(
     origin: (origin, decide) => decide(null, origin !== undefined && origins.includes(origin)),
     methods: ['GET', 'POST', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type', ...dialects.flatMap(({ tokenPlace }) => ownHeader(tokenPlace))],
-    exposedHeaders: ['WWW-Authenticate', 'Retry-After'],
+    exposedHeaders: [
+      'WWW-Authenticate',
+      'Retry-After',
+      ...(dialects.some(({ limit }) => limit) ? allowanceHeaders : []),
+    ],
     maxAge: 600,
     strictPreflight: false, // it would answer in plain text; an OPTIONS without Origin is refused as any other method is
   }

@@ -33,28 +33,20 @@ export async function revokeToken(
 
 /** Ends the live token in one of a user's seats, named by the token's id; returns whether there was one. */
 export async function revokeTokenOfUser(query: Query, userId: string, id: string): Promise<boolean> {
-  const revoked = await query(
-    'revoke_token_of_user',
-    `update password_grant.tokens
-    set revoked_at = now()
-    where id = $2 and user_id = $1 and revoked_at is null and expires_at > now()
-    returning id`,
-    [userId, id],
-  )
-  return revoked.length > 0
+  return (await query('revoke_token_of_user', revokeSeatWhere('id'), [userId, id])).length > 0
 }
 
 /** Ends the live token in the seat of that device; returns how many there were. The caller refuses sign-ins under way first. */
 export async function revokeTokenOfDevice(query: Query, userId: string, device: string): Promise<number> {
-  const revoked = await query(
-    'revoke_token_of_device',
-    `update password_grant.tokens
-    set revoked_at = now()
-    where user_id = $1 and device = $2 and revoked_at is null and expires_at > now()
-    returning id`,
-    [userId, device],
-  )
-  return revoked.length
+  return (await query('revoke_token_of_device', revokeSeatWhere('device'), [userId, device])).length
+}
+
+function revokeSeatWhere(column: 'id' | 'device'): string {
+  return `
+update password_grant.tokens
+set revoked_at = now()
+where user_id = $1 and ${column} = $2 and revoked_at is null and expires_at > now()
+returning id`
 }
 
 /** Ends every live token of a user; returns how many. The caller renews the user's credential version first. */

@@ -214,7 +214,8 @@ describe('CORS_ORIGINS with every dialect', async () => {
       expect(String(answer.headers.vary).split(', ')).toContain('Origin') // beside what an answer varies by itself
       expect(corsHeaders(answer.headers)).toMatchObject({
         'access-control-allow-origin': origin,
-        'access-control-expose-headers': 'WWW-Authenticate, Retry-After',
+        'access-control-expose-headers':
+          'WWW-Authenticate, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset',
       })
     }
   })
