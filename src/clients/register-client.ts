@@ -114,7 +114,8 @@ export async function removeClient(query: Query, id: string): Promise<Registered
     returning ${columns}`,
     [id],
   )
-  if (!client && reservedIds.includes(id)) throw refuse('That client is built in. Disable it to close its dialect.')
+  if (!client && id !== 'webapi' && reservedIds.includes(id))
+    throw refuse('That client is built in. Disable it to close its dialect.')
   return client ?? refuseUnknown()
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Database } from '../database/database.ts'
 import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
-import { rotateSigningKey } from '../tokens/signing-keys.ts'
+import { requireRightKey, rotateSigningKey } from '../tokens/signing-keys.ts'
 import { type Device, listDevices, type NewDevice, registerDevice, requireDevice } from '../users/register-device.ts'
 import { changeUser } from '../users/register-user.ts'
 import { type Answer, type AnswerWith, writeTable } from './answer.ts'
@@ -50,6 +50,7 @@ export function addKeyCommands(program: Command, answerWith: AnswerWith): void {
 }
 
 async function addDevice(database: Database, encryptionKey: Buffer, device: NewDevice): Promise<Answer> {
+  await requireRightKey(database.query, encryptionKey)
   const added = await database.transaction((query) => registerDevice(query, encryptionKey, device))
   const { userId, deviceKey, role } = added
   return { json: { userId, device_key: deviceKey, role }, text: `Device ${deviceKey} added.` }

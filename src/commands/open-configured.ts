@@ -1,4 +1,4 @@
-import { type Config, variables } from '../config.ts'
+import { type Config, ConfigError, variables } from '../config.ts'
 import type { Database } from '../database/database.ts'
 import { openDatabase } from '../database/postgres.ts'
 
@@ -17,10 +17,10 @@ export async function openConfigured(config: Config, listeners: DatabaseListener
   return openEmbedded({ folder: config.database.folder, ...listeners })
 }
 
-/** The key of the configuration, or the one an embedded database's folder has. Throws Error where there is neither. */
+/** The key of the configuration, or the one an embedded database's folder has. Throws ConfigError where there is neither. */
 export async function findEncryptionKey(config: Config): Promise<Buffer> {
   if (config.encryptionKey) return config.encryptionKey
-  if ('url' in config.database) throw new Error(`Set ENCRYPTION_KEY: ${variables.ENCRYPTION_KEY.expected}.`)
+  if ('url' in config.database) throw new ConfigError([`ENCRYPTION_KEY: expected ${variables.ENCRYPTION_KEY.expected}`])
   const { readyEncryptionKey } = await import('../database/embedded/encryption-key.ts')
   return readyEncryptionKey(config.database.folder)
 }

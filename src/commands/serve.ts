@@ -43,7 +43,7 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
   try {
     await prepareSchema(config, logger, database, options)
     const encryptionKey = config.dialects.some(signsTokens) ? await findEncryptionKey(config) : undefined
-    if (encryptionKey) await requireRightKey(database, encryptionKey)
+    if (encryptionKey) await readySigningKey(database, encryptionKey)
     running.app = await createServer(database, logger, { ...config, encryptionKey })
     await running.app.listen({
       host: config.host,
@@ -72,7 +72,7 @@ async function prepareSchema(
 }
 
 /** Better no start than a server that refuses every device: makes the first signing key, or opens the one there is. */
-async function requireRightKey(database: Database, encryptionKey: Buffer): Promise<void> {
+async function readySigningKey(database: Database, encryptionKey: Buffer): Promise<void> {
   if ((await schemaState(database.query)) === 'current') await createSigningKeyFinder(database.query, encryptionKey)()
 }
 

@@ -23,7 +23,7 @@ export const device: Dialect = {
     grant: 'device signature',
     deviceKey: requiredField(fields, 'device_key'),
     timestamp: readTimestamp(fields),
-    signature: optionalField(fields, 'device-signature') ?? requiredField(fields, 'device_signature'),
+    signature: readSignature(fields),
   }),
   write: (token) => writeJson(200, { token: token.value }),
   refuse: writeRefusal,
@@ -34,6 +34,13 @@ function readTimestamp(fields: Fields): string {
   const timestamp = requiredField(fields, 'timestamp')
   if (/^\d{1,15}$/.test(timestamp)) return timestamp
   throw new OAuthError('invalid_request', 'timestamp is a whole number of seconds since 1970.')
+}
+
+/** Published in two spellings. */
+function readSignature(fields: Fields): string {
+  const [one, other] = [optionalField(fields, 'device_signature'), optionalField(fields, 'device-signature')]
+  if (one === null || other === null) return one ?? other ?? requiredField(fields, 'device_signature')
+  throw new OAuthError('invalid_request', 'Send device_signature or device-signature, not both.')
 }
 
 /** A wrong signature is 401 here, where the password dialects have 400. */

@@ -103,7 +103,7 @@ function findAnswer(error: OAuthError): Answer {
         return method(405, '3100', 'Unsupported get request. Please check documentation for more information.')
       }
       return method(
-        400,
+        error.status === 413 ? 400 : error.status,
         '2400',
         'Incorrect data format or data supplied is too large. Please check documentation for more information.',
       )

@@ -13,7 +13,7 @@ export const webapiParity: Dialect = {
   example: null, // a refusal's words are part of what is the same
   read(fields) {
     if (optionalField(fields, 'grant_type') === null) throw refuseGrantType()
-    return readPasswordGrant(fields, '')
+    return readPasswordGrant(fields)
   },
   write: (token) => writeKatana(200, describeToken(token, token.lifetimeSeconds - 1 || undefined)),
   refuse: (error, request) => ([400, 401].includes(error.status) ? writeVerdict(error) : webapi.refuse(error, request)),

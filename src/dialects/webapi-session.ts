@@ -22,7 +22,7 @@ export const webapiSession: Dialect = {
   client: 'built-in',
   example,
   decode,
-  read: (fields) => readPasswordGrant(fields, deviceField(fields, 'clientKey', '')),
+  read: (fields) => ({ ...readPasswordGrant(fields), device: deviceField(fields, 'clientKey', '') }),
   write: (token, request) => writeAs(request, 200, describe(token, request.fields), oauthToken),
   refuse: (error, request) =>
     writeAs(request, error.status, { error: error.code, error_description: error.description }, errorRoot),

@@ -1,5 +1,5 @@
 import { OAuthError } from '../errors.ts'
-import type { TokenRequest } from '../grants/grant.ts'
+import type { PasswordRequest } from '../grants/password-grant.ts'
 import { httpDate } from '../http-date.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import type { Dialect, Fields } from './dialect.ts'
@@ -22,19 +22,19 @@ export const webapi: Dialect = {
   client: 'authenticated',
   example,
   decode: ({ text }) => readForm(text, example),
-  read: (fields) => readPasswordGrant(fields, ''),
+  read: readPasswordGrant,
   write: (token) => writeJson(200, describeToken(token, token.lifetimeSeconds)),
   refuse: writeRefusal,
 }
 
-/** The fields of RFC 6749 §4.3.2, for the seat `device`. */
-export function readPasswordGrant(fields: Fields, device: string): TokenRequest {
+/** The fields of RFC 6749 §4.3.2, for the seat without a label. */
+export function readPasswordGrant(fields: Fields): PasswordRequest {
   if (requiredField(fields, 'grant_type') !== 'password') throw refuseGrantType()
   return {
     grant: 'password',
     username: requiredField(fields, 'username'),
     password: requiredField(fields, 'password'),
-    device,
+    device: '',
   }
 }
 

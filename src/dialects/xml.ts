@@ -20,7 +20,7 @@ export const instanceNamespace = 'http://www.w3.org/2001/XMLSchema-instance'
 export function readXml(text: string, root: Root): Fields {
   requireUtf8(text)
   const given: [name: string, value: string][] = []
-  const parser = new SaxesParser({ xmlns: true })
+  const parser = new SaxesParser({ xmlns: true, defaultXMLVersion: '1.0', forceXMLVersion: true })
   let depth = 0
   let isNil = false
   parser.on('error', () => refuse('The body is not well-formed XML.'))

@@ -1,14 +1,12 @@
-import { RateLimiterMemory, RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
+import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
 import type { Query } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
-import { keyedHash } from '../secrets.ts'
+import { nameValue } from '../secrets.ts'
 import { networkOf } from './network.ts'
 
 /** How attempts are counted. */
 export interface AttemptLimitOptions {
   readonly query: Query
-  /** Under which what is counted is hashed. */
-  readonly key: Buffer
   /** Attempts a minute. */
   readonly attempts: number
   /** Whether anybody is refused. */
@@ -34,7 +32,7 @@ const windowSeconds = 60
  * memory until the next minute, and while the database is away this process counts alone. Counts that are over are
  * removed once a minute.
  */
-export function createAttemptLimit({ query, key, attempts, isOn }: AttemptLimitOptions): CountAttempt {
+export function createAttemptLimit({ query, attempts, isOn }: AttemptLimitOptions): CountAttempt {
   const window = { points: attempts, duration: windowSeconds }
   const limiter = new RateLimiterPostgres({
     ...window,
@@ -51,7 +49,6 @@ export function createAttemptLimit({ query, key, attempts, isOn }: AttemptLimitO
     keyPrefix: '',
     clearExpiredByTimeout: false, // it would keep rows for an hour, and anybody can invent names
     inMemoryBlockOnConsumed: attempts,
-    insuranceLimiter: new RateLimiterMemory(window),
   })
   let purgedAt = Date.now()
   const purge = () => {
@@ -65,10 +62,10 @@ export function createAttemptLimit({ query, key, attempts, isOn }: AttemptLimitO
     purge()
     if (!isOn) return describe(new RateLimiterRes(attempts, windowSeconds * 1_000), attempts, false)
     try {
-      return describe(await limiter.consume(keyedHash(key, `${name}\n${networkOf(address)}`)), attempts, false)
+      return describe(await limiter.consume(nameValue(`${name}\n${networkOf(address)}`)), attempts, false)
     } catch (error) {
-      if (!(error instanceof RateLimiterRes)) throw error
-      return describe(error, attempts, true)
+      if (error instanceof RateLimiterRes) return describe(error, attempts, true)
+      return describe(new RateLimiterRes(attempts, windowSeconds * 1_000), attempts, false) // no database, no sign-in either
     }
   }
 }

@@ -38,7 +38,7 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
   await scope.register(basicAuth, { validate: keepBasicCredentials, strictCredentials: false })
   scope.decorateRequest(basicCredentials, null)
   scope.decorateRequest(clientId, undefined)
-  scope.decorateRequest(claimedType, undefined)
+  scope.decorateRequest(claimedType, null)
   scope.decorateRequest(bodyText, '')
   scope.decorateRequest(givenFields, null)
 
@@ -80,8 +80,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asked, once that is known; only inside the token server's own scopes. */
     [clientId]: string | undefined
-    /** What the content-type header said; only inside the token server's own scopes. */
-    [claimedType]: string | undefined
+    /** What the content-type header said, null as long as it says so still; only inside the token server's own scopes. */
+    [claimedType]: string | undefined | null
     /** The body, unread; only inside the token server's own scopes. */
     [bodyText]: string
     /** The body, read; only inside the token server's own scopes. */
@@ -97,7 +97,7 @@ async function claimForm(request: FastifyRequest): Promise<void> {
 
 /** Whatever of the host looks at the request afterwards sees it as it was sent. */
 async function returnClaim(request: FastifyRequest): Promise<void> {
-  request.raw.headers['content-type'] = request[claimedType]
+  if (request[claimedType] !== null) request.raw.headers['content-type'] = request[claimedType]
 }
 
 async function readText(request: FastifyRequest): Promise<string> {
@@ -107,12 +107,13 @@ async function readText(request: FastifyRequest): Promise<string> {
 
 /** The request as a dialect sees it, as far as it has been read. */
 export function describeRequest(request: FastifyRequest): WireRequest {
-  const { url = '' } = request.raw
+  const { headers, raw } = request
+  const { url = '' } = raw
   const mark = url.indexOf('?')
   return {
     text: request[bodyText],
     query: mark === -1 ? '' : url.slice(mark + 1),
-    headers: { ...request.headers, 'content-type': request[claimedType] ?? request.headers['content-type'] },
+    headers: request[claimedType] === null ? headers : { ...headers, 'content-type': request[claimedType] },
     fields: request[givenFields] ?? noFields,
   }
 }

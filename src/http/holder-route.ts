@@ -35,6 +35,11 @@ export async function holderRoute(scope: FastifyInstance, options: HolderRouteOp
   const findSpeaker = (request: FastifyRequest) =>
     dialects.find(({ tokenPlace, present }) => tokenPlace && present && isSentAt(tokenPlace, request))
 
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', (_request, body, done) => {
+    body.resume() // whatever it is, nobody reads it
+    done(null)
+  })
   scope.setErrorHandler((thrown, request, reply) => {
     const error = toOAuthError(thrown)
     logRefusal(request, error, { durationMs: Math.round(reply.elapsedTime) })

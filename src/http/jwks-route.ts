@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Query } from '../database/database.ts'
+import { writeJson } from '../dialects/reply.ts'
 import { listPublishedKeys } from '../tokens/signing-keys.ts'
 import { toOAuthError } from './failure.ts'
+import { sendReply } from './send-reply.ts'
 
 /** Where it is. */
 export const jwksPath = '/.well-known/jwks.json'
@@ -12,13 +14,13 @@ export async function jwksRoute(scope: FastifyInstance, { query }: { query: Quer
     const error = toOAuthError(thrown)
     request.log.warn({ event: 'refusal', reason: error.reason, err: error.cause }, 'the public keys cannot be read')
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-    return reply.code(error.status).send({ error: error.code, error_description: error.description })
+    return sendReply(reply, writeJson(error.status, { error: error.code, error_description: error.description }))
   })
   scope.get(jwksPath, async (_request, reply) => {
     const keys = await listPublishedKeys(query)
     // asked for again each time: after a rotation, an old set would refuse new tokens
     return reply
       .headers({ 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache' })
-      .send({ keys })
+      .send(JSON.stringify({ keys }))
   })
 }

@@ -29,7 +29,7 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
   const { methods, example, decode, refuse } = dialect
   if (countAttempt) tellAllowance(scope, dialect, countAttempt)
   await scope.register(fieldsRoute, {
-    urls: spellings(dialect, mounted),
+    urls: spellings(dialect, mounted, ignoresSlash(scope)),
     methods,
     example,
     decode,
@@ -49,11 +49,20 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
   })
 }
 
-/** Route patterns for a dialect's path in any letter case, with and without a slash at its end where it has one. */
-export function spellings(dialect: Dialect, mounted: readonly Dialect[]): string[] {
+/**
+ * Routes for a dialect's path: as it is written, since a host's own `/v1/*` would come before a pattern, and in any letter
+ * case; with and without a slash at its end where it has one, unless the router takes the two for one.
+ */
+export function spellings(dialect: Dialect, mounted: readonly Dialect[], isSlashIgnored = false): string[] {
   const { path } = dialect
   const place = mounted.indexOf(dialect)
-  return [...new Set([path, path.replace(/(.)\/$/, '$1')])].map((spelling) => pathInAnyCase(spelling, place))
+  const bare = path.replace(/(.)\/$/, '$1')
+  const written = isSlashIgnored ? [bare] : [path, bare]
+  return [...new Set(written.flatMap((spelling) => [spelling, pathInAnyCase(spelling, place)]))]
+}
+
+function ignoresSlash({ initialConfig }: FastifyInstance): boolean {
+  return (initialConfig.routerOptions ?? initialConfig).ignoreTrailingSlash === true
 }
 
 /** A client that proves itself; the built-in ones prove nothing and count in their own dialect only. */
@@ -88,17 +97,28 @@ function closed(error: unknown): unknown {
 
 async function takeTurn({ request, reply, fields }: Asked, { limit }: Dialect, count: CountAttempt): Promise<void> {
   const allowance = await count(fields.get(limit?.field ?? '') ?? '', request.ip)
+  request[isCounted] = true
   reply.headers(writeAllowance(allowance))
   if (allowance.isExceeded) throw refuseAttempt(allowance)
 }
 
 /** Every answer tells what is left, and so counts: a refusal of what could not be read too. */
 function tellAllowance(scope: FastifyInstance, { limit }: Dialect, count: CountAttempt): void {
+  scope.decorateRequest(isCounted, false)
   scope.addHook('onSend', async (request, reply) => {
-    if (reply.hasHeader('x-ratelimit-limit')) return
+    if (request[isCounted]) return
     const { fields } = describeRequest(request)
     reply.headers(writeAllowance(await count(fields.get(limit?.field ?? '') ?? '', request.ip)))
   })
+}
+
+const isCounted = Symbol('attempt counted')
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whether the request has been counted as an attempt; only where a dialect has a limit. */
+    [isCounted]: boolean
+  }
 }
 
 function logSignIn({ request, reply }: Asked, dialect: Dialect, token: IssuedToken): void {

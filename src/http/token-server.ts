@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { availableCores } from '../available-cores.ts'
 import { createClientCheck } from '../clients/authenticate-client.ts'
@@ -7,7 +7,6 @@ import type { Dialect } from '../dialects/dialect.ts'
 import { signsTokens } from '../dialects/dialect.ts'
 import { findSharedPath } from '../dialects/index.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions } from '../passwords/password.ts'
-import { generateBytes } from '../secrets.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { createTokenCache, type TokenCache } from '../tokens/token-cache.ts'
 import { type CountAttempt, createAttemptLimit } from './attempt-limit.ts'
@@ -54,7 +53,7 @@ export const tokenServer = fastifyPlugin(mountTokenServer, {
 
 async function mountTokenServer(scope: FastifyInstance, options: TokenServerOptions): Promise<void> {
   const { database, dialects, lifetimeSeconds = 1_209_600, publicUrl, documentationPath, encryptionKey } = options
-  requireMountable(dialects, encryptionKey)
+  requireMountable(options)
   const concurrency = options.passwords?.concurrency ?? availableCores()
   const passwords = await createPasswords({ ...defaultPasswordOptions, ...options.passwords, concurrency })
   scope.log.info({ event: 'hashing', argon2: passwords.binding, concurrency }, `hashing with ${passwords.binding}`)
@@ -65,7 +64,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
     query,
     passwords,
     lifetimeSeconds,
-    mostSeats: options.maxSeatsPerUser ?? 50,
+    mostSeats: options.maxSeatsPerUser ?? usualSeats,
     signing: encryptionKey ? { encryptionKey, findSigningKey: createSigningKeyFinder(query, encryptionKey) } : null,
     inBackground: background,
   }
@@ -74,6 +73,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   const authenticateAsker = createClientCheck(tokenQuery, passwords) // sign-ins that queue must not hold a check back
   for (const dialect of dialects) {
     await scope.register(tokenRoute, {
+      logSerializers: { req: writeRequestLine as never }, // its type knows texts only, pino takes objects
       dialect,
       mounted: dialects,
       authenticateClient,
@@ -91,7 +91,12 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   if (dialects.some(signsTokens)) await scope.register(jwksRoute, { query: tokenQuery })
 }
 
-function requireMountable(dialects: readonly Dialect[], encryptionKey: Buffer | undefined): void {
+const usualSeats = 50
+
+function requireMountable({ dialects, encryptionKey, maxSeatsPerUser = usualSeats }: TokenServerOptions): void {
+  if (!Number.isInteger(maxSeatsPerUser) || maxSeatsPerUser < 1) {
+    throw new TypeError('tokenServer: maxSeatsPerUser is a whole number of at least 1.')
+  }
   const shared = findSharedPath(dialects)
   if (shared) throw new Error(`Two dialects on one path: ${shared.names.join(' and ')} are both at ${shared.path}.`)
   if (encryptionKey?.length !== 32 && dialects.some(signsTokens)) {
@@ -99,13 +104,14 @@ function requireMountable(dialects: readonly Dialect[], encryptionKey: Buffer | 
   }
 }
 
-function createCount(
-  { limit }: Dialect,
-  { database, encryptionKey, throttle = true }: TokenServerOptions,
-): CountAttempt | null {
+function createCount({ limit }: Dialect, { database, throttle = true }: TokenServerOptions): CountAttempt | null {
   if (!limit) return null
-  const key = encryptionKey ?? generateBytes(32)
-  return createAttemptLimit({ query: database.query, key, attempts: limit.attempts, isOn: throttle })
+  return createAttemptLimit({ query: database.query, attempts: limit.attempts, isOn: throttle })
+}
+
+/** What a host that logs requests writes of those to a dialect: a query may hold a password, by design or by mistake. */
+function writeRequestLine({ method, url, ip }: FastifyRequest): object {
+  return { method, url: url.split('?', 1).join(), remoteAddress: ip }
 }
 
 /**

@@ -94,9 +94,19 @@ export async function noteLifetime(query: Query, key: SigningKey, lifetimeSecond
   )
 }
 
-/** Replaces the key that signs, within the caller's transaction; returns the new one's id. Keys nobody needs any more go. */
+/** Throws Error when the key that signs now was encrypted with another encryption key. */
+export async function requireRightKey(query: Query, encryptionKey: Buffer): Promise<void> {
+  const current = await findCurrent(query)
+  if (current) decrypt(encryptionKey, purposeOf(current.id), current.encryptedKey)
+}
+
+/**
+ * Replaces the key that signs, within the caller's transaction; returns the new one's id. Keys nobody needs any more go.
+ * Throws Error when the one before was encrypted with another encryption key.
+ */
 export async function rotateSigningKey(query: Query, encryptionKey: Buffer): Promise<string> {
   await query('lock_signing_keys', 'lock table password_grant.signing_keys in share row exclusive mode')
+  await requireRightKey(query, encryptionKey) // no running server could open what another key has encrypted
   await query(
     'replace_signing_key',
     'update password_grant.signing_keys set replaced_at = now() where replaced_at is null',

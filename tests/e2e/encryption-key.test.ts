@@ -99,9 +99,28 @@ describe('with DATABASE_URL', () => {
       (await addDevice(environment)).finished,
       await runCommand(['key', 'rotate'], { environment }),
     ]) {
-      expect(finished).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^Set ENCRYPTION_KEY: /) })
+      expect(finished).toMatchObject({
+        code: 2,
+        stdout: '',
+        stderr: expect.stringMatching(/ENCRYPTION_KEY: expected 32/),
+      })
     }
     expect((await runCommand(['device', 'list', '--json'], { environment })).stdout).toBe('[]\n')
+  })
+
+  test('devices and keys are not changed with another ENCRYPTION_KEY than the one in use', async () => {
+    const environment = { DATABASE_URL: await migrated(), DIALECTS: 'device', ENCRYPTION_KEY: newKey() }
+    const device = await addDevice(environment)
+    const server = await readyServer({ environment })
+    const another = { ...environment, ENCRYPTION_KEY: newKey() }
+    const refused = [(await addDevice(another)).finished, await runCommand(['key', 'rotate'], { environment: another })]
+    for (const { code, stdout, stderr } of refused) {
+      expect([code, stdout]).toEqual([1, ''])
+      expect(stderr).toContain('ENCRYPTION_KEY is not the one it was encrypted with')
+    }
+    expect(await statusAt(server.url, device)).toBe(200)
+    expect(JSON.parse((await runCommand(['device', 'list', '--json'], { environment })).stdout)).toHaveLength(1)
+    await server.end()
   })
 
   test.each(['c2hvcnQ=', 'x'.repeat(44), '*'.repeat(43)])('%s is no key, and is not repeated', async (wrong) => {

@@ -76,7 +76,7 @@ describe('a start with a database of its own', () => {
     expect(text).toEqual([])
     const counts = await database.query(
       '',
-      `select (select count(*)::integer from password_grant.clients) as clients,
+      `select (select count(*)::integer from password_grant.clients where not is_built_in) as clients,
         (select count(*)::integer from password_grant.users) as users`,
     )
     expect(counts).toEqual([{ clients: 0, users: 0 }])

@@ -93,7 +93,7 @@ describe('the packed package, installed in an empty folder', () => {
     const env = { PATH: process.env['PATH'], DATABASE_URL: url }
     const { stdout } = await execute(command, ['migrate', '--json'], { cwd: folder, env })
     expect(JSON.parse(stdout).applied[0]).toBe(1)
-    expect(await database.query('', 'select id from password_grant.clients')).toEqual([])
+    expect(await database.query('', 'select id from password_grant.clients where not is_built_in')).toEqual([])
   })
 
   test('says what to install when an embedded database is asked for and its engine is not there', async () => {

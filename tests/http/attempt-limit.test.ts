@@ -109,17 +109,14 @@ describe('every answer tells what is left', () => {
     expectAllowance(response)
   })
 
-  test('503 while the database is away, counting on its own', async () => {
+  test('503 while the database is away, when nobody gets in anyway and nothing is counted', async () => {
     const target = await anotherServer({}, `postgres://nobody@127.0.0.1:${await freePort()}/away`)
     const body = { device_key: 'any', timestamp: 1, device_signature: 'x' }
-    const left: number[] = []
     for (let turn = 0; turn < 12; turn += 1) {
       const response = await login(body, { target })
       expect(response.statusCode).toBe(503)
-      expectAllowance(response)
-      left.push(remaining(response))
+      expectAllowance(response, '10')
     }
-    expect(left).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0])
   })
 
   test('and no other endpoint does', async () => {

@@ -100,8 +100,9 @@ describe('a server whose PostgreSQL goes away and comes back', () => {
   })
 
   test('says so, too, when PostgreSQL is there but no longer answers', async () => {
-    const token = (await signInAt(server.url, { client, user: steady })).body.access_token
-    expect((await whoseAt(server.url, token)).status).toBe(200)
+    const before = (await signInAt(server.url, { client, user: steady })).body.access_token
+    expect((await whoseAt(server.url, before)).status).toBe(200)
+    const token = (await signInAt(server.url, { client, user: steady })).body.access_token // not remembered yet
     const sessions = await runOn(cluster.url, [
       "select pid from pg_stat_activity where application_name = 'password-grant' and backend_type = 'client backend'",
     ])

@@ -274,6 +274,14 @@ describe('in the database', () => {
     )
     expect(await countSigning(database)).toBe(1)
   })
+
+  test('a signing key is not replaced by somebody with another encryption key', async () => {
+    const { database } = await setUp({ servers: 1 })
+    const { id } = await createSigningKeyFinder(database.query, encryptionKey)()
+    const rotating = database.transaction((query) => rotateSigningKey(query, generateBytes(32)))
+    await expect(rotating).rejects.toThrow('ENCRYPTION_KEY is not the one it was encrypted with')
+    expect((await createSigningKeyFinder(database.query, encryptionKey)()).id).toBe(id)
+  })
 })
 
 /** Every row of every table as text. */

@@ -104,6 +104,10 @@ describe('the device dialect', () => {
     ['a text', '"device_key"'],
     ['a repeated member', '{"device_key":"k","timestamp":1,"timestamp":2,"device_signature":"s"}'],
     ['a repeated member in another case', '{"device_key":"k","Device_Key":"l","timestamp":1,"device_signature":"s"}'],
+    [
+      'both spellings of the signature',
+      '{"device_key":"k","timestamp":1,"device_signature":"s","device-signature":"s"}',
+    ],
     ['an object inside', '{"device_key":{"a":"k"},"timestamp":1,"device_signature":"s"}'],
     ['an array inside', '{"device_key":["k"],"timestamp":1,"device_signature":"s"}'],
     ['true', '{"device_key":true,"timestamp":1,"device_signature":"s"}'],

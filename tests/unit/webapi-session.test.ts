@@ -209,6 +209,11 @@ describe('names', () => {
 })
 
 describe('clientKey', () => {
+  test('is looked at after the grant', () => {
+    const fields = new Map([['clientkey', 'x'.repeat(201)]])
+    expect(() => webapiSession.read(fields)).toThrow('The field grant_type is missing.')
+  })
+
   test.each([
     ['200 characters', 'k'.repeat(200)],
     ['200 characters of two units each', '😀'.repeat(200)],

@@ -243,6 +243,10 @@ describe('a document is refused', () => {
     },
   )
 
+  test('with a control character that only another version of XML has', () => {
+    expect(refusalOf(`<?xml version="1.1"?>${documentOf('<a>&#1;</a>')}`)).toBe(malformed)
+  })
+
   test.each([' ', '<!-- x -->', '<?xml version="1.0"?>', '\uFEFF'])('without a root: %j', (text) => {
     expect(refusalOf(text)).toBe(malformed)
   })

@@ -1,0 +1,149 @@
+// What somebody's application may do to four dialects mounted in it, and they to it.
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { device } from '../../src/dialects/device.ts'
+import { envelope } from '../../src/dialects/envelope.ts'
+import { webapi } from '../../src/dialects/webapi.ts'
+import { webapiSession } from '../../src/dialects/webapi-session.ts'
+import { type TokenServerOptions, tokenServer } from '../../src/http/token-server.ts'
+import { generateBytes } from '../../src/secrets.ts'
+import { freshDatabase } from '../support/fresh-database.ts'
+import { keepSecret, leakedLines, logLines } from '../support/kept-secrets.ts'
+import { addUser, cheapPasswords } from '../support/people.ts'
+import { bearer } from '../support/requests.ts'
+
+const { database } = await freshDatabase()
+const user = await addUser(database)
+afterAll(() => database.close())
+const form = { 'content-type': 'application/x-www-form-urlencoded' }
+const mounting: TokenServerOptions = {
+  database,
+  dialects: [webapi, webapiSession, envelope, device],
+  passwords: cheapPasswords,
+  encryptionKey: generateBytes(32),
+}
+
+async function createHost(
+  options: FastifyServerOptions,
+  furnish: (host: FastifyInstance) => void = () => undefined,
+): Promise<FastifyInstance> {
+  const host: FastifyInstance = Fastify(options)
+  furnish(host)
+  await host.register(tokenServer, mounting)
+  await host.ready()
+  onTestFinished(() => host.close())
+  return host
+}
+
+async function signIn(host: FastifyInstance): Promise<string> {
+  const body = new URLSearchParams({ username: user.name, password: user.password }).toString()
+  const response = await host.inject({ method: 'POST', url: '/v1/oauth/', headers: form, body })
+  return keepSecret(response.json().data.access_token)
+}
+
+const written = ['/Token', '/v2/token', '/v1/oauth', '/v1/oauth/', '/auth/login']
+
+describe('every dialect is at its path', () => {
+  const routers: [string, FastifyServerOptions][] = [
+    ['as it comes', {}],
+    ['that ignores a slash', { routerOptions: { ignoreTrailingSlash: true } }],
+    ['that ignores case', { routerOptions: { caseSensitive: false } }],
+    ['that ignores both', { routerOptions: { ignoreTrailingSlash: true, caseSensitive: false } }],
+    ['that ignores a second slash', { routerOptions: { ignoreDuplicateSlashes: true } }],
+  ]
+  test.each(routers)('with a router %s, in any letter case', async (_how, options) => {
+    const host = await createHost(options)
+    for (const url of written.flatMap((path) => [path, path.toUpperCase(), path.toLowerCase()])) {
+      const { statusCode, body } = await host.inject({ method: 'POST', url, headers: form, body: '' })
+      expect([url, statusCode, body]).not.toEqual([url, 404, expect.anything()])
+      expect(body).not.toContain('Route POST')
+    }
+  })
+
+  test.each(['/*', '/v1/*', '/v2/:thing', '/auth/:action', '/:one/:two', '/:one'])(
+    'beside a route of the host, %s, that would take it too',
+    async (route) => {
+      const host = await createHost({}, (furnished) => furnished.all(route, async () => 'of the host'))
+      for (const url of written) {
+        const response = await host.inject({ method: 'POST', url, headers: form, body: '' })
+        expect([url, response.body]).not.toEqual([url, 'of the host'])
+      }
+    },
+  )
+})
+
+test('a host that logs requests logs no query of a dialect, whatever the method', async () => {
+  const host = await createHost({ logger: { level: 'trace', stream: logLines } })
+  const password = keepSecret('a password in a query')
+  const query = new URLSearchParams({ username: user.name, password })
+  for (const url of written) {
+    for (const method of ['POST', 'GET', 'PUT'] as const) await host.inject({ method, url: `${url}?${query}` })
+  }
+  expect(leakedLines()).toEqual([])
+})
+
+test('the keys are what they are where a host wraps what it sends', async () => {
+  const host = await createHost({}, (furnished) => {
+    furnished.setReplySerializer((payload) => JSON.stringify({ wrapped: payload }))
+  })
+  expect((await host.inject('/.well-known/jwks.json')).json()).toEqual({ keys: expect.any(Array) })
+})
+
+test('a device’s allowance is told beside a limit of the host’s own', async () => {
+  const host = await createHost({}, (furnished) => {
+    furnished.addHook('onRequest', async (_request, reply) => void reply.header('x-ratelimit-limit', '1000'))
+  })
+  const { headers } = await host.inject({ method: 'POST', url: '/auth/login', body: '{}' })
+  expect([headers['x-ratelimit-limit'], headers['x-ratelimit-remaining']]).toEqual([
+    '10',
+    expect.stringMatching(/^\d$/),
+  ])
+})
+
+describe('a hook of the host that refuses', () => {
+  const refusing = (furnished: FastifyInstance) => {
+    furnished.addHook('onRequest', async () => {
+      throw Object.assign(new Error('not you'), { statusCode: 403 })
+    })
+  }
+
+  test.each(['/Token', '/v2/token', '/v1/oauth/', '/auth/login'])('keeps its status at %s', async (url) => {
+    const host = await createHost({}, refusing)
+    expect((await host.inject({ method: 'POST', url, headers: form, body: '' })).statusCode).toBe(403)
+  })
+
+  test('sees the type that was sent afterwards', async () => {
+    const seen: unknown[] = []
+    const host = await createHost({}, (furnished) => {
+      refusing(furnished)
+      furnished.addHook('onResponse', async (request) => void seen.push(request.headers['content-type']))
+    })
+    await host.inject({ method: 'POST', url: '/Token', headers: { 'content-type': 'application/json' }, body: '{}' })
+    expect(seen).toEqual(['application/json'])
+  })
+})
+
+describe('DELETE /seats/{id} with a body that nobody asked for', () => {
+  const strict = (furnished: FastifyInstance) => {
+    furnished.addContentTypeParser('*', (_request, _body, done) => done(new Error('not here')))
+  }
+  test.each([
+    ['a JSON header and no body', { 'content-type': 'application/json' }, ''],
+    ['broken JSON', { 'content-type': 'application/json' }, '{x'],
+    ['a type the host refuses', { 'content-type': 'text/x-anything' }, 'x'],
+  ])('ends the seat all the same: %s', async (_what, headers, body) => {
+    const host = await createHost({}, strict)
+    const value = await signIn(host)
+    const [seat] = (await host.inject({ url: '/seats', headers: bearer(value) })).json()
+    const request = { method: 'DELETE' as const, url: `/seats/${seat.id}`, body }
+    expect((await host.inject({ ...request, headers })).statusCode).toBe(401)
+    expect((await host.inject({ ...request, headers: { ...headers, ...bearer(value) } })).statusCode).toBe(204)
+    expect((await host.inject({ url: '/userinfo', headers: bearer(value) })).statusCode).toBe(401)
+  })
+})
+
+test.each([0, -1, 1.5, Number.NaN])('a bound of %d seats is refused when it is mounted', async (maxSeatsPerUser) => {
+  const host = Fastify()
+  onTestFinished(() => host.close())
+  await expect(host.register(tokenServer, { ...mounting, maxSeatsPerUser })).rejects.toThrow(/maxSeatsPerUser/)
+})
