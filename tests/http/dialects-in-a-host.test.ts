@@ -1,5 +1,5 @@
 // What somebody's application may do to four dialects mounted in it, and they to it.
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, type LightMyRequestResponse } from 'fastify'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { device } from '../../src/dialects/device.ts'
 import { envelope } from '../../src/dialects/envelope.ts'
@@ -9,7 +9,7 @@ import { type TokenServerOptions, tokenServer } from '../../src/http/token-serve
 import { generateBytes } from '../../src/secrets.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret, leakedLines, logLines } from '../support/kept-secrets.ts'
-import { addUser, cheapPasswords } from '../support/people.ts'
+import { addUser, cheapPasswords, randomWord } from '../support/people.ts'
 import { bearer } from '../support/requests.ts'
 
 const { database } = await freshDatabase()
@@ -41,6 +41,11 @@ async function signIn(host: FastifyInstance): Promise<string> {
   return keepSecret(response.json().data.access_token)
 }
 
+/** A host that nobody told says nothing about caches. */
+function isOurs({ headers }: LightMyRequestResponse): boolean {
+  return headers['cache-control'] === 'no-store'
+}
+
 const written = ['/Token', '/v2/token', '/v1/oauth', '/v1/oauth/', '/auth/login']
 
 describe('every dialect is at its path', () => {
@@ -54,9 +59,8 @@ describe('every dialect is at its path', () => {
   test.each(routers)('with a router %s, in any letter case', async (_how, options) => {
     const host = await createHost(options)
     for (const url of written.flatMap((path) => [path, path.toUpperCase(), path.toLowerCase()])) {
-      const { statusCode, body } = await host.inject({ method: 'POST', url, headers: form, body: '' })
-      expect([url, statusCode, body]).not.toEqual([url, 404, expect.anything()])
-      expect(body).not.toContain('Route POST')
+      const response = await host.inject({ method: 'POST', url, headers: form, body: '' })
+      expect([url, isOurs(response)]).toEqual([url, true])
     }
   })
 
@@ -66,7 +70,7 @@ describe('every dialect is at its path', () => {
       const host = await createHost({}, (furnished) => furnished.all(route, async () => 'of the host'))
       for (const url of written) {
         const response = await host.inject({ method: 'POST', url, headers: form, body: '' })
-        expect([url, response.body]).not.toEqual([url, 'of the host'])
+        expect([url, isOurs(response)]).toEqual([url, true])
       }
     },
   )
@@ -74,7 +78,7 @@ describe('every dialect is at its path', () => {
 
 test('a host that logs requests logs no query of a dialect, whatever the method', async () => {
   const host = await createHost({ logger: { level: 'trace', stream: logLines } })
-  const password = keepSecret('a password in a query')
+  const password = keepSecret(randomWord())
   const query = new URLSearchParams({ username: user.name, password })
   for (const url of written) {
     for (const method of ['POST', 'GET', 'PUT'] as const) await host.inject({ method, url: `${url}?${query}` })
