@@ -43,6 +43,7 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
   scope.decorateRequest(givenFields, null)
 
   scope.setErrorHandler((thrown, request, reply) => {
+    restoreClaim(request)
     const wire = describeRequest(request)
     const error = diagnose(toOAuthError(thrown), wire, example)
     logRefusal(request, error, { client: request[clientId], ...logged, durationMs: Math.round(reply.elapsedTime) })
@@ -56,14 +57,16 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
       url,
       exposeHeadRoute: false,
       onRequest: claimForm,
-      onSend: returnClaim,
+      onSend: async (request) => restoreClaim(request), // for what a hook of the host refused or answered
       handler: async (request, reply) => {
+        restoreClaim(request)
         request[bodyText] = await readText(request)
-        const fields = await decode(describeRequest(request))
+        const wire = describeRequest(request)
+        const fields = await decode(wire)
         request[givenFields] = fields
         const client = await identifyClient(scope, request, reply, fields)
         request[clientId] = client.id
-        return sendReply(reply, await answer({ ...describeRequest(request), client, request, reply }))
+        return sendReply(reply, await answer({ ...wire, fields, client, request, reply }))
       },
     })
     refuseOtherMethods(scope, url, methods)
@@ -95,9 +98,11 @@ async function claimForm(request: FastifyRequest): Promise<void> {
   request.raw.headers['content-type'] = 'application/x-www-form-urlencoded'
 }
 
-/** Whatever of the host looks at the request afterwards sees it as it was sent. */
-async function returnClaim(request: FastifyRequest): Promise<void> {
-  if (request[claimedType] !== null) request.raw.headers['content-type'] = request[claimedType]
+/** Whoever looks at the request afterwards sees it as it was sent. */
+function restoreClaim(request: FastifyRequest): void {
+  if (request[claimedType] === null) return
+  request.raw.headers['content-type'] = request[claimedType]
+  request[claimedType] = null
 }
 
 async function readText(request: FastifyRequest): Promise<string> {
@@ -113,7 +118,7 @@ export function describeRequest(request: FastifyRequest): WireRequest {
   return {
     text: request[bodyText],
     query: mark === -1 ? '' : url.slice(mark + 1),
-    headers: request[claimedType] === null ? headers : { ...headers, 'content-type': request[claimedType] },
+    headers,
     fields: request[givenFields] ?? noFields,
   }
 }
