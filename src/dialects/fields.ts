@@ -33,10 +33,14 @@ export function gatherFields(given: Iterable<readonly [name: string, value: stri
     const key = name.toLowerCase()
     if (fields.has(key)) throw new OAuthError('invalid_request', 'The body has the same field twice.')
     // PostgreSQL has no NUL, and UTF-8 no lone surrogate
-    if (/[\0\p{Cs}]/u.test(name + value)) throw new OAuthError('invalid_request', unreadable)
+    if (isUnreadable(name) || isUnreadable(value)) throw new OAuthError('invalid_request', unreadable)
     fields.set(key, value)
   }
   return fields
+}
+
+function isUnreadable(text: string): boolean {
+  return text.includes('\0') || /\p{Cs}/u.test(text)
 }
 
 /** Refuses bytes that are not UTF-8, which were turned into U+FFFD on their way here. Throws OAuthError `invalid_request`. */

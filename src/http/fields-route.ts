@@ -21,8 +21,10 @@ export interface FieldsRouteOptions extends Pick<Dialect, 'methods' | 'example' 
 }
 
 /** What a client that is known asks. */
-export interface Asked extends WireRequest {
+export interface Asked {
   readonly client: Client
+  readonly fields: Fields
+  readonly wire: WireRequest
   readonly request: FastifyRequest
   readonly reply: FastifyReply
 }
@@ -39,8 +41,7 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
   scope.decorateRequest(basicCredentials, null)
   scope.decorateRequest(clientId, undefined)
   scope.decorateRequest(claimedType, null)
-  scope.decorateRequest(bodyText, '')
-  scope.decorateRequest(givenFields, null)
+  scope.decorateRequest(wireRequest, null)
 
   scope.setErrorHandler((thrown, request, reply) => {
     restoreClaim(request)
@@ -60,13 +61,13 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
       onSend: async (request) => restoreClaim(request), // for what a hook of the host refused or answered
       handler: async (request, reply) => {
         restoreClaim(request)
-        request[bodyText] = await readText(request)
-        const wire = describeRequest(request)
+        const wire = { ...describeRequest(request), text: await readText(request) }
+        request[wireRequest] = wire
         const fields = await decode(wire)
-        request[givenFields] = fields
+        wire.fields = fields
         const client = await identifyClient(scope, request, reply, fields)
         request[clientId] = client.id
-        return sendReply(reply, await answer({ ...wire, fields, client, request, reply }))
+        return sendReply(reply, await answer({ client, fields, wire, request, reply }))
       },
     })
     refuseOtherMethods(scope, url, methods)
@@ -75,8 +76,7 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
 
 const clientId = Symbol('client id')
 const claimedType = Symbol('content type as claimed')
-const bodyText = Symbol('body as received')
-const givenFields = Symbol('fields as given')
+const wireRequest = Symbol('request as received')
 const noFields: Fields = new Map()
 
 declare module 'fastify' {
@@ -85,10 +85,8 @@ declare module 'fastify' {
     [clientId]: string | undefined
     /** What the content-type header said, null as long as it says so still; only inside the token server's own scopes. */
     [claimedType]: string | undefined | null
-    /** The body, unread; only inside the token server's own scopes. */
-    [bodyText]: string
-    /** The body, read; only inside the token server's own scopes. */
-    [givenFields]: Fields | null
+    /** The request as its dialect sees it, once the body is there; only inside the token server's own scopes. */
+    [wireRequest]: WireRequest | null
   }
 }
 
@@ -111,14 +109,11 @@ async function readText(request: FastifyRequest): Promise<string> {
 }
 
 /** The request as a dialect sees it, as far as it has been read. */
-export function describeRequest(request: FastifyRequest): WireRequest {
-  const { headers, raw } = request
-  const { url = '' } = raw
+export function describeRequest(request: FastifyRequest): {
+  -readonly [field in keyof WireRequest]: WireRequest[field]
+} {
+  const { url = '' } = request.raw
   const mark = url.indexOf('?')
-  return {
-    text: request[bodyText],
-    query: mark === -1 ? '' : url.slice(mark + 1),
-    headers,
-    fields: request[givenFields] ?? noFields,
-  }
+  const query = mark === -1 ? '' : url.slice(mark + 1)
+  return request[wireRequest] ?? { text: '', query, headers: request.headers, fields: noFields }
 }

@@ -44,7 +44,7 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
       })
       forgetToken(token.id) // nobody here is to be let in with the value it replaced
       logSignIn(asked, dialect, token)
-      return dialect.write(token, asked)
+      return dialect.write(token, asked.wire)
     },
   })
 }
