@@ -179,7 +179,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (!proxies.every(isNetwork)) mistakes.push(expect('TRUST_PROXY'))
   const names = values.DIALECTS.split(',').map((name) => name.trim())
   if (!names.every(isDialectName)) mistakes.push(expect('DIALECTS'))
-  for (const name of pathNames) if (reservedPaths.test(values[name])) mistakes.push(expect(name))
+  for (const name of Object.values(pathNames)) if (reservedPaths.test(values[name])) mistakes.push(expect(name))
   const mounted = [...new Set(names)].filter(isDialectName).map((name) => placeDialect(name, values))
   mistakes.push(...findMismatches(mounted, given))
   const corsOrigins = values.CORS_ORIGINS?.split(',').map((origin) => origin.trim()) ?? []
@@ -299,7 +299,12 @@ function isOrigin(text: string): boolean {
 
 type DialectName = keyof typeof dialects
 
-const pathNames = ['WEBAPI_PATH', 'WEBAPI_SESSION_PATH', 'ENVELOPE_PATH', 'DEVICE_PATH'] as const
+const pathNames = {
+  webapi: 'WEBAPI_PATH',
+  'webapi-session': 'WEBAPI_SESSION_PATH',
+  envelope: 'ENVELOPE_PATH',
+  device: 'DEVICE_PATH',
+} as const satisfies Record<DialectName, VariableName>
 
 function isDialectName(name: string): name is DialectName {
   return Object.hasOwn(dialects, name)
@@ -323,19 +328,12 @@ function placeDialect(name: DialectName, values: Values): Dialect {
   }
 }
 
-const pathNameOf: Record<DialectName, (typeof pathNames)[number]> = {
-  webapi: 'WEBAPI_PATH',
-  'webapi-session': 'WEBAPI_SESSION_PATH',
-  envelope: 'ENVELOPE_PATH',
-  device: 'DEVICE_PATH',
-}
-
 /** What is right by itself and not together. */
 function findMismatches(mounted: readonly Dialect[], given: Record<string, string>): string[] {
   const shared = findSharedPath(mounted)
   const mistakes = []
   if (shared) {
-    const names = shared.names.map((name) => pathNameOf[name as DialectName]).join(', ')
+    const names = shared.names.map((name) => pathNames[name as DialectName]).join(', ')
     mistakes.push(`${names}: two dialects on one path, ${shared.path}; give each a path of its own`)
   }
   const hasDevices = mounted.some(signsTokens)

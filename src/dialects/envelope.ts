@@ -56,28 +56,13 @@ function writeRefusal(error: OAuthError, debug: object = {}): WireReply {
   return writeJson(status, { success: false, errors, ...(Object.keys(debug).length > 0 ? { debug } : {}) })
 }
 
-interface Answer {
-  readonly status: number
-  readonly code: string
-  readonly type: string
-  readonly message: string
-}
+const ofType = (type: string) => (status: number, code: string, message: string) => ({ status, code, type, message })
+const oauth = ofType('OAuthException')
+const method = ofType('APIMethodException')
+const server = ofType('ServerSideException')
 
 /** Codes, types and texts are the published ones; 1429 is new, since that API never slowed anybody down. */
-function findAnswer(error: OAuthError): Answer {
-  const oauth = (status: number, code: string, message: string) => ({ status, code, type: 'OAuthException', message })
-  const method = (status: number, code: string, message: string) => ({
-    status,
-    code,
-    type: 'APIMethodException',
-    message,
-  })
-  const server = (status: number, code: string, message: string) => ({
-    status,
-    code,
-    type: 'ServerSideException',
-    message,
-  })
+function findAnswer(error: OAuthError): ReturnType<typeof oauth> {
   switch (error.code) {
     case 'invalid_grant':
     case 'unauthorized_client':
