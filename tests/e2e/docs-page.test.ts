@@ -42,7 +42,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
 
   async function openDocs(options: BrowserContextOptions = {}, path = '/docs', from = origin): Promise<Page> {
     const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })).newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(60_000) // a machine that hashes beside it lets a page wait
     const urls: string[] = []
     const complaints: string[] = []
     page.on('request', (request) => urls.push(request.url()))
@@ -432,7 +432,9 @@ async function tabTo(page: Page, selector: string): Promise<void> {
 }
 
 async function expectFocus(page: Page, selector: string): Promise<void> {
-  await expect.poll(() => hasFocus(page, selector), { message: `the focus is at ${selector}` }).toBe(true)
+  await expect
+    .poll(() => hasFocus(page, selector), { message: `the focus is at ${selector}`, timeout: 30_000 })
+    .toBe(true)
 }
 
 function hasFocus(page: Page, selector: string): Promise<boolean> {
