@@ -1,9 +1,11 @@
 import { type Config, ConfigError, variables } from '../config.ts'
 import type { Database } from '../database/database.ts'
 import { openDatabase } from '../database/postgres.ts'
+import { commandTimeouts, type Timeouts } from '../database/timeouts.ts'
 
 /** Who hears of a database's troubles; a command that lasts a moment needs nobody. */
 export interface DatabaseListeners {
+  readonly timeouts?: Timeouts
   readonly onConnectionLost?: (cause: Error) => void
   readonly onProgress?: (sentence: string) => void
   readonly onDeaf?: (cause: Error) => void
@@ -15,6 +17,11 @@ export async function openConfigured(config: Config, listeners: DatabaseListener
   if ('url' in config.database) return openDatabase(config.database.url, listeners)
   const { openEmbedded } = await import('../database/embedded/embedded.ts')
   return openEmbedded({ folder: config.database.folder, ...listeners })
+}
+
+/** The same for one command: an operator can wait longer than somebody who waits for an HTTP answer. */
+export function openForCommand(config: Config): Promise<Database> {
+  return openConfigured(config, { timeouts: commandTimeouts })
 }
 
 /** The key of the configuration, or the one an embedded database's folder has. Throws ConfigError where there is neither. */

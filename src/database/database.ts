@@ -1,7 +1,7 @@
 /**
  * Runs one statement and returns its rows. `name` is the prepared statement's name; an empty name runs
  * the text unprepared and without a time limit, and without `values` it may hold several statements.
- * Throws OAuthError `temporarily_unavailable` when the database is away.
+ * Throws OAuthError `temporarily_unavailable` when the database is away, slow, full or read-only.
  */
 export type Query = <Row extends object>(name: string, text: string, values?: readonly unknown[]) => Promise<Row[]>
 
@@ -11,7 +11,10 @@ export interface Database {
   readonly query: Query
   /** For checking tokens: connections of its own, so that no queue of sign-ins holds a check back. */
   readonly tokenQuery: Query
-  /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
+  /**
+   * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. Where another session was
+   * in its way (a deadlock) it runs anew, from its start, three times in all.
+   */
   transaction<T>(work: (query: Query) => Promise<T>): Promise<T>
   /** Hears what is announced (see `Listener`), over one connection that all listeners share; until `close`. */
   listen(listener: Listener): void

@@ -19,6 +19,7 @@ export interface ListeningEvents {
 
 const channel = 'password_grant'
 const proofMs = 2_000
+const pulseMs = 2_000
 const shortestPauseMs = 50
 const longestPauseMs = 2_000
 
@@ -46,7 +47,7 @@ export function createListening(where: pg.PoolConfig, announce: Query, events: L
 
   /** From connecting to the end of the connection; resolves with the cause of the end. */
   async function listenOnce(): Promise<Error> {
-    const client = new pg.Client({ ...where, ...settings })
+    const client = new pg.Client({ ...settings, ...where })
     const over = new Promise<Error>((resolve) => {
       endConnection = resolve
       client.on('error', resolve)
@@ -59,7 +60,7 @@ export function createListening(where: pg.PoolConfig, announce: Query, events: L
       const problem = await Promise.race([prepare(client, announce), over])
       if (problem) return problem
       tell(true)
-      return await over
+      return await Promise.race([over, feelPulse(client)])
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
     } finally {
@@ -96,10 +97,18 @@ export function createListening(where: pg.PoolConfig, announce: Query, events: L
 }
 
 const settings = {
-  connectionTimeoutMillis: 5_000,
-  query_timeout: 5_000,
+  connectionTimeoutMillis: 2_000,
+  query_timeout: 2_500,
   keepAlive: true,
   keepAliveInitialDelayMillis: 10_000,
+}
+
+/** Rejects when the database no longer answers: a connection may be dead for many minutes before its socket says so. */
+async function feelPulse(client: pg.Client): Promise<never> {
+  for (;;) {
+    await sleep(pulseMs, undefined, { ref: false })
+    await client.query('select')
+  }
 }
 
 /** Null once the connection has heard something; else why it does not count as listening. */

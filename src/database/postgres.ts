@@ -1,13 +1,17 @@
 import { DateTime } from 'luxon'
 import pg from 'pg'
-import { OAuthError } from '../errors.ts'
 import { type Database, isPostgresUrl, type Query } from './database.ts'
 import { createListening, type ListeningEvents } from './listening.ts'
+import { retryConflicts } from './retry-conflicts.ts'
+import { servingTimeouts, type Timeouts } from './timeouts.ts'
+import { isConflict, isOutage, isReadOnly, toOutage } from './to-outage.ts'
 
 /** How a database is reached and who hears about its connections; none of those may throw. */
 export interface PostgresOptions extends Partial<ListeningEvents> {
   /** Connections a side: one pool for sign-ins, one for token checks. Four measured fastest on two cores. */
   readonly connections?: number
+  /** How long it may let its askers wait. Default: as somebody who waits for an HTTP answer can. */
+  readonly timeouts?: Partial<Timeouts>
   /** Called with the cause when an idle connection is lost; the pool replaces it by itself. */
   readonly onConnectionLost?: (cause: Error) => void
 }
@@ -23,16 +27,36 @@ export async function openDatabase(url: string, options: PostgresOptions = {}): 
 
 /** The two pools behind the door; also how an embedded PostgreSQL is reached. */
 export function connectPools(where: pg.PoolConfig, options: PostgresOptions = {}): Database {
-  const writing = connectPool(where, options)
-  const checking = connectPool(where, options)
-  const listening = createListening({ ...where, application_name: applicationName }, queryOn(checking), {
+  const timeouts = { ...servingTimeouts, ...options.timeouts }
+  const connection = {
+    ...where,
+    application_name: applicationName,
+    connectionTimeoutMillis: timeouts.connectionMs,
+    query_timeout: timeouts.answerMs,
+    keepAlive: true,
+  }
+  const writing = connectPool(connection, timeouts, options)
+  const checking = connectPool(connection, timeouts, options)
+  const persevere = async <T>(attempt: () => Promise<T>): Promise<T> => {
+    try {
+      return await retryConflicts(attempt)
+    } catch (error) {
+      if (isReadOnly(error)) for (const pool of [writing, checking]) giveUpIdle(pool)
+      throw error
+    }
+  }
+  const queryOn = (pool: pg.Pool, query = queryOnPool(pool, timeouts)): Query => {
+    return (name, text, values) => persevere(() => query(name, text, values))
+  }
+  const tokenQuery = queryOn(checking)
+  const listening = createListening(connection, tokenQuery, {
     onDeaf: (cause) => options.onDeaf?.(cause),
     onHearing: () => options.onHearing?.(),
   })
   return {
     query: queryOn(writing),
-    tokenQuery: queryOn(checking),
-    transaction: (work) => runTransaction(writing, work),
+    tokenQuery,
+    transaction: (work) => persevere(() => runTransaction(writing, work)),
     listen: listening.add,
     close: async () => {
       await Promise.all([writing.end(), checking.end(), listening.close()])
@@ -42,26 +66,35 @@ export function connectPools(where: pg.PoolConfig, options: PostgresOptions = {}
 
 const applicationName = 'password-grant'
 
-function connectPool(where: pg.PoolConfig, options: PostgresOptions): pg.Pool {
+function connectPool(connection: pg.PoolConfig, timeouts: Timeouts, options: PostgresOptions): pg.Pool {
   const pool = new pg.Pool({
-    ...where,
+    ...connection,
     max: options.connections ?? 4,
-    connectionTimeoutMillis: 5_000,
-    query_timeout: 10_000,
-    keepAlive: true,
-    application_name: applicationName,
     types: { getTypeParser },
-    onConnect: settleSession,
+    onConnect: (client) => settleSession(client, timeouts),
   })
   pool.on('error', (cause) => options.onConnectionLost?.(cause)) // without a listener Node would end the process
   return pool
 }
 
 /** What the statements here rest on, whatever the server's or the database's own defaults are. */
-async function settleSession(client: pg.ClientBase): Promise<void> {
-  await client.query(
-    `set datestyle = iso; set default_transaction_isolation = 'read committed'; set standard_conforming_strings = on`,
+async function settleSession(client: pg.ClientBase, timeouts: Timeouts): Promise<void> {
+  await control(
+    client,
+    `set datestyle = iso; set default_transaction_isolation = 'read committed'; set standard_conforming_strings = on;
+    set statement_timeout = ${timeouts.statementMs}; set lock_timeout = ${timeouts.lockMs};
+    set idle_in_transaction_session_timeout = ${timeouts.idleInTransactionMs}`,
   )
+}
+
+/** After a failover the name may lead elsewhere, while connections that are kept lead to what is a standby by now. */
+function giveUpIdle(pool: pg.Pool): void {
+  for (let left = pool.idleCount; left > 0; left -= 1) {
+    pool.connect().then(
+      (client) => client.release(true),
+      () => undefined, // it is away by now
+    )
+  }
 }
 
 const timestamptz = 1184
@@ -75,63 +108,95 @@ function getTypeParser(oid: number, format?: 'text' | 'binary') {
 
 const longestTimeoutMs = 2 ** 31 - 1
 
-function queryOn(queryable: pg.Pool | pg.PoolClient): Query {
-  return async <Row extends object>(name: string, text: string, values?: readonly unknown[]) => {
-    try {
-      // a migration may take its time
-      const statement = name === '' ? { text, query_timeout: longestTimeoutMs } : { name, text }
-      const result = await queryable.query<Row>(values ? { ...statement, values: [...values] } : statement)
-      return result.rows
-    } catch (error) {
-      throw toOutage(error)
-    }
+async function send<Row extends object>(
+  queryable: pg.Pool | pg.PoolClient,
+  ...[name, text, values]: Parameters<Query>
+): Promise<Row[]> {
+  try {
+    const statement = name === '' ? { text, query_timeout: longestTimeoutMs } : { name, text }
+    const result = await queryable.query<Row>(values ? { ...statement, values: [...values] } : statement)
+    return result.rows
+  } catch (error) {
+    throw toOutage(error)
   }
 }
 
-async function runTransaction<T>(pool: pg.Pool, work: (query: Query) => Promise<T>): Promise<T> {
+/** Each statement on whichever connection is free, for as long as it runs. */
+function queryOnPool(pool: pg.Pool, timeouts: Timeouts): Query {
+  return (name, text, values) => {
+    if (name !== '') return send(pool, name, text, values)
+    return lend(pool, async (client) => {
+      await control(client, 'set statement_timeout = 0; set lock_timeout = 0')
+      const rows = await send<never>(client, name, text, values)
+      await settleSession(client, timeouts)
+      return rows
+    })
+  }
+}
+
+/** Lends a connection; where that ends in an error, `mayKeep` says whether anybody else may have it. */
+async function lend<T>(
+  pool: pg.Pool,
+  use: (client: pg.PoolClient) => Promise<T>,
+  mayKeep: (client: pg.PoolClient, error: unknown) => Promise<boolean> = async () => false,
+): Promise<T> {
   const client = await pool.connect().catch((error: unknown) => {
     throw toOutage(error)
   })
-  const query = queryOn(client)
+  client.on('error', ignoreLoss)
+  const giveBack = (isSound: boolean) => {
+    client.off('error', ignoreLoss)
+    client.release(!isSound)
+  }
   try {
-    await control(client, 'begin')
-    const result = await work(query)
-    await control(client, 'commit')
-    client.release()
+    const result = await use(client)
+    giveBack(true)
     return result
   } catch (error) {
-    const rolledBack = await client.query('rollback').then(
-      () => true,
-      () => false,
-    )
-    client.release(!rolledBack)
+    giveBack(await mayKeep(client, error))
     throw error
   }
 }
 
-async function control(client: pg.PoolClient, text: 'begin' | 'commit'): Promise<void> {
+/** The next statement tells; without a listener Node would end the process. */
+function ignoreLoss(): void {}
+
+async function runTransaction<T>(pool: pg.Pool, work: (query: Query) => Promise<T>): Promise<T> {
+  const run = async (client: pg.PoolClient) => {
+    await control(client, 'begin')
+    const result = await work(queryWithin(client))
+    await control(client, 'commit')
+    return result
+  }
+  return lend(pool, run, rollBack)
+}
+
+/** What a connection that is given up had begun, the database undoes by itself. */
+async function rollBack(client: pg.PoolClient, error: unknown): Promise<boolean> {
+  if (isOutage(error) && !isConflict(error)) return false
+  return client.query('rollback').then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Statements of one transaction, which may take its time from the first one without a name on: a migration does. */
+function queryWithin(client: pg.PoolClient): Query {
+  let isLimited = true
+  return async (name, text, values) => {
+    if (name === '' && isLimited) {
+      isLimited = false
+      await control(client, withoutLimits)
+    }
+    return send(client, name, text, values)
+  }
+}
+
+const withoutLimits = `
+set local statement_timeout = 0; set local lock_timeout = 0; set local idle_in_transaction_session_timeout = 0`
+
+async function control(client: pg.ClientBase, text: string): Promise<void> {
   await client.query(text).catch((error: unknown) => {
     throw toOutage(error)
   })
-}
-
-// 08 connection, 28 authorization, 3D no such database, 40 serialization, 53 resources, 57 operator, 58 system,
-// 25006 read-only, 26 a pooler forgot our statements, 3F and 42P01 not migrated, 55P03 lock not available
-const outageState = /^(08|26|28|3D|3F|40|42P01|53|55P03|57|58|25006)/
-
-/** Tells an outage, which is never a verdict, from a mistake of ours or a constraint that said no. */
-function toOutage(error: unknown): unknown {
-  const isAnswer = error instanceof pg.DatabaseError && !outageState.test(error.code ?? '')
-  if (isAnswer || error instanceof OAuthError) return error
-  return new OAuthError('temporarily_unavailable', 'The service cannot answer right now. Try again shortly.', {
-    reason: `database away: ${describe(error)}`,
-    cause: error,
-    retryAfterSeconds: 1,
-  })
-}
-
-/** What a driver says of an outage; where it tried several addresses there is only a code. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.message || ('code' in error ? String(error.code) : error.name)
 }

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Database } from '../database/database.ts'
 import { nameValue } from '../secrets.ts'
 import { createRowFinder, type FindToken, type FoundToken, judgeToken } from './find-token.ts'
+import { createOutageLease } from './outage-lease.ts'
 import { createValueReader } from './signed-value.ts'
 import type { Token } from './token.ts'
 import type { TokenValue } from './token-value.ts'
@@ -10,6 +11,8 @@ import type { TokenValue } from './token-value.ts'
 export interface TokenCacheOptions {
   /** Seconds; 0 asks the database every time. Default: 5. */
   readonly seconds?: number
+  /** For how many seconds a token that the database has confirmed is accepted while it is away. Default: 0, not at all. */
+  readonly outageLeaseSeconds?: number
 }
 
 /** Finds tokens and remembers them for a moment. */
@@ -25,11 +28,12 @@ const mostTokens = 20_000
  * Finds tokens, and remembers live ones in this process for a few seconds. What ends a token anywhere is announced
  * by the database and dropped here, within milliseconds; while announcements cannot be heard nothing is
  * remembered, and where they get lost unnoticed an ended token is accepted for `seconds` at the longest.
- * Only hashes are kept. A refusal is never remembered.
+ * Only hashes are kept. A refusal is never remembered. With `outageLeaseSeconds` a token that was live so recently is
+ * accepted while the database is away, unless its end was heard of.
  */
 export function createTokenCache(
   { tokenQuery, listen }: Pick<Database, 'tokenQuery' | 'listen'>,
-  { seconds = 5 }: TokenCacheOptions = {},
+  { seconds = 5, outageLeaseSeconds = 0 }: TokenCacheOptions = {},
 ): TokenCache {
   const findRow = createRowFinder(tokenQuery)
   const readValue = createValueReader(tokenQuery)
@@ -38,10 +42,12 @@ export function createTokenCache(
     max: mostTokens,
     dispose: ({ token }) => names.delete(token.id),
   })
+  const lease = outageLeaseSeconds > 0 ? createOutageLease(outageLeaseSeconds) : null
   const lookUps = new Set<LookUp>()
   let isListening = false
 
   function forgetToken(id: string): void {
+    lease?.drop(id)
     remembered.delete(names.get(id) ?? '')
     for (const lookUp of lookUps) if (lookUp.id === id) lookUp.isOutdated = true
   }
@@ -51,22 +57,28 @@ export function createTokenCache(
     for (const lookUp of lookUps) lookUp.isOutdated = true
   }
 
-  if (seconds > 0) {
+  function endLeases(): void {
+    lease?.dropAll()
+    forgetAll()
+  }
+
+  if (seconds > 0 || lease) {
     listen({
       onNotice: (notice) => {
-        if (notice === 'tokens') forgetAll()
+        if (notice === 'tokens') endLeases()
         else if (notice.startsWith('token ')) forgetToken(notice.slice('token '.length))
       },
       onListening: (isNowListening) => {
         isListening = isNowListening
-        forgetAll()
+        if (isListening)
+          endLeases() // ends may have been missed
+        else forgetAll()
       },
     })
   }
 
   function remember(name: string, found: Remembered, ms: number): void {
-    if (ms < 1) return
-    const { id } = Object.freeze(found.token) // shared from here on
+    const { id } = found.token
     remembered.delete(names.get(id) ?? '') // the value before
     remembered.set(name, found, { ttl: Math.floor(ms) })
     names.set(id, name)
@@ -77,20 +89,25 @@ export function createTokenCache(
     const known = remembered.get(name)
     if (known) return known
     const named = await readValue(value)
-    return named ? lookUp(name, named) : { ended: 'unknown' }
+    if (!named) return { ended: 'unknown' }
+    return lease ? lease.find({ id: named.id, name }, () => lookUp(name, named)) : lookUp(name, named)
   }
 
   /** An end that is announced while the row is on its way here is not missed. */
   async function lookUp(name: string, named: TokenValue): Promise<FoundToken> {
-    const asked: LookUp = { id: named.id, isOutdated: !isListening }
+    const asked: LookUp = { id: named.id, isOutdated: false }
+    const mayRemember = isListening
     const began = performance.now()
     lookUps.add(asked)
     try {
       const row = await findRow(named.id)
       const found = judgeToken(named, row)
       if (row && 'token' in found && !asked.isOutdated) {
+        Object.freeze(found.token) // shared from here on
+        lease?.renew(name, found, began, row.secondsLeft)
         // counted from before the question, so that nothing is remembered past its end
-        remember(name, found, Math.min(seconds, row.secondsLeft) * 1_000 - (performance.now() - began))
+        const ms = Math.min(seconds, row.secondsLeft) * 1_000 - (performance.now() - began)
+        if (mayRemember && ms >= 1) remember(name, found, ms)
       }
       return found
     } finally {

@@ -3,6 +3,7 @@ import { createLocalJWKSet, decodeProtectedHeader, type JWK, jwtVerify } from 'j
 import { pino } from 'pino'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { openDatabase } from '../../src/database/postgres.ts'
+import { commandTimeouts } from '../../src/database/timeouts.ts'
 import { device } from '../../src/dialects/device.ts'
 import { decrypt, generateBytes } from '../../src/secrets.ts'
 import { createServer } from '../../src/server.ts'
@@ -19,7 +20,9 @@ const encryptionKey = generateBytes(32)
 /** A database of one test's own, with as many servers on it as asked for. */
 async function setUp({ servers = 2, lifetimeSeconds = 600 } = {}) {
   const { database, url } = await freshDatabase()
-  const opened = await Promise.all(Array.from({ length: servers }, () => openDatabase(url)))
+  const opened = await Promise.all(
+    Array.from({ length: servers }, () => openDatabase(url, { timeouts: commandTimeouts })),
+  )
   const dialects = [{ ...device, lifetimeSeconds }]
   const apps = await Promise.all(
     opened.map((own) =>
@@ -37,7 +40,7 @@ async function setUp({ servers = 2, lifetimeSeconds = 600 } = {}) {
     for (const each of [...opened, database]) await each.close()
   })
   const [app, other = app] = apps as [(typeof apps)[0], (typeof apps)[0]]
-  const rotate = (own = database) => own.transaction((query) => rotateSigningKey(query, encryptionKey))
+  const rotate = (own = opened[0] ?? database) => own.transaction((query) => rotateSigningKey(query, encryptionKey))
   return { database, opened, app, other, apps, rotate }
 }
 

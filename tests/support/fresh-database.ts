@@ -2,14 +2,18 @@ import { randomBytes } from 'node:crypto'
 import { inject } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
+import { commandTimeouts } from '../../src/database/timeouts.ts'
 import { databaseUrl, runOn } from './test-cluster.ts'
 
-/** A database of one test file's own: a copy of the migrated template, or an empty one. */
+/**
+ * A database of one test file's own: a copy of the migrated template, or an empty one. It is as patient as an operator,
+ * since tests hold locks for as long as their machine needs.
+ */
 export async function freshDatabase({ isMigrated = true } = {}): Promise<{ database: Database; url: string }> {
   const template = inject('template')
   const name = `${template.replace(/_template$/, '')}_${randomBytes(6).toString('hex')}`
   const clusterUrl = inject('clusterUrl')
   await runOn(clusterUrl, [`create database ${name} ${isMigrated ? `template ${template}` : ''}`])
   const url = databaseUrl(clusterUrl, name)
-  return { database: await openDatabase(url), url }
+  return { database: await openDatabase(url, { timeouts: commandTimeouts }), url }
 }

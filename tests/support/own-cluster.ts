@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { readyCluster } from '../../src/database/embedded/cluster.ts'
 import { readPostmaster, startPostmaster } from '../../src/database/embedded/postmaster.ts'
 import { runOn } from './test-cluster.ts'
@@ -9,10 +10,16 @@ import { eventually } from './wire.ts'
 /** A PostgreSQL of a test's own, which nobody looks after: it is there or away as the test says. */
 export interface OwnCluster {
   readonly url: string
+  /** Its socket. */
+  readonly socketPath: string
   /** Starts it; resolves when it answers. */
   start(): Promise<void>
   /** SIGINT is a fast shutdown, SIGQUIT an immediate one, SIGKILL a crash. Resolves when it is gone. */
   stop(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void>
+  /** All its processes stand still: connections stay, new ones are accepted by the system, and nobody answers. */
+  freeze(): Promise<void>
+  /** They go on. */
+  thaw(): void
   /** Whatever its state, it ends and goes. */
   remove(): Promise<void>
 }
@@ -44,17 +51,40 @@ export async function makeCluster(): Promise<OwnCluster> {
     )
   }
 
+  let frozen: number[] = []
+
+  async function freeze(): Promise<void> {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    const pid = (await readPostmaster(cluster.path))?.pid ?? 0
+    process.kill(pid, 'SIGSTOP') // before its children are counted: from now on there are no new ones
+    frozen = [pid]
+    const { rows } = await client.query<{ pid: number }>(
+      'select pid from pg_stat_activity where pid <> pg_backend_pid()',
+    )
+    await client.end()
+    for (const child of rows) if (signalProcess(child.pid, 'SIGSTOP')) frozen.push(child.pid)
+  }
+
+  function thaw(): void {
+    for (const pid of frozen.splice(0)) signalProcess(pid, 'SIGCONT')
+  }
+
   async function stop(signal: NodeJS.Signals): Promise<void> {
+    thaw()
     const pid = (await readPostmaster(cluster.path))?.pid
     if (pid === undefined) return
     process.kill(pid, signal)
-    await eventually(async () => !isAlive(pid), Boolean)
+    await eventually(async () => !signalProcess(pid, 0), Boolean)
   }
 
   return {
     url,
+    socketPath: join(cluster.path, '.s.PGSQL.5432'),
     start,
     stop,
+    freeze,
+    thaw,
     remove: async () => {
       await stop('SIGQUIT').catch(() => undefined) // killed already
       await rm(folder, { recursive: true, force: true, maxRetries: 5 })
@@ -62,9 +92,10 @@ export async function makeCluster(): Promise<OwnCluster> {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** False when there is no such process any more. */
+function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    return process.kill(pid, 0)
+    return process.kill(pid, signal)
   } catch {
     return false
   }

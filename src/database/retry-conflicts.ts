@@ -1,0 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isConflict } from './to-outage.ts'
+
+const mostTries = 3
+
+/**
+ * Tries again what the database has undone because of another session (a deadlock, a serialization failure), three times
+ * in all. The pauses are random, so that two who were in each other's way do not meet again.
+ */
+export async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isConflict(error) || tries === mostTries) throw error
+    }
+    await sleep(Math.random() * 50 * tries)
+  }
+}
