@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Database } from '../database/database.ts'
-import { type Passwords, requirePassword } from '../passwords/password.ts'
+import type { Passwords } from '../passwords/password.ts'
+import { applyPasswordPolicy } from '../passwords/password-policy.ts'
 import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
 import { changeUser, listUsers, registerUser, removeUser, type User, type UserChange } from '../users/register-user.ts'
 import { type Answer, type AnswerWith, writeTable } from './answer.ts'
@@ -56,15 +57,24 @@ interface AddedUser {
 }
 
 async function addUser(database: Database, passwords: Passwords, user: AddedUser, password: string): Promise<Answer> {
-  requirePassword(password)
+  const advice = await applyPasswordPolicy(password, user.name)
   const added = await registerUser(database.query, { ...user, passwordHash: await passwords.hash(password) })
+  if (advice) advise(advice)
   return { json: { userId: added.id, userName: added.name, role: added.role }, text: `User ${added.name} added.` }
 }
 
 /** `user set-password`: the user's tokens end in the same transaction. */
 async function setPassword(database: Database, passwords: Passwords, name: string, password: string): Promise<Answer> {
-  requirePassword(password)
-  return endTokensWith(database, name, { passwordHash: await passwords.hash(password) }, 'has a new password')
+  const advice = await applyPasswordPolicy(password, name)
+  const change = { passwordHash: await passwords.hash(password) }
+  const answer = await endTokensWith(database, name, change, 'has a new password')
+  if (advice) advise(advice)
+  return answer
+}
+
+/** Standard output is the answer's alone. */
+function advise(advice: string): void {
+  process.stderr.write(`${advice}\n`)
 }
 
 /** `user set-role`: likewise, since a token speaks for a role. */

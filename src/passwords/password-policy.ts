@@ -1,0 +1,42 @@
+import { OAuthError } from '../errors.ts'
+import { requirePassword } from './password.ts'
+
+const fewestCharacters = 8
+const advisedCharacters = 15
+
+/** What this service calls itself. */
+const ownNames = ['fastify-password-grant', 'password-grant', 'passwordgrant']
+
+/**
+ * Decides about a password that is to be set: refuses one of fewer than 8 characters, one of the most common ones, and
+ * one that is the user's name, a part of it around the @, or this service's name, in any letter case. Throws OAuthError
+ * `invalid_request` with the reason. Resolves with advice about a password that is accepted and might be better, else
+ * with null. Characters are Unicode code points, and any will do.
+ */
+export async function applyPasswordPolicy(password: string, userName: string): Promise<string | null> {
+  const length = [...password].length
+  if (length < fewestCharacters) refuse(`A password has at least ${fewestCharacters} characters.`)
+  requirePassword(password)
+  const folded = fold(password)
+  if ([userName, ...userName.split('@')].some((name) => fold(name) === folded)) {
+    refuse('A password is neither the user name nor a part of it.')
+  }
+  if (ownNames.includes(folded)) refuse('A password is not the name of this service.')
+  if (await isCommon(folded)) refuse('That is one of the most common passwords, which are the first to be guessed.')
+  return length < advisedCharacters ? `A password of at least ${advisedCharacters} characters is advised.` : null
+}
+
+/** Half the commands and every server have no use for the list: it is loaded when first asked. */
+async function isCommon(folded: string): Promise<boolean> {
+  const { commonPasswords } = await import('./common-passwords.ts')
+  return commonPasswords.has(folded)
+}
+
+/** Upper case first, as for user names: it brings together what lower case alone keeps apart. */
+function fold(text: string): string {
+  return text.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
+}
+
+function refuse(description: string): never {
+  throw new OAuthError('invalid_request', description)
+}
