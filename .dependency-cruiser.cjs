@@ -15,18 +15,23 @@ const rooms = {
   passwords: { uses: ['errors', 'secrets'] },
   clients: { uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'], types: ['passwords'] },
   users: { uses: ['errors', 'secrets', 'passwords', 'database/database.ts'] },
-  tokens: { uses: ['secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
+  throttle: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
+  tokens: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
   // for other people's programs: entries of their own that load neither database nor hashing
   bearer: { uses: ['errors'] },
   client: {},
   // what must be true before a token is given
-  grants: { uses: ['errors', 'secrets', 'clients', 'users', 'tokens'], types: ['passwords', 'database/database.ts'] },
+  grants: {
+    uses: ['errors', 'secrets', 'clients', 'users', 'tokens'],
+    types: ['passwords', 'throttle', 'database/database.ts'],
+  },
   // words
   dialects: { uses: ['errors', 'http-date'], types: ['grants', 'tokens'] },
   // sockets
   http: {
     uses: [
-      ...['errors', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'tokens', 'grants', 'bearer'],
+      ...['errors', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'throttle', 'tokens', 'grants'],
+      'bearer',
       ...[
         'dialects/dialect.ts',
         'dialects/index.ts',
@@ -39,8 +44,8 @@ const rooms = {
   },
   'http/health-route.ts': { uses: ['database/migrate.ts'] }, // besides what http may: ready means migrated
   // the program around it
-  config: { uses: ['available-cores', 'dialects', 'passwords', 'database/database.ts'] },
-  server: { uses: ['http', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
+  config: { uses: ['available-cores', 'dialects', 'passwords', 'throttle', 'database/database.ts'] },
+  server: { uses: ['errors', 'http', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
   commands: {
     uses: [
       ...['errors', 'secrets', 'http-date', 'passwords', 'clients', 'users', 'tokens', 'dialects', 'config', 'server'],
@@ -67,8 +72,10 @@ const outside = {
   '@fastify/cors': { in: ['http'] },
   '@fastify/swagger': { in: ['http'] },
   '@fastify/swagger-ui': { in: ['http'] },
-  'lru-cache': { in: ['tokens/token-cache.ts', 'bearer/introspect-at.ts'] },
-  pg: { in: ['database/postgres.ts', 'database/listening.ts', 'database/embedded'] },
+  'lru-cache': {
+    in: ['tokens/token-cache.ts', 'tokens/outage-lease.ts', 'throttle/failure-count.ts', 'bearer/introspect-at.ts'],
+  },
+  pg: { in: ['database/postgres.ts', 'database/listening.ts', 'database/to-outage.ts', 'database/embedded'] },
   postgrator: { in: ['database/migrate.ts'] },
   argon2: { in: ['passwords/argon2.ts'] },
   '@node-rs/argon2': { in: ['passwords/argon2.ts'] },
@@ -93,7 +100,7 @@ const outside = {
 }
 
 /** Rooms that decide and never touch a file, a socket or a process themselves. */
-const pureRooms = ['errors', 'http-date', 'passwords', 'clients', 'users', 'tokens', 'grants', 'dialects']
+const pureRooms = ['errors', 'http-date', 'passwords', 'clients', 'users', 'throttle', 'tokens', 'grants', 'dialects']
 
 /** How dependency-cruiser marks `import type`. */
 const typeOnly = ['type-only']
@@ -192,6 +199,13 @@ module.exports = {
       severity: 'error',
       from: { path: anyOf(pureRooms) },
       to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'nobody waits for the common passwords',
+      comment: 'A server never sets a password: import the list where it is asked, with import().',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^src/passwords/common-passwords\\.ts$', dynamic: false },
     },
     {
       name: 'only what is declared',

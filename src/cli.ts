@@ -5,7 +5,7 @@ import type { AnswerWith, CommandTools } from './commands/answer.ts'
 import { addClientCommands } from './commands/client.ts'
 import { addDeviceCommands, addKeyCommands } from './commands/device.ts'
 import { migrateCommand } from './commands/migrate.ts'
-import { findEncryptionKey, openConfigured } from './commands/open-configured.ts'
+import { findEncryptionKey, openForCommand } from './commands/open-configured.ts'
 import { serve } from './commands/serve.ts'
 import { addTokenCommands } from './commands/token.ts'
 import { addUserCommands } from './commands/user.ts'
@@ -82,7 +82,10 @@ function addServeCommands(program: Command, answerWith: AnswerWith): void {
       const config = configure(program, isChosen ? {} : { EMBEDDED_FOLDER: './data' })
       await serve(config, await createLogger(config.logLevel, process.stdout.isTTY), {
         migrate: true,
-        welcome: async (query) => void process.stdout.write(await welcome(query, config)),
+        welcome: async (query) => {
+          const words = await welcome(query, config)
+          return () => void process.stdout.write(words)
+        },
       })
     })
   program
@@ -94,7 +97,7 @@ function addServeCommands(program: Command, answerWith: AnswerWith): void {
 /** Opens the database, runs one command, prints its answer, closes whatever happens. */
 async function answer(program: Command, work: Parameters<AnswerWith>[0]): Promise<void> {
   const config = configure(program, {})
-  const opening = openConfigured(config)
+  const opening = openForCommand(config)
   closeWhenInterrupted(opening)
   const database = await opening
   const tools: CommandTools = {

@@ -7,6 +7,7 @@ import { envelopeWithDebug } from './dialects/envelope.ts'
 import { dialects, findSharedPath } from './dialects/index.ts'
 import { webapiParity } from './dialects/webapi-parity.ts'
 import { defaultPasswordOptions, type PasswordOptions } from './passwords/password.ts'
+import { defaultThrottleOptions, type ThrottleOptions } from './throttle/throttle.ts'
 
 /** Where the database is. */
 export type DatabaseChoice = { readonly url: string } | { readonly folder: string }
@@ -26,14 +27,16 @@ export interface Config {
   /** Origins whose pages may call the dialects, `/userinfo`, `/seats` and `/revoke`. */
   readonly corsOrigins: readonly string[]
   readonly tokenCacheSeconds: number
+  /** How long a token found before is accepted while the database is away. */
+  readonly outageLeaseSeconds: number
   /** Whether there is a `/docs` page. */
   readonly docs: boolean
   readonly dialects: readonly Dialect[]
   readonly maxSeatsPerUser: number
   /** 32 bytes; undefined: an embedded database's folder has them. */
   readonly encryptionKey: Buffer | undefined
-  /** Whether attempts are limited. */
-  readonly throttle: boolean
+  /** How attempts are limited; false: not at all. */
+  readonly throttle: ThrottleOptions | false
   readonly passwords: PasswordOptions
 }
 
@@ -88,6 +91,12 @@ export const variables = {
     defaultWords: "the smaller of cores and the container's CPU quota",
   },
   HASH_QUEUE_LIMIT: wholeNumber(0, 1_000_000, defaultPasswordOptions.queueLimit, 'password checks waiting before 503'),
+  HASH_QUEUE_SECONDS: wholeNumber(
+    1,
+    300,
+    defaultPasswordOptions.queueSeconds,
+    'longest wait for a password check; whoever would wait longer gets 503 at once',
+  ),
   LOG_LEVEL: text(`one of ${logLevels.join(', ')}`, `^(${logLevels.join('|')})$`, 'info', 'how much is logged'),
   TRUST_PROXY: text(
     'a comma list of IP addresses and networks',
@@ -117,6 +126,12 @@ export const variables = {
     5,
     'how long a found token may be remembered in process; `0` asks the database every time',
   ),
+  OUTAGE_LEASE_SECONDS: wholeNumber(
+    0,
+    86_400,
+    0,
+    'how long after its last check a token is still accepted while the database is away; `0`: not at all',
+  ),
   DOCS: text('on or off', '^(on|off)$', 'on', 'the `/docs` page'),
   WEBAPI_PATH: path('/Token', 'where the `webapi` dialect listens'),
   WEBAPI_SESSION_PATH: path('/v2/token', 'where the `webapi-session` dialect listens'),
@@ -138,20 +153,53 @@ export const variables = {
     50,
     'devices a user may be signed in from; the one signed in longest ago gives way',
   ),
-  THROTTLE: text('on or off', '^(on|off)$', 'on', 'the limit of 10 sign-ins a minute for a device; `off` is for tests'),
+  THROTTLE: text(
+    'on or off',
+    '^(on|off)$',
+    'on',
+    'whether failed attempts, and sign-ins of devices, are limited; `off` is for benchmarks and tests',
+  ),
+  THROTTLE_FREE_ATTEMPTS: wholeNumber(
+    1,
+    1_000,
+    defaultThrottleOptions.freeAttempts,
+    'failed attempts, of a user and network together, before the first wait',
+  ),
+  THROTTLE_LONGEST_WAIT_SECONDS: wholeNumber(
+    1,
+    86_400,
+    defaultThrottleOptions.longestWaitSeconds,
+    'where the waits of 1, 2, 4 … seconds stop growing',
+  ),
+  THROTTLE_FORGET_SECONDS: wholeNumber(
+    1,
+    2_592_000,
+    defaultThrottleOptions.forgetSeconds,
+    'after so long without a failure the count begins anew',
+  ),
+  THROTTLE_STRANGERS_LIMIT: wholeNumber(
+    1,
+    10_000,
+    defaultThrottleOptions.strangersLimit,
+    'guesses at a user that are looked at, from all networks the user is not known from, in the time below',
+  ),
+  THROTTLE_STRANGERS_SECONDS: wholeNumber(1, 2_592_000, defaultThrottleOptions.strangersSeconds, 'that time'),
+  THROTTLE_KNOWN_NETWORK_DAYS: wholeNumber(
+    1,
+    3_650,
+    defaultThrottleOptions.knownNetworkDays,
+    'how long a network from which a user signed in is remembered as known',
+  ),
   ENCRYPTION_KEY: {
     ...text(
       '32 bytes in base64, as `openssl rand -base64 32` prints them',
       '^[A-Za-z0-9+/]{43}=$',
       undefined,
-      'encrypts the keys of devices and the keys that sign; the `device` dialect needs it',
+      'encrypts the keys of devices and the keys that sign, which the `device` dialect needs; hashes remembered networks',
     ),
     defaultWords: 'made in the folder when embedded',
   },
 } as const satisfies Record<string, Variable>
-
-/** Variables of later versions: refused rather than ignored, so that nobody relies on what is not there. */
-const notYet = ['OUTAGE_LEASE_SECONDS']
 
 /** Where something else answers. */
 const reservedPaths = /^\/(userinfo|seats|introspect|revoke|health|openapi\.yaml|docs|\.well-known)(\/|$)/i
@@ -173,7 +221,6 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     Object.entries(environment).filter((entry): entry is [string, string] => Boolean(entry[1]?.trim())),
   )
   const { values, mistakes } = readVariables(given)
-  mistakes.push(...notYet.filter((name) => given[name]).map((name) => `${name}: not available in this version`))
   const proxies = values.TRUST_PROXY?.split(',').map((proxy) => proxy.trim()) ?? []
   if (given['DATABASE_URL'] && !isPostgresUrl(given['DATABASE_URL'])) mistakes.push(expect('DATABASE_URL'))
   if (!proxies.every(isNetwork)) mistakes.push(expect('TRUST_PROXY'))
@@ -198,17 +245,26 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     publicUrl: values.PUBLIC_URL,
     corsOrigins,
     tokenCacheSeconds: values.TOKEN_CACHE_SECONDS,
+    outageLeaseSeconds: values.OUTAGE_LEASE_SECONDS,
     docs: values.DOCS === 'on',
     dialects: mounted,
     maxSeatsPerUser: values.MAX_SEATS_PER_USER,
     encryptionKey: values.ENCRYPTION_KEY === undefined ? undefined : Buffer.from(values.ENCRYPTION_KEY, 'base64'),
-    throttle: values.THROTTLE === 'on',
+    throttle: values.THROTTLE === 'on' && {
+      freeAttempts: values.THROTTLE_FREE_ATTEMPTS,
+      longestWaitSeconds: values.THROTTLE_LONGEST_WAIT_SECONDS,
+      forgetSeconds: values.THROTTLE_FORGET_SECONDS,
+      strangersLimit: values.THROTTLE_STRANGERS_LIMIT,
+      strangersSeconds: values.THROTTLE_STRANGERS_SECONDS,
+      knownNetworkDays: values.THROTTLE_KNOWN_NETWORK_DAYS,
+    },
     passwords: {
       memoryKib: values.ARGON2_MEMORY_KIB,
       passes: values.ARGON2_PASSES,
       lanes: values.ARGON2_LANES,
       concurrency: values.HASH_CONCURRENCY ?? availableCores(),
       queueLimit: values.HASH_QUEUE_LIMIT,
+      queueSeconds: values.HASH_QUEUE_SECONDS,
     },
   })
 }
@@ -223,12 +279,14 @@ interface Values {
   ARGON2_LANES: number
   HASH_CONCURRENCY?: number
   HASH_QUEUE_LIMIT: number
+  HASH_QUEUE_SECONDS: number
   LOG_LEVEL: string
   TRUST_PROXY?: string
   DATABASE_WAIT_SECONDS: number
   PUBLIC_URL?: string
   CORS_ORIGINS?: string
   TOKEN_CACHE_SECONDS: number
+  OUTAGE_LEASE_SECONDS: number
   DOCS: 'on' | 'off'
   WEBAPI_PATH: string
   WEBAPI_SESSION_PATH: string
@@ -241,6 +299,12 @@ interface Values {
   DEVICE_LIFETIME_SECONDS: number
   MAX_SEATS_PER_USER: number
   THROTTLE: 'on' | 'off'
+  THROTTLE_FREE_ATTEMPTS: number
+  THROTTLE_LONGEST_WAIT_SECONDS: number
+  THROTTLE_FORGET_SECONDS: number
+  THROTTLE_STRANGERS_LIMIT: number
+  THROTTLE_STRANGERS_SECONDS: number
+  THROTTLE_KNOWN_NETWORK_DAYS: number
   ENCRYPTION_KEY?: string
 }
 

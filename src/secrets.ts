@@ -3,6 +3,7 @@ import {
   createDecipheriv,
   createHmac,
   hash,
+  hkdfSync,
   randomBytes,
   randomUUID,
   timingSafeEqual,
@@ -42,9 +43,14 @@ export function nameValue(value: string): string {
   return hash('sha256', value, 'base64')
 }
 
-/** HMAC-SHA256, for remembering in process what must not be guessable from memory. */
+/** HMAC-SHA256 as 43 characters, for remembering what must not be guessable from what is remembered. */
 export function keyedHash(key: Buffer, secret: string): string {
   return createHmac('sha256', key).update(secret).digest('base64url')
+}
+
+/** A key of 32 bytes for one purpose (HKDF, RFC 5869, with SHA-256), from which neither the given one nor any other follows. */
+export function deriveKey(key: Buffer, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, '', purpose, 32))
 }
 
 /** Compares in a time that does not depend on where two hashes differ. */

@@ -1,4 +1,4 @@
-import { METHODS, type ServerResponse } from 'node:http'
+import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyBaseLogger,
@@ -10,12 +10,13 @@ import Fastify, {
 } from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
+import { OAuthError } from './errors.ts'
 import { allowOrigins } from './http/cors.ts'
 import { docsPath, docsRoute } from './http/docs-route.ts'
 import { toOAuthError } from './http/failure.ts'
 import { healthRoute } from './http/health-route.ts'
 import { openapiRoute } from './http/openapi-route.ts'
-import { tokenServer } from './http/token-server.ts'
+import { type TokenServerOptions, tokenServer } from './http/token-server.ts'
 import { createTokenCache } from './tokens/token-cache.ts'
 
 /** What the standalone server needs of the configuration. */
@@ -28,11 +29,12 @@ export type ServerOptions = Pick<
   | 'publicUrl'
   | 'corsOrigins'
   | 'tokenCacheSeconds'
+  | 'outageLeaseSeconds'
   | 'docs'
   | 'maxSeatsPerUser'
-  | 'throttle'
   | 'encryptionKey'
->
+> &
+  Pick<TokenServerOptions, 'throttle'>
 
 /**
  * The standalone server: the token server, health and `openapi.yaml`, and JSON that repeats nothing for every
@@ -51,11 +53,16 @@ export async function createServer(
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still arrives on an open connection is answered like everything before it
     requestTimeout: 30_000,
-    http: { connectionsCheckingInterval: 5_000 }, // how late the time-out above may be noticed
+    // how late the time-out above may be noticed; and one for the head that is no longer, or Node exchanges the two
+    http: { connectionsCheckingInterval: 5_000, headersTimeout: 30_000, requireHostHeader: false },
     frameworkErrors: (_error, _request, reply) => {
       reply.status(400 as never).send(notUnderstood as never) // its type knows no route, hence no reply
     },
     clientErrorHandler: refuseBrokenRequest,
+  })
+  app.server.on('checkExpectation', refuseExpectation)
+  app.addHook('onRequest', async ({ raw }) => {
+    if (raw.headers.host === undefined && raw.httpVersion === '1.1') refuseWithoutHost()
   })
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // for 405 to know it
@@ -70,7 +77,8 @@ export async function createServer(
     return reply.code(error.status).send({ error: error.code, error_description: error.description })
   })
   const { dialects, corsOrigins, docs } = options
-  const tokenCache = createTokenCache(database, { seconds: options.tokenCacheSeconds })
+  const { tokenCacheSeconds: seconds, outageLeaseSeconds } = options
+  const tokenCache = createTokenCache(database, { seconds, outageLeaseSeconds })
   if (corsOrigins.length > 0) await allowOrigins(app, corsOrigins, dialects)
   const documentationPath = docs ? docsPath : undefined
   await app.register(tokenServer, { ...options, database, tokenCache, documentationPath })
@@ -92,6 +100,21 @@ function isKnownWithoutSlash(app: FastifyInstance, request: FastifyRequest): boo
   const [path = ''] = request.url.split('?')
   const url = path.replace(/\/+$/, '')
   return url !== path && url !== '' && app.findRoute({ url, method: request.method as HTTPMethods }) !== null
+}
+
+/** RFC 9112 §3.2; Node's own refusal would be empty. */
+function refuseWithoutHost(): never {
+  throw new OAuthError('invalid_request', notUnderstood.error_description)
+}
+
+/** RFC 9110 §10.1.1: any expectation but 100-continue, to which Node's own refusal would be empty. */
+function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const headers = {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+    connection: 'close',
+  }
+  response.writeHead(417, headers).end(JSON.stringify(notUnderstood))
 }
 
 /** For what is not HTTP at all. Nothing of it is logged: the raw bytes may hold a password. */

@@ -4,6 +4,7 @@ import { OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { generateBytes, hashSecret, keyedHash, matchHash } from '../secrets.ts'
 import { isClientId } from './client-id.ts'
+import { isShortSecret } from './client-secret.ts'
 
 /** An application that proved who it is, or a public one that only said so. */
 export interface Client {
@@ -11,6 +12,8 @@ export interface Client {
   readonly isPublic: boolean
   /** Stands for everybody who uses the dialect of its name, and counts nowhere else. */
   readonly isBuiltIn: boolean
+  /** Says for whom it asks: the address before its own in `X-Forwarded-For` counts. */
+  readonly isTrusted: boolean
   /** Changes with whatever must end a sign-in under way. */
   readonly credentialVersion: string
 }
@@ -22,29 +25,30 @@ export interface ClientCredentials {
 }
 
 /**
- * Credentials → client. Throws OAuthError `invalid_client`, the same for unknown, wrong and disabled
- * (RFC 6749 §5.2), or `temporarily_unavailable`.
+ * Credentials, and the network they come from → client. Throws OAuthError `invalid_client`, the same for unknown, wrong
+ * and disabled (RFC 6749 §5.2), or `temporarily_unavailable`.
  */
-export type AuthenticateClient = (credentials: ClientCredentials) => Promise<Client>
+export type AuthenticateClient = (credentials: ClientCredentials, network: string) => Promise<Client>
 
 const longestMemory = 10_000
 
 /**
- * Checks clients against the database. A secret with 256 bits of its own costs a fast hash; a short chosen
- * one costs argon2id once and is then remembered under a key that only this check has.
+ * Checks clients against the database. What a check costs depends on what was sent and not on what is stored: a long
+ * secret costs a fast hash, a short one argon2id, whether there is such a client or not. A short one that was right is
+ * then remembered under a key that only this check has.
  */
 export function createClientCheck(query: Query, passwords: Passwords): AuthenticateClient {
   const findClient = createClientFinder(query)
   const key = generateBytes(32)
   const remembered = new Map<string, Promise<boolean>>()
 
-  async function matchChosen(clientId: string, storedHash: string, secret: string): Promise<boolean> {
-    const name = keyedHash(key, `${storedHash}\n${secret}`)
+  async function matchShort(id: string, storedHash: string | null, secret: string, network: string): Promise<boolean> {
+    const name = keyedHash(key, `${storedHash}\n${id}\n${secret}`)
     const known = remembered.get(name)
     if (known) return known
-    const matching = passwords.match(storedHash, secret).catch((error: unknown) => {
+    const matching = passwords.match(storedHash, secret, { client: '', network }).catch((error: unknown) => {
       if (error instanceof OAuthError) throw error
-      throw refuseClient('stored secret hash unreadable', { clientId, cause: error })
+      throw refuseClient('stored secret hash unreadable', { clientId: id, cause: error })
     })
     if (remembered.size >= longestMemory) remembered.clear()
     remembered.set(name, matching)
@@ -56,32 +60,51 @@ export function createClientCheck(query: Query, passwords: Passwords): Authentic
     return matches
   }
 
-  async function matchSecret(clientId: string, storedHash: string | null, secret: string): Promise<boolean> {
-    if (storedHash === null) return false
-    if (!storedHash.startsWith('sha256:')) return matchChosen(clientId, storedHash, secret)
-    return matchHash(Buffer.from(storedHash.slice('sha256:'.length), 'hex'), hashSecret(secret))
+  /** Of a client's two hashes at most one is argon2id: rotating makes secrets that need none. */
+  async function matchSecret(
+    { id, secret }: { id: string; secret: string },
+    client: ClientRow | undefined,
+    network: string,
+  ): Promise<boolean> {
+    const hashes = [client?.secretHash ?? null, client?.previousHash ?? null]
+    if (hashes.some((hash) => hash !== null && matchFast(hash, secret))) return true
+    if (!isShortSecret(secret)) return false
+    return matchShort(id, hashes.find((hash) => hash !== null && !isFast(hash)) ?? null, secret, network)
   }
 
-  return async ({ id, secret }) => {
+  return async ({ id, secret }, network) => {
     if (id === '' && secret === null) throw refuseClient('no client credentials')
     const client = isClientId(id) ? await findClient(id) : undefined
-    if (!client) throw refuseClient('unknown client')
-    const { isPublic, isBuiltIn, credentialVersion } = client
-    if (!client.isEnabled) throw refuseClient('disabled client', { clientId: id })
-    if (isPublic) {
-      if (secret !== null) throw refuseClient('public client with a secret', { clientId: id })
-      return { id, isPublic, isBuiltIn, credentialVersion }
-    }
-    if (secret === null) throw refuseClient('client secret missing', { clientId: id })
-    const matches =
-      (await matchSecret(id, client.secretHash, secret)) || (await matchSecret(id, client.previousHash, secret))
-    if (!matches) throw refuseClient('wrong client secret', { clientId: id })
-    return { id, isPublic, isBuiltIn, credentialVersion }
+    const matches = secret === null ? null : await matchSecret({ id, secret }, client, network)
+    const reason = findFault(client, matches)
+    if (!client || reason !== null) throw refuseClient(reason ?? '', { clientId: client?.id })
+    const { isPublic, isBuiltIn, isTrusted, credentialVersion } = client
+    return { id, isPublic, isBuiltIn, isTrusted, credentialVersion }
   }
 }
 
+/** Why a client is not let in, `matches` being null where it sent no secret; null when it is. */
+function findFault(client: ClientRow | undefined, matches: boolean | null): string | null {
+  if (!client) return 'unknown client'
+  if (!client.isEnabled) return 'disabled client'
+  if (client.isPublic) return matches === null ? null : 'public client with a secret'
+  if (matches === null) return 'client secret missing'
+  return matches ? null : 'wrong client secret'
+}
+
+function isFast(storedHash: string): boolean {
+  return storedHash.startsWith('sha256:')
+}
+
+function matchFast(storedHash: string, secret: string): boolean {
+  return isFast(storedHash) && matchHash(Buffer.from(storedHash.slice('sha256:'.length), 'hex'), hashSecret(secret))
+}
+
 /** The one answer for every client that is not let in; `reason` and the rest are for the log. */
-export function refuseClient(reason: string, details: { clientId?: string; cause?: unknown } = {}): OAuthError {
+export function refuseClient(
+  reason: string,
+  details: { clientId?: string | undefined; cause?: unknown } = {},
+): OAuthError {
   return new OAuthError('invalid_client', 'Client authentication failed.', { reason, ...details })
 }
 
@@ -89,6 +112,7 @@ interface ClientRow {
   id: string
   isPublic: boolean
   isBuiltIn: boolean
+  isTrusted: boolean
   isEnabled: boolean
   credentialVersion: string
   secretHash: string | null
@@ -104,6 +128,7 @@ function createClientFinder(query: Query): (id: string) => Promise<ClientRow | u
         id,
         is_public as "isPublic",
         is_built_in as "isBuiltIn",
+        is_trusted as "isTrusted",
         is_enabled as "isEnabled",
         credential_version as "credentialVersion",
         secret_hash as "secretHash",

@@ -4,6 +4,7 @@ import { OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { generateSecret, hashSecret } from '../secrets.ts'
 import { isClientId } from './client-id.ts'
+import { isShortSecret } from './client-secret.ts'
 
 /** A client as an administrator sees it: never its secret. */
 export interface RegisteredClient {
@@ -11,6 +12,8 @@ export interface RegisteredClient {
   readonly isPublic: boolean
   /** Of a dialect that authenticates no client; can be disabled, not removed. */
   readonly isBuiltIn: boolean
+  /** Says for whom it asks: the address before its own in `X-Forwarded-For` counts. */
+  readonly isTrusted: boolean
   readonly isEnabled: boolean
   /** Lifetime of its tokens; null: the server's. */
   readonly lifetimeSeconds: number | null
@@ -23,9 +26,11 @@ export interface NewClient {
   /** `public` has none, `generated` gets 256 bits, `{ chosen }` is what an older system gave it. */
   readonly secret: 'public' | 'generated' | { readonly chosen: string }
   readonly lifetimeSeconds?: number | undefined
+  /** The customer's own backend, through which everyone comes; never a public one. Default: no. */
+  readonly isTrusted?: boolean | undefined
 }
 
-const columns = `id, is_public as "isPublic", is_built_in as "isBuiltIn", is_enabled as "isEnabled",
+const columns = `id, is_public as "isPublic", is_built_in as "isBuiltIn", is_trusted as "isTrusted", is_enabled as "isEnabled",
   lifetime_seconds as "lifetimeSeconds", created_at as "createdAt"`
 
 /** Names of the dialects, three of which are the ids of built-in clients. */
@@ -42,15 +47,17 @@ export async function registerClient(
 ): Promise<{ client: RegisteredClient; secret: string | null }> {
   requireClientId(client.id)
   requireLifetime(client.lifetimeSeconds)
+  if (client.isTrusted && client.secret === 'public')
+    throw refuse('A public client proves nothing, so it is not trusted.')
   const generated = client.secret === 'generated' ? generateSecret() : null
   const secret = typeof client.secret === 'object' ? client.secret.chosen : generated
   const secretHash = secret === null ? null : await hashForStorage(passwords, secret)
   const [row] = await query<RegisteredClient>(
     'register_client',
-    `insert into password_grant.clients (id, is_public, secret_hash, lifetime_seconds)
-    values ($1, $2, $3, $4)
+    `insert into password_grant.clients (id, is_public, secret_hash, lifetime_seconds, is_trusted)
+    values ($1, $2, $3, $4, $5)
     returning ${columns}`,
-    [client.id, secret === null, secretHash, client.lifetimeSeconds ?? null],
+    [client.id, secret === null, secretHash, client.lifetimeSeconds ?? null, client.isTrusted ?? false],
   ).catch((error: unknown) => {
     if (violates(error, 'clients_pkey')) throw refuse('A client of that id exists already.')
     throw error
@@ -124,14 +131,11 @@ export async function listClients(query: Query): Promise<RegisteredClient[]> {
   return query<RegisteredClient>('list_clients', `select ${columns} from password_grant.clients order by id`)
 }
 
-/** A secret shorter than this may be guessable from its hash, so it is stored with argon2id. */
-const longEnoughForFastHash = 32
-
 async function hashForStorage(passwords: Passwords, secret: string): Promise<string> {
   if (Buffer.byteLength(secret) > 1024 || secret === '' || /[\p{Cc}\p{Cs}]/u.test(secret)) {
     throw refuse('A client secret has 1 to 1024 bytes of UTF-8 and no control characters.')
   }
-  return [...secret].length < longEnoughForFastHash ? passwords.hash(secret) : fastHash(secret)
+  return isShortSecret(secret) ? passwords.hash(secret) : fastHash(secret)
 }
 
 function fastHash(secret: string): string {

@@ -22,12 +22,15 @@ export function addClientCommands(program: Command, answerWith: AnswerWith): voi
     .option('--public', 'a client that cannot keep a secret')
     .option('--secret-stdin', 'read a chosen secret from standard input')
     .option('--lifetime <seconds>', 'how long its tokens live', wholeSeconds)
-    .action((id: string, options: { public?: true; secretStdin?: true; lifetime?: number }) => {
+    .option('--trusted', 'your own backend: says in X-Forwarded-For for whom it asks')
+    .action((id: string, options: { public?: true; secretStdin?: true; lifetime?: number; trusted?: true }) => {
       if (options.public && options.secretStdin) program.error('error: a public client has no secret')
+      if (options.public && options.trusted) program.error('error: a public client cannot be trusted')
       return answerWith(async ({ database, passwords, readSecret }) => {
         const chosen = options.secretStdin ? { chosen: await readSecret() } : 'generated'
         const secret = options.public ? 'public' : chosen
-        return addClient(database, await passwords(), { id, secret, lifetimeSeconds: options.lifetime })
+        const { lifetime: lifetimeSeconds, trusted: isTrusted } = options
+        return addClient(database, await passwords(), { id, secret, lifetimeSeconds, isTrusted })
       })
     })
   group
@@ -89,11 +92,17 @@ async function showClients(database: Database): Promise<Answer> {
   const clients = await listClients(database.query)
   const rows = clients.map((client) => [
     client.id,
-    client.isBuiltIn ? 'built-in' : client.isPublic ? 'public' : 'confidential',
+    findKind(client),
     client.isEnabled ? 'enabled' : 'disabled',
     client.lifetimeSeconds === null ? 'default' : `${client.lifetimeSeconds} s`,
   ])
   return { json: clients.map(describe), text: writeTable(['CLIENT', 'KIND', 'STATE', 'LIFETIME'], rows) }
+}
+
+function findKind({ isBuiltIn, isPublic, isTrusted }: RegisteredClient): string {
+  if (isBuiltIn) return 'built-in'
+  if (isPublic) return 'public'
+  return isTrusted ? 'trusted' : 'confidential'
 }
 
 function describe(client: RegisteredClient): object {
@@ -101,6 +110,7 @@ function describe(client: RegisteredClient): object {
     client_id: client.id,
     public: client.isPublic,
     built_in: client.isBuiltIn,
+    trusted: client.isTrusted,
     enabled: client.isEnabled,
     lifetime: client.lifetimeSeconds,
     created: client.createdAt.toISO(),

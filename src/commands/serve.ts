@@ -14,8 +14,11 @@ import { findEncryptionKey, openConfigured } from './open-configured.ts'
 /** What `serve` does besides listening. */
 export interface ServeOptions {
   readonly migrate: boolean
-  /** Called in the transaction that makes the tables of an empty embedded database, before the first log line. */
-  readonly welcome?: (query: Query) => Promise<void>
+  /**
+   * Called in the transaction that makes the tables of an empty embedded database; what it returns is called once that is
+   * committed, before the first log line.
+   */
+  readonly welcome?: (query: Query) => Promise<() => void>
 }
 
 /** What there is to close, as far as the start has come. */
@@ -42,8 +45,11 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
   const database = await opening
   try {
     await prepareSchema(config, logger, database, options)
-    const encryptionKey = config.dialects.some(signsTokens) ? await findEncryptionKey(config) : undefined
-    if (encryptionKey) await readySigningKey(database, encryptionKey)
+    const hasKey = 'folder' in config.database || config.dialects.some(signsTokens)
+    const encryptionKey = hasKey ? await findEncryptionKey(config) : config.encryptionKey
+    if (encryptionKey && config.dialects.some(signsTokens)) {
+      await waitForDatabase(config, logger, () => readySigningKey(database, encryptionKey))
+    }
     running.app = await createServer(database, logger, { ...config, encryptionKey })
     await running.app.listen({
       host: config.host,
@@ -62,10 +68,12 @@ async function prepareSchema(
   database: Database,
   options: ServeOptions,
 ): Promise<void> {
+  let sayWelcome: (() => void) | undefined
   const onApplied: OnApplied = async (query, applied) => {
-    if (applied.includes(1) && 'folder' in config.database) await options.welcome?.(query)
+    if (applied.includes(1) && 'folder' in config.database) sayWelcome = await options.welcome?.(query)
   }
   const migration = options.migrate ? await waitForDatabase(config, logger, () => migrate(database, onApplied)) : null
+  sayWelcome?.()
   warn(config, logger)
   if (migration) logMigration(logger, migration)
   else await requireUsableSchema(config, logger, database)

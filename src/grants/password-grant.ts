@@ -4,8 +4,10 @@ import { generateBytes } from '../secrets.ts'
 import { issueToken } from '../tokens/issue-token.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import { secretBytes, writeTokenValue } from '../tokens/token-value.ts'
-import { authenticateUser, renewPasswordHash } from '../users/authenticate-user.ts'
+import { type AuthenticatedUser, authenticateUser, renewPasswordHash } from '../users/authenticate-user.ts'
+import { userNameKey } from '../users/user-name.ts'
 import type { GrantTools } from './grant-tools.ts'
+import type { Source } from './source.ts'
 
 /** A user's name and password, and the label of the seat the token is to take. */
 export interface PasswordRequest {
@@ -18,19 +20,21 @@ export interface PasswordRequest {
 const mostAttempts = 3
 
 /**
- * RFC 6749 §4.3: the password is checked, then the seat is taken. A user who was changed in between is asked
- * again, since only the changed row can say whether the password is still right; a client is not.
- * Throws OAuthError `invalid_grant`, `invalid_client` or `temporarily_unavailable`.
+ * RFC 6749 §4.3: the password is checked, unless there were too many attempts, then the seat is taken. A user who was
+ * changed in between is asked again, since only the changed row can say whether the password is still right; a client is
+ * not. Throws OAuthError `invalid_grant`, `invalid_client`, `slow_down` or `temporarily_unavailable`.
  */
 export async function grantPassword(
   tools: GrantTools,
   client: Client,
-  { username, password, device }: PasswordRequest,
+  request: PasswordRequest,
+  source: Source,
 ): Promise<IssuedToken> {
   const { query, passwords, lifetimeSeconds, mostSeats } = tools
+  const { password, device } = request
   const secret = generateBytes(secretBytes)
   for (let attempt = 1; attempt <= mostAttempts; attempt += 1) {
-    const user = await authenticateUser(query, passwords, username, password)
+    const user = await tryPassword(tools, client, request, source)
     const subject = {
       userId: user.id,
       credentialVersion: user.credentialVersion,
@@ -51,4 +55,21 @@ export async function grantPassword(
     reason: 'user changed during every attempt',
     retryAfterSeconds: 1,
   })
+}
+
+/** What was wrong is counted before it is told; what was right counts only while no wait runs. */
+async function tryPassword(
+  { query, passwords, throttle }: GrantTools,
+  client: Client,
+  { username, password }: PasswordRequest,
+  source: Source,
+): Promise<AuthenticatedUser> {
+  const attempt = await throttle.admit(userNameKey(username), source.network)
+  const place = { client: client.id, ...source }
+  const user = await authenticateUser(query, passwords, username, password, place).catch(async (error: unknown) => {
+    if (error instanceof OAuthError && error.code === 'invalid_grant') await attempt.fail()
+    throw error
+  })
+  await attempt.succeed(user.id)
+  return user
 }

@@ -1,12 +1,14 @@
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
 import type { Query } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
-import { nameValue } from '../secrets.ts'
+import { keyedHash } from '../secrets.ts'
+import type { FindNetworkKey } from '../throttle/network-key.ts'
 import { networkOf } from './network.ts'
 
 /** How attempts are counted. */
 export interface AttemptLimitOptions {
   readonly query: Query
+  readonly findKey: FindNetworkKey
   /** Attempts a minute. */
   readonly attempts: number
   /** Whether anybody is refused. */
@@ -32,7 +34,7 @@ const windowSeconds = 60
  * memory until the next minute, and while the database is away this process counts alone. Counts that are over are
  * removed once a minute.
  */
-export function createAttemptLimit({ query, attempts, isOn }: AttemptLimitOptions): CountAttempt {
+export function createAttemptLimit({ query, findKey, attempts, isOn }: AttemptLimitOptions): CountAttempt {
   const window = { points: attempts, duration: windowSeconds }
   const limiter = new RateLimiterPostgres({
     ...window,
@@ -62,7 +64,11 @@ export function createAttemptLimit({ query, attempts, isOn }: AttemptLimitOption
     purge()
     if (!isOn) return describe(new RateLimiterRes(attempts, windowSeconds * 1_000), attempts, false)
     try {
-      return describe(await limiter.consume(nameValue(`${name}\n${networkOf(address)}`)), attempts, false)
+      return describe(
+        await limiter.consume(keyedHash(await findKey(), `attempt\n${name}\n${networkOf(address)}`)),
+        attempts,
+        false,
+      )
     } catch (error) {
       if (error instanceof RateLimiterRes) return describe(error, attempts, true)
       return describe(new RateLimiterRes(attempts, windowSeconds * 1_000), attempts, false) // no database, no sign-in either

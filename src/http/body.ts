@@ -12,7 +12,8 @@ export async function readTextOf(message: IncomingMessage): Promise<string> {
   if (Number(message.headers['content-length'] ?? 0) > longestBody) throw refuseLength()
   const chunks: Buffer[] = []
   let length = 0
-  for await (const chunk of message as AsyncIterable<Buffer>) {
+  // destroyed, the request would not know its address any more, which the log wants
+  for await (const chunk of message.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += chunk.length
     if (length > longestBody) throw refuseLength()
     chunks.push(chunk)

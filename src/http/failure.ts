@@ -32,6 +32,8 @@ function fromHost(error: unknown): OAuthError | null {
 /** What the one log line about a refusal adds to the error's own facts. */
 export interface RefusalContext {
   readonly client?: string | undefined
+  /** Whose, where that is not the address the request came from. */
+  readonly address?: string
   readonly dialect?: string
   readonly durationMs: number
 }
@@ -47,7 +49,7 @@ export function logRefusal(request: FastifyRequest, error: OAuthError, context: 
       userId: error.userId,
       ...context,
       client: context.client ?? error.clientId,
-      address: request.ip,
+      address: context.address ?? request.ip,
       ...(level === 'error' ? { err: error.cause } : {}),
     },
     `refused: ${error.reason ?? error.description}`,

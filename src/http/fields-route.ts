@@ -6,6 +6,7 @@ import type { Dialect, Fields, WireReply, WireRequest } from '../dialects/dialec
 import { longestBody, readTextOf } from './body.ts'
 import { basicCredentials, type IdentifyClient, keepBasicCredentials } from './client-auth.ts'
 import { diagnose } from './diagnose.ts'
+import { findAddress } from './end-user-address.ts'
 import { logRefusal, toOAuthError } from './failure.ts'
 import { refuseOtherMethods } from './other-methods.ts'
 import { sendReply } from './send-reply.ts'
@@ -23,6 +24,8 @@ export interface FieldsRouteOptions extends Pick<Dialect, 'methods' | 'example' 
 /** What a client that is known asks. */
 export interface Asked {
   readonly client: Client
+  /** Of whoever asks, or whom a trusted client asks for. */
+  readonly address: string
   readonly fields: Fields
   readonly wire: WireRequest
   readonly request: FastifyRequest
@@ -39,7 +42,7 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
   await scope.register(formbody, { bodyLimit: longestBody, parser: (text) => ({ text }) })
   await scope.register(basicAuth, { validate: keepBasicCredentials, strictCredentials: false })
   scope.decorateRequest(basicCredentials, null)
-  scope.decorateRequest(clientId, undefined)
+  scope.decorateRequest(asker, null)
   scope.decorateRequest(claimedType, null)
   scope.decorateRequest(wireRequest, null)
 
@@ -47,7 +50,7 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
     restoreClaim(request)
     const wire = describeRequest(request)
     const error = diagnose(toOAuthError(thrown), wire, example)
-    logRefusal(request, error, { client: request[clientId], ...logged, durationMs: Math.round(reply.elapsedTime) })
+    logRefusal(request, error, { ...request[asker], ...logged, durationMs: Math.round(reply.elapsedTime) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     return sendReply(reply.headers({ ...error.headers }), refuse(error, wire))
   })
@@ -66,23 +69,24 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
         const fields = await decode(wire)
         wire.fields = fields
         const client = await identifyClient(scope, request, reply, fields)
-        request[clientId] = client.id
-        return sendReply(reply, await answer({ client, fields, wire, request, reply }))
+        const address = findAddress(request, client)
+        request[asker] = { client: client.id, address }
+        return sendReply(reply, await answer({ client, address, fields, wire, request, reply }))
       },
     })
     refuseOtherMethods(scope, url, methods)
   }
 }
 
-const clientId = Symbol('client id')
+const asker = Symbol('who asks')
 const claimedType = Symbol('content type as claimed')
 const wireRequest = Symbol('request as received')
 const noFields: Fields = new Map()
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who asked, once that is known; only inside the token server's own scopes. */
-    [clientId]: string | undefined
+    /** For the log, once it is known; only inside the token server's own scopes. */
+    [asker]: { readonly client: string; readonly address: string } | null
     /** What the content-type header said, null as long as it says so still; only inside the token server's own scopes. */
     [claimedType]: string | undefined | null
     /** The request as its dialect sees it, once the body is there; only inside the token server's own scopes. */

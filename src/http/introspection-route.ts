@@ -1,16 +1,15 @@
 import type { FastifyInstance } from 'fastify'
-import { type AuthenticateClient, refuseClient } from '../clients/authenticate-client.ts'
+import { refuseClient } from '../clients/authenticate-client.ts'
 import { requiredField } from '../dialects/fields.ts'
 import { readForm } from '../dialects/read-form.ts'
 import { writeJson, writeRefusal } from '../dialects/reply.ts'
 import type { FindToken, FoundToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
-import { byCredentials } from './client-auth.ts'
+import { byCredentials, type ClientCheck } from './client-auth.ts'
 import { type Asked, fieldsRoute } from './fields-route.ts'
 
 /** Who may ask, and how tokens are found. */
-export interface IntrospectionRouteOptions {
-  readonly authenticateClient: AuthenticateClient
+export interface IntrospectionRouteOptions extends ClientCheck {
   readonly findToken: FindToken
 }
 
@@ -24,14 +23,14 @@ export const introspectionPath = '/introspect'
  * `{"active":false}` and nothing more (§2.2); why stands in the log.
  */
 export async function introspectionRoute(scope: FastifyInstance, options: IntrospectionRouteOptions): Promise<void> {
-  const { authenticateClient, findToken } = options
+  const { findToken } = options
   await scope.register(fieldsRoute, {
     urls: [introspectionPath],
     methods: ['POST'],
     example,
     decode: ({ text }) => readForm(text, example),
     logged: { endpoint: 'introspection' },
-    identifyClient: byCredentials(authenticateClient),
+    identifyClient: byCredentials(options),
     answer: async (asked) => {
       const { client, fields } = asked
       // §2.1: who only says its id could scan for tokens

@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify'
-import type { AuthenticateClient } from '../clients/authenticate-client.ts'
 import type { Query } from '../database/database.ts'
 import { requiredField } from '../dialects/fields.ts'
 import { readForm } from '../dialects/read-form.ts'
@@ -8,12 +7,11 @@ import { OAuthError } from '../errors.ts'
 import { revokeToken } from '../tokens/revoke-token.ts'
 import { createValueReader } from '../tokens/signed-value.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
-import { byCredentials } from './client-auth.ts'
+import { byCredentials, type ClientCheck } from './client-auth.ts'
 import { fieldsRoute } from './fields-route.ts'
 
 /** Who may ask, where tokens end, and who is to forget them. */
-export interface RevocationRouteOptions {
-  readonly authenticateClient: AuthenticateClient
+export interface RevocationRouteOptions extends ClientCheck {
   readonly query: Query
   readonly forgetToken: TokenCache['forgetToken']
 }
@@ -28,7 +26,7 @@ export const revocationPath = '/revoke'
  * is no live token (§2.2); another client's live token is left alone.
  */
 export async function revocationRoute(scope: FastifyInstance, options: RevocationRouteOptions): Promise<void> {
-  const { authenticateClient, query, forgetToken } = options
+  const { query, forgetToken } = options
   const readValue = createValueReader(query)
   await scope.register(fieldsRoute, {
     urls: [revocationPath],
@@ -36,7 +34,7 @@ export async function revocationRoute(scope: FastifyInstance, options: Revocatio
     example,
     decode: ({ text }) => readForm(text, example),
     logged: { endpoint: 'revocation' },
-    identifyClient: byCredentials(authenticateClient),
+    identifyClient: byCredentials(options),
     answer: async ({ client, fields, request }) => {
       const named = await readValue(requiredField(fields, 'token'))
       const revoked = named && (await revokeToken(query, client.id, named))

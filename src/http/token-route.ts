@@ -7,16 +7,17 @@ import type { GrantTools } from '../grants/grant-tools.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
 import { type CountAttempt, refuseAttempt, writeAllowance } from './attempt-limit.ts'
-import { byCredentials, type IdentifyClient } from './client-auth.ts'
+import { byCredentials, type ClientCheck, type IdentifyClient } from './client-auth.ts'
+import { connectionSignal } from './connection-signal.ts'
 import { type Asked, describeRequest, fieldsRoute } from './fields-route.ts'
+import { networkOf } from './network.ts'
 import { pathInAnyCase } from './path-pattern.ts'
 
 /** What one mounted dialect works with. */
-export interface TokenRouteOptions {
+export interface TokenRouteOptions extends ClientCheck {
   readonly dialect: Dialect
   /** All of them, this one included. */
   readonly mounted: readonly Dialect[]
-  readonly authenticateClient: AuthenticateClient
   readonly tools: GrantTools
   readonly forgetToken: TokenCache['forgetToken']
   /** Where the dialect has a limit. */
@@ -39,7 +40,8 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
     answer: async (asked) => {
       const request = dialect.read(asked.fields)
       if (countAttempt) await takeTurn(asked, dialect, countAttempt)
-      const token = await grantToken(tools, asked.client, request).catch((error: unknown) => {
+      const source = { network: networkOf(asked.address), signal: connectionSignal(asked.request) }
+      const token = await grantToken(tools, asked.client, request, source).catch((error: unknown) => {
         throw dialect.client === 'built-in' ? closed(error) : error
       })
       forgetToken(token.id) // nobody here is to be let in with the value it replaced
@@ -66,8 +68,8 @@ function ignoresSlash({ initialConfig }: FastifyInstance): boolean {
 }
 
 /** A client that proves itself; the built-in ones prove nothing and count in their own dialect only. */
-function asSent({ authenticateClient, dialect }: TokenRouteOptions): IdentifyClient {
-  const identify = byCredentials(authenticateClient, dialect.defaultClient)
+function asSent(options: TokenRouteOptions): IdentifyClient {
+  const identify = byCredentials(options, options.dialect.defaultClient)
   return async (...request) => {
     const client = await identify(...request)
     if (client.isBuiltIn) throw refuseClient('built-in client', { clientId: client.id })
@@ -78,7 +80,7 @@ function asSent({ authenticateClient, dialect }: TokenRouteOptions): IdentifyCli
 /** The client named after the dialect; where it is disabled, the dialect is closed. */
 function asBuiltIn(authenticateClient: AuthenticateClient, { name }: Dialect): IdentifyClient {
   return async () => {
-    const client = await authenticateClient({ id: name, secret: null }).catch((error: unknown) => {
+    const client = await authenticateClient({ id: name, secret: null }, '').catch((error: unknown) => {
       throw closed(error)
     })
     if (!client.isBuiltIn) throw closed(refuseClient('not a built-in client', { clientId: name }))
@@ -121,7 +123,7 @@ declare module 'fastify' {
   }
 }
 
-function logSignIn({ request, reply }: Asked, dialect: Dialect, token: IssuedToken): void {
+function logSignIn({ request, reply, address }: Asked, dialect: Dialect, token: IssuedToken): void {
   request.log.info(
     {
       event: 'sign-in',
@@ -129,7 +131,7 @@ function logSignIn({ request, reply }: Asked, dialect: Dialect, token: IssuedTok
       client: token.clientId,
       dialect: dialect.name,
       durationMs: Math.round(reply.elapsedTime),
-      address: request.ip,
+      address,
     },
     'signed in',
   )

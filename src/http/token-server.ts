@@ -7,6 +7,8 @@ import type { Dialect } from '../dialects/dialect.ts'
 import { signsTokens } from '../dialects/dialect.ts'
 import { findSharedPath } from '../dialects/index.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions } from '../passwords/password.ts'
+import { createNetworkKeyFinder, type FindNetworkKey } from '../throttle/network-key.ts'
+import { createThrottle, defaultThrottleOptions, type Throttle, type ThrottleOptions } from '../throttle/throttle.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { createTokenCache, type TokenCache } from '../tokens/token-cache.ts'
 import { type CountAttempt, createAttemptLimit } from './attempt-limit.ts'
@@ -28,8 +30,8 @@ export interface TokenServerOptions {
   readonly maxSeatsPerUser?: number
   /** 32 bytes that the keys of devices and the keys that sign are encrypted with; needed by the `device` dialect. */
   readonly encryptionKey?: Buffer | undefined
-  /** `false` lifts the limit of attempts that some dialects have; for tests and benchmarks. */
-  readonly throttle?: boolean
+  /** How failed attempts are slowed down, see the README; `false` lets everyone try, for tests and benchmarks. */
+  readonly throttle?: Partial<ThrottleOptions> | boolean
   /** Cost and queue of password hashes. Default: OWASP's first choice, as many at once as there are cores. */
   readonly passwords?: Partial<PasswordOptions>
   /** Where tokens are found; share it with the guards of the same process. Default: one of its own, for 5 seconds. */
@@ -60,33 +62,39 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   warnOfSmallThreadPool(scope, concurrency)
   const background = createBackground(scope)
   const { query, tokenQuery } = database
+  const findKey = createNetworkKeyFinder(query, encryptionKey)
+  const throttle = createThrottle(query, findKey, readThrottle(options))
+  purgeHourly(scope, throttle)
   const tools = {
     query,
     passwords,
+    throttle: throttle.passwords,
     lifetimeSeconds,
     mostSeats: options.maxSeatsPerUser ?? usualSeats,
     signing: encryptionKey ? { encryptionKey, findSigningKey: createSigningKeyFinder(query, encryptionKey) } : null,
     inBackground: background,
   }
   const { findToken, forgetToken } = options.tokenCache ?? createTokenCache(database)
-  const authenticateClient = createClientCheck(query, passwords)
-  const authenticateAsker = createClientCheck(tokenQuery, passwords) // sign-ins that queue must not hold a check back
+  const clientThrottle = throttle.clients
+  const check = { authenticateClient: createClientCheck(query, passwords), clientThrottle }
+  // sign-ins that queue must not hold a check back
+  const checkAsker = { authenticateClient: createClientCheck(tokenQuery, passwords), clientThrottle }
   for (const dialect of dialects) {
     await scope.register(tokenRoute, {
       logSerializers: { req: writeRequestLine as never }, // its type knows texts only, pino takes objects
       dialect,
       mounted: dialects,
-      authenticateClient,
+      ...check,
       tools: { ...tools, lifetimeSeconds: dialect.lifetimeSeconds ?? lifetimeSeconds },
       forgetToken,
-      countAttempt: createCount(dialect, options),
+      countAttempt: createCount(dialect, options, findKey),
     })
   }
   const holderTools = { findToken, dialects }
   await scope.register(userinfoRoute, holderTools)
   await scope.register(seatsRoute, { ...holderTools, query: tokenQuery, forgetToken })
-  await scope.register(introspectionRoute, { authenticateClient: authenticateAsker, findToken })
-  await scope.register(revocationRoute, { authenticateClient: authenticateAsker, query: tokenQuery, forgetToken })
+  await scope.register(introspectionRoute, { ...checkAsker, findToken })
+  await scope.register(revocationRoute, { ...checkAsker, query: tokenQuery, forgetToken })
   await scope.register(metadataRoute, { dialects, publicUrl, documentationPath })
   if (dialects.some(signsTokens)) await scope.register(jwksRoute, { query: tokenQuery })
 }
@@ -104,9 +112,35 @@ function requireMountable({ dialects, encryptionKey, maxSeatsPerUser = usualSeat
   }
 }
 
-function createCount({ limit }: Dialect, { database, throttle = true }: TokenServerOptions): CountAttempt | null {
+function createCount(
+  { limit }: Dialect,
+  { database, throttle }: TokenServerOptions,
+  findKey: FindNetworkKey,
+): CountAttempt | null {
   if (!limit) return null
-  return createAttemptLimit({ query: database.query, attempts: limit.attempts, isOn: throttle })
+  return createAttemptLimit({ query: database.query, findKey, attempts: limit.attempts, isOn: throttle !== false })
+}
+
+function readThrottle({ throttle = true }: TokenServerOptions): ThrottleOptions | false {
+  return throttle && { ...defaultThrottleOptions, ...(throttle === true ? {} : throttle) }
+}
+
+const hourMs = 3_600_000
+
+/** What counts no more is removed at the start and each hour; where the database is away, an hour later. */
+function purgeHourly(scope: FastifyInstance, throttle: Throttle): void {
+  let underWay = Promise.resolve()
+  const purge = () => {
+    underWay = throttle.purge().catch(({ message }: Error) => {
+      scope.log.warn({ event: 'purge', reason: message }, `what counts no more was not removed: ${message}`)
+    })
+  }
+  const timer = setInterval(purge, hourMs).unref()
+  scope.addHook('onReady', async () => purge())
+  scope.addHook('onClose', async () => {
+    clearInterval(timer)
+    await underWay
+  })
 }
 
 /** What a host that logs requests writes of those to a dialect: a query may hold a password, by design or by mistake. */

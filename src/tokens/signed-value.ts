@@ -29,11 +29,14 @@ export function createValueReader(query: Query): ReadValue {
   const findKey = createPublicKeyFinder(query)
   return async (value) => {
     if (!value.includes('.')) return readTokenValue(value)
-    return value.length <= longestValue ? readSigned(findKey, value) : null
+    return value.length <= longestValue && compact.test(value) ? readSigned(findKey, value) : null
   }
 }
 
 const longestValue = 2_000
+
+/** RFC 7515 §7.1: three parts in base64url, whose decoders take more spellings than one. */
+const compact = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
 async function readSigned(findKey: FindPublicKey, value: string): Promise<TokenValue | null> {
   const id = readKeyId(value)

@@ -1,5 +1,6 @@
 import type { Query } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
+import type { HashPlace } from '../passwords/hash-queue.ts'
 import { isPassword, type Passwords } from '../passwords/password.ts'
 import { isUserName, userNameKey } from './user-name.ts'
 
@@ -14,16 +15,19 @@ export interface AuthenticatedUser {
 /**
  * Checks a name and a password. No connection is held while argon2 runs, and a name nobody has, a disabled
  * user and one without a password cost the same hash. Throws OAuthError `invalid_grant` with one sentence
- * for all of them, `temporarily_unavailable` when the queue is full or the database away.
+ * for all of them, `temporarily_unavailable` when the queue is full or the database away, and nothing is told of a caller
+ * who has hung up.
  */
 export async function authenticateUser(
   query: Query,
   passwords: Passwords,
   name: string,
   password: string,
+  place: HashPlace,
 ): Promise<AuthenticatedUser> {
+  passwords.requireRoom(place)
   const user = isUserName(name) ? await findCredentials(query, name) : null
-  const matched = await matchPassword(passwords, isPassword(password) ? user : null, password)
+  const matched = await matchPassword(passwords, isPassword(password) ? user : null, password, place)
   if (!user || matched !== true || !user.isEnabled) throw refuseGrant(user, matched)
   const { id, credentialVersion, passwordHash } = user
   return { id, credentialVersion, hashToRenew: passwords.needsRenewal(passwordHash ?? '') ? passwordHash : null }
@@ -34,8 +38,9 @@ async function matchPassword(
   passwords: Passwords,
   user: Credentials | null,
   password: string,
+  place: HashPlace,
 ): Promise<boolean | Error> {
-  return passwords.match(user?.passwordHash ?? null, password).catch((error: unknown) => {
+  return passwords.match(user?.passwordHash ?? null, password, place).catch((error: unknown) => {
     if (error instanceof OAuthError || !(error instanceof Error)) throw error
     return error
   })

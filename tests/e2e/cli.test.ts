@@ -15,6 +15,7 @@ const uuid = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
 const httpDate = expect.stringMatching(/^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/)
 const generated = /^[A-Za-z0-9]{43}$/
+const passphrase = keepSecret('nobody would guess this')
 
 describe('the command line', () => {
   let database: Database
@@ -71,6 +72,23 @@ describe('the command line', () => {
     test('--public makes one without a secret', async () => {
       const id = `client-${randomWord()}`
       expect(await json(`client add ${id} --public`)).toEqual({ client_id: id })
+    })
+
+    test('--trusted makes one that says whose address counts, which a public one cannot', async () => {
+      const id = `client-${randomWord()}`
+      const added = await json(`client add ${id} --trusted`)
+      expect(added).toEqual({ client_id: id, client_secret: expect.stringMatching(generated) })
+      keepSecret(added.client_secret)
+      const listed: { client_id: string; trusted: boolean }[] = await json('client list')
+      expect(listed.filter(({ trusted }) => trusted).map(({ client_id }) => client_id)).toEqual([id])
+      expect((await run('client list')).stdout).toMatch(new RegExp(`^${id} +trusted +enabled +default$`, 'm'))
+      const refused = `client-${randomWord()}`
+      expect(await run(`client add ${refused} --trusted --public`)).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: 'error: a public client cannot be trusted\n',
+      })
+      expect(await exists('clients', 'id', refused)).toBe(false)
     })
 
     test('--secret-stdin takes a chosen secret and does not print it back', async () => {
@@ -136,6 +154,7 @@ describe('the command line', () => {
       client_id: id,
       public: false,
       built_in: false,
+      trusted: false,
       enabled: true,
       lifetime: null,
       created: moment,
@@ -275,7 +294,7 @@ describe('the command line', () => {
 
     test('without a role makes the role an empty text, and tells people the name', async () => {
       const name = `user-${randomWord()}`
-      expect(await run(`user add ${name} --password-stdin`, 'password')).toEqual({
+      expect(await run(`user add ${name} --password-stdin`, passphrase)).toEqual({
         code: 0,
         stdout: `User ${name} added.\n`,
         stderr: '',
@@ -287,19 +306,19 @@ describe('the command line', () => {
     test('--id keeps the id a user has elsewhere', async () => {
       const id = crypto.randomUUID()
       const name = `user-${randomWord()}`
-      expect(await json(`user add ${name} --id ${id} --password-stdin`, 'password')).toMatchObject({ userId: id })
-      const again = await run(`user add user-${randomWord()} --id ${id} --password-stdin`, 'password')
+      expect(await json(`user add ${name} --id ${id} --password-stdin`, passphrase)).toMatchObject({ userId: id })
+      const again = await run(`user add user-${randomWord()} --id ${id} --password-stdin`, passphrase)
       expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user of that id exists already.\n' })
     })
 
     test.each([
-      ['one line end, as echo writes it', 'secret\n', 'secret'],
-      ['one line end of Windows', 'secret\r\n', 'secret'],
-      ['only the last of two line ends', 'secret\n\n', 'secret\n'],
-      ['no other space', ' secret \n', ' secret '],
-      ['nothing where there is no line end', 'secret', 'secret'],
-      ['no carriage return in front of the end', 'secret\r', 'secret\r'],
-      ['no byte order mark', '\uFEFFsecret', '\uFEFFsecret'],
+      ['one line end, as echo writes it', `${passphrase}\n`, passphrase],
+      ['one line end of Windows', `${passphrase}\r\n`, passphrase],
+      ['only the last of two line ends', `${passphrase}\n\n`, `${passphrase}\n`],
+      ['no other space', ` ${passphrase} \n`, ` ${passphrase} `],
+      ['nothing where there is no line end', passphrase, passphrase],
+      ['no carriage return in front of the end', `${passphrase}\r`, `${passphrase}\r`],
+      ['no byte order mark', `\uFEFF${passphrase}`, `\uFEFF${passphrase}`],
     ])('takes from the password %s', async (_what, input, password) => {
       const name = `user-${randomWord()}`
       await json(`user add ${name} --password-stdin`, input)
@@ -310,7 +329,7 @@ describe('the command line', () => {
       ['no password at all', ''],
       ['a password that is only a line end', '\n'],
       ['a password that is not UTF-8', Buffer.from([0x70, 0xe4, 0x0a])],
-      ['a password with NUL in it', 'pass\0word'],
+      ['a password with NUL in it', 'a password of \0 and more'],
       ['a password of 1025 bytes', 'p'.repeat(1025)],
     ])('refuses %s', async (_what, input) => {
       const name = `user-${randomWord()}`
@@ -320,6 +339,30 @@ describe('the command line', () => {
       expect(await exists('users', 'name', name)).toBe(false)
     })
 
+    test.each([
+      ['a password of 7 characters', 'sesame!', 'A password has at least 8 characters.'],
+      [
+        'a common password',
+        'Password1',
+        'That is one of the most common passwords, which are the first to be guessed.',
+      ],
+      ['a name of the user as the password', 'Ada.Lovelace', 'A password is neither the user name nor a part of it.'],
+    ])('refuses %s and says why', async (_what, password, reason) => {
+      const name = `ada.lovelace@${randomWord()}`
+      const refused = await run(`user add ${name} --password-stdin --json`, `${password}\n`)
+      expect(refused).toEqual({ code: 1, stdout: '', stderr: `${reason}\n` })
+      expect(await exists('users', 'name', name)).toBe(false)
+    })
+
+    test('accepts a password of 8 to 14 characters, with its advice beside the one document', async () => {
+      const [name, password] = [`user-${randomWord()}`, keepSecret('14 characters.')]
+      const added = await run(`user add ${name} --password-stdin --json`, password)
+      expect(added).toMatchObject({ code: 0, stderr: 'A password of at least 15 characters is advised.\n' })
+      expect(JSON.parse(added.stdout)).toEqual({ userId: uuid, userName: name, role: '' })
+      const again = await run(`user add ${name} --password-stdin`, password)
+      expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user of that name exists already.\n' })
+    })
+
     test('accepts a password of 1024 bytes', async () => {
       const name = `user-${randomWord()}`
       await json(`user add ${name} --password-stdin`, `${'p'.repeat(1024)}\n`)
@@ -327,7 +370,7 @@ describe('the command line', () => {
 
     test('refuses a name that is taken in another letter case', async () => {
       const { name } = await addUser()
-      const again = await run(`user add ${name.toUpperCase()} --password-stdin`, 'password')
+      const again = await run(`user add ${name.toUpperCase()} --password-stdin`, passphrase)
       expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user of that name exists already.\n' })
     })
 
@@ -338,7 +381,7 @@ describe('the command line', () => {
       ['an id that is no UUID', 'name', ' --id 42'],
       ['a role of 257 characters', 'name', ` --role ${'r'.repeat(257)}`],
     ])('refuses %s', async (_what, name, options) => {
-      const { code, stdout, stderr } = await run(`user add ${name}${options} --password-stdin`, 'password')
+      const { code, stdout, stderr } = await run(`user add ${name}${options} --password-stdin`, passphrase)
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
       expect(stderr).toMatch(/^[^\n]+\n$/)
     })
@@ -361,6 +404,36 @@ describe('the command line', () => {
       expect((await whoseAt(server.url, token)).body.error_description).toMatch(/revoked/)
       expect(await statusOf(client, user)).toBe('400 invalid_grant')
       expect(await statusOf(client, { ...user, password })).toBe(200)
+    })
+
+    test('set-password refuses what user add refuses, and leaves the token and the old password alone', async () => {
+      const [client, user] = [await addClient(), await addUser()]
+      const token = (await signInAt(server.url, { client, user })).body.access_token
+      for (const password of ['sesame!', 'Password1', user.name.toUpperCase()]) {
+        const refused = await run(`user set-password ${user.name} --password-stdin --json`, password)
+        expect(refused).toEqual({
+          code: 1,
+          stdout: '',
+          stderr: expect.stringMatching(/^(A password (has|is)|That is) .+\n$/),
+        })
+      }
+      expect((await whoseAt(server.url, token)).status).toBe(200)
+      expect(await statusOf(client, user)).toBe(200)
+    })
+
+    test('set-password advises a longer password than one of 8 characters, and takes it', async () => {
+      const [client, user] = [await addClient(), await addUser()]
+      const password = keepSecret(randomWord().slice(0, 8))
+      const changed = await run(`user set-password ${user.name} --password-stdin --json`, password)
+      expect(changed).toMatchObject({ code: 0, stderr: 'A password of at least 15 characters is advised.\n' })
+      expect(JSON.parse(changed.stdout)).toEqual(shown(user))
+      expect(await statusOf(client, { ...user, password })).toBe(200)
+    })
+
+    test('whose password would be refused today signs in with it all the same', async () => {
+      for (const password of ['sesame', 'Password1']) {
+        expect(await statusOf(await addClient(), await makeUser(database, { password }))).toBe(200)
+      }
     })
 
     test('set-role answers with the user and ends the token that spoke for the old one', async () => {
@@ -459,7 +532,7 @@ describe('the command line', () => {
     'token list --user nobody',
     'token revoke --user nobody',
   ])('%s is refused, since there is none', async (args) => {
-    const { code, stdout, stderr } = await run(`${args} --json`, 'password')
+    const { code, stdout, stderr } = await run(`${args} --json`, passphrase)
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(/^There is no (user of that name|client of that id)\.\n$/)
   })

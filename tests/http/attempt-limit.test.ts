@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { setClientEnabled } from '../../src/clients/register-client.ts'
 import { device } from '../../src/dialects/device.ts'
@@ -236,12 +236,26 @@ describe('turns belong to a device and a network together', () => {
     expectTooMany(await login(signed(signer), { target, from: '203.0.113.99' }))
   })
 
-  test('and neither of them can be read in the database', async () => {
+  test('and neither of them can be read in the database, nor found by trying', async () => {
     const signer = await addDevice()
     await login(wrong(signer), { from: '203.0.113.77' })
     const rows = await database.query<{ row: string }>('', 'select a::text as row from password_grant.attempts a')
     expect(rows.length).toBeGreaterThan(0)
-    expect(rows.map(({ row }) => row).join('\n')).not.toMatch(new RegExp(`${signer.deviceKey}|203\\.0\\.113`))
+    const stored = rows.map(({ row }) => row).join('\n')
+    expect(stored).not.toMatch(new RegExp(`${signer.deviceKey}|203\\.0\\.113`))
+    const both = `${signer.deviceKey}\n203.0.113.77`
+    for (const plain of [signer.deviceKey, '203.0.113.77', both, `attempt\n${both}`]) {
+      for (const encoding of ['hex', 'base64', 'base64url'] as const) {
+        expect(stored).not.toContain(hash('sha256', plain, encoding))
+      }
+    }
+  })
+
+  test('and are counted apart where the encryption key is another', async () => {
+    const signer = await addDevice()
+    const target = await anotherServer({ encryptionKey: generateBytes(32) })
+    await useUp(signer)
+    expect(remaining(await login({ ...wrong(signer), device_signature: '' }, { target }))).toBe(9)
   })
 })
 

@@ -20,7 +20,7 @@ import { askForToken, askWhose, basic, bearer, passwordForm, sendToken } from '.
 import { listen, sendBytes } from '../support/sockets.ts'
 import { plainOptions, testServer } from '../support/test-server.ts'
 
-const { app, database } = await testServer({ dialects: [webapi, webapiSession, envelope] })
+const { app, database } = await testServer({ dialects: [webapi, webapiSession, envelope], throttle: false })
 const origin = await listen(app)
 const client = await addClient(database)
 const away = await openDatabase('postgres://someone:sesame-42@127.0.0.1:1/none')
@@ -61,7 +61,11 @@ async function signIn(user: Person, label?: string): Promise<string> {
 }
 
 async function serverOn(other: Database, dialects: readonly Dialect[]): Promise<FastifyInstance> {
-  const server = await createServer(other, pino({ level: 'trace' }, logLines), { ...plainOptions, dialects })
+  const server = await createServer(other, pino({ level: 'trace' }, logLines), {
+    ...plainOptions,
+    dialects,
+    throttle: false,
+  })
   afterAll(() => server.close())
   return server
 }

@@ -12,7 +12,7 @@ import { descriptionCharacters, expectRefusal, wrongPassword } from '../support/
 import { basic, passwordForm, sendToken, type TokenRequestParts } from '../support/requests.ts'
 import { testServer } from '../support/test-server.ts'
 
-const { app, database } = await testServer()
+const { app, database } = await testServer({ throttle: false })
 const client = await addClient(database)
 const user = await addUser(database)
 const headers = basic(client.id, client.secret)

@@ -2,7 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
-import Fastify, { type FastifyInstance, type InjectOptions, type LightMyRequestResponse } from 'fastify'
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import { pino } from 'pino'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -10,10 +10,9 @@ import type { Database } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import type { Dialect } from '../../src/dialects/dialect.ts'
 import { dialects } from '../../src/dialects/index.ts'
-import { OAuthError } from '../../src/errors.ts'
 import { spellings } from '../../src/http/token-route.ts'
-import { tokenServer } from '../../src/http/token-server.ts'
 import { createServer } from '../../src/server.ts'
+import { defaultThrottleOptions } from '../../src/throttle/throttle.ts'
 import { registerDevice } from '../../src/users/register-device.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret, logLines } from '../support/kept-secrets.ts'
@@ -27,7 +26,10 @@ const all: readonly Dialect[] = Object.values(dialects)
 const wellKnown = '/.well-known/oauth-authorization-server'
 
 describe('openapi.yaml describes what the server does', async () => {
-  const { app, database } = await testServer({ dialects: all })
+  const { app, database } = await testServer({
+    dialects: all,
+    throttle: { ...defaultThrottleOptions, freeAttempts: 1_000 },
+  })
   const full = await testServer({
     dialects: all,
     passwords: { ...cheapPasswords, memoryKib: 16_384, concurrency: 1, queueLimit: 0 },
@@ -291,18 +293,6 @@ describe('openapi.yaml describes what the server does', async () => {
       expectExample(response, operation, example)
     })
 
-    test('what it is built into slows sign-ins down', async () => {
-      const host = Fastify()
-      host.addHook('preHandler', async () => {
-        throw new OAuthError('slow_down', 'Too many attempts.', { retryAfterSeconds: 30 })
-      })
-      await host.register(tokenServer, { database, dialects: [dialects.envelope], passwords: cheapPasswords })
-      const response = await host.inject(envelope({ username, password }))
-      expectDescribed(response, operation, 429)
-      expectExample(response, operation)
-      await host.close()
-    })
-
     test('Authorization: Token is answered in the envelope', async () => {
       const { access_token: value } = (await app.inject(envelope({ username, password }))).json().data
       const headers = { authorization: `Token ${keepSecret(value)}` }
@@ -381,7 +371,10 @@ describe('openapi.yaml describes what the server does', async () => {
   })
 
   test('a dialect that is closed', async () => {
-    const { app, database } = await testServer({ dialects: all })
+    const { app, database } = await testServer({
+      dialects: all,
+      throttle: { ...defaultThrottleOptions, freeAttempts: 1_000 },
+    })
     await database.query('', 'update password_grant.clients set is_enabled = false')
     const ways = { 'POST /v2/token': '/v2/token', 'POST /v1/oauth/': '/v1/oauth/', 'POST /auth/login': '/auth/login' }
     for (const [operation, url] of Object.entries(ways)) {
@@ -465,6 +458,32 @@ describe('openapi.yaml describes what the server does', async () => {
       expectDescribed(response, 'GET /health/ready', 503)
       expect(response.json().reason).toBe('the database is not migrated')
     })
+  })
+
+  test('too many attempts, in every form and at every door', async () => {
+    const { app, database } = await testServer({
+      dialects: all,
+      throttle: { ...defaultThrottleOptions, freeAttempts: 1 },
+    })
+    const wrong = { grant_type: 'password', username: randomWord(), password: 'wrong' }
+    const proof = { client_id: (await addClient(database, { secret: 'public' })).id }
+    await app.inject(post(form({ ...wrong, ...proof }), {})) // nothing is free but the first
+    const guess = (url: string, accept = 'application/json') =>
+      app.inject({ ...post(form({ ...wrong, ...proof }), { accept }), url })
+    expectDescribed(await guess('/Token'), 'POST /Token', 429)
+    expectDescribed(await app.inject({ ...post(form({ ...wrong, ...proof }), {}), method: 'GET' }), 'GET /Token', 429)
+    for (const accept of ['application/json', 'text/json', 'text/javascript', 'application/xml', 'text/xml']) {
+      expectDescribed(await guess('/v2/token', accept), 'POST /v2/token', 429, accept)
+    }
+    const enveloped = await guess('/v1/oauth/')
+    expectDescribed(enveloped, 'POST /v1/oauth/', 429)
+    expectExample(enveloped, 'POST /v1/oauth/')
+    const { id } = await addClient(database)
+    for (const url of ['/introspect', '/revoke']) {
+      const guessed = { ...post(form({ token: 'x' }), basic(id, 'wrong')), url }
+      await app.inject(guessed)
+      expectDescribed(await app.inject(guessed), `POST ${url}`, 429)
+    }
   })
 
   test('while the database is away', async () => {

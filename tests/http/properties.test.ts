@@ -6,7 +6,7 @@ import { descriptionCharacters } from '../support/refusals.ts'
 import { basic, passwordForm, sendToken } from '../support/requests.ts'
 import { testServer } from '../support/test-server.ts'
 
-const { app, database } = await testServer()
+const { app, database } = await testServer({ throttle: false })
 const client = await addClient(database)
 const user = await addUser(database)
 const headers = basic(client.id, client.secret)

@@ -7,7 +7,7 @@ import { basic, passwordForm, sendToken } from '../support/requests.ts'
 import { listen, sendBytes } from '../support/sockets.ts'
 import { testServer } from '../support/test-server.ts'
 
-const { app, database } = await testServer()
+const { app, database } = await testServer({ throttle: false })
 const user = await addUser(database)
 const client = await addClient(database)
 const publicClient = await addClient(database, { secret: 'public' })

@@ -13,7 +13,7 @@ import { expectRefusal } from '../support/refusals.ts'
 import { askForToken, basic } from '../support/requests.ts'
 import { plainOptions, testServer } from '../support/test-server.ts'
 
-const { app, database } = await testServer()
+const { app, database } = await testServer({ throttle: false })
 const issuer = await addClient(database)
 const backend = await addClient(database)
 const headers = basic(backend.id, backend.secret)

@@ -16,7 +16,7 @@ import { listen, sendBytes } from '../support/sockets.ts'
 import { plainOptions, testServer } from '../support/test-server.ts'
 
 const { dialects } = readConfig({ DATABASE_URL: 'postgres://x/y', WEBAPI_PARITY: 'true' })
-const { app, database } = await testServer({ dialects })
+const { app, database } = await testServer({ dialects, throttle: false })
 const origin = await listen(app)
 const plainOrigin = await openServer(database, webapi)
 const client = await addClient(database)

@@ -1,16 +1,22 @@
+import { pino } from 'pino'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Client, createClientCheck } from '../../src/clients/authenticate-client.ts'
 import { registerClient, setClientEnabled } from '../../src/clients/register-client.ts'
 import type { Database, Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
+import { nobody } from '../../src/passwords/hash-queue.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
+import { createServer } from '../../src/server.ts'
 import { revokeTokensOfClient, revokeTokensOfUser } from '../../src/tokens/revoke-token.ts'
 import { type AuthenticatedUser, authenticateUser, renewPasswordHash } from '../../src/users/authenticate-user.ts'
 import { changeUser } from '../../src/users/register-user.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
+import { logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
-import { readyServer, runCommand } from '../support/processes.ts'
+import { runCommand } from '../support/processes.ts'
 import { type Taking, takeSeat } from '../support/seats.ts'
+import { listen } from '../support/sockets.ts'
+import { plainOptions } from '../support/test-server.ts'
 import { eventually, signInAt, whoseAt } from '../support/wire.ts'
 
 type Person = Awaited<ReturnType<typeof addUser>>
@@ -85,8 +91,13 @@ describe('a sign-in under way', async () => {
     const fresh = await freshDatabase()
     database = fresh.database
     environment = { DATABASE_URL: fresh.url }
-    url = (await readyServer({ environment })).url
-    return () => database.close()
+    // in this process, on a database that is patient: how long a command takes to start is the machine's affair
+    const app = await createServer(database, pino({ level: 'trace' }, logLines), plainOptions)
+    url = await listen(app)
+    return async () => {
+      await app.close()
+      await database.close()
+    }
   })
 
   test.each(titled)(
@@ -94,8 +105,8 @@ describe('a sign-in under way', async () => {
     async (_what, { command, input, of }) => {
       const [client, user] = [await addClient(database), await addUser(database)]
       const { query } = database
-      const authenticated = await authenticateUser(query, passwords, user.name, user.password)
-      const asking = await createClientCheck(query, passwords)(client)
+      const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody)
+      const asking = await createClientCheck(query, passwords)(client, '')
       await run(command(user, client), input)
       const issue = await takeSeat(query, subjectOf(authenticated, asking))
       expect(issue).toEqual({ changed: of === 'users' ? 'user' : 'client' })
@@ -125,6 +136,7 @@ describe('a sign-in under way', async () => {
 
   test.each(titled)('that takes its seat just before %s keeps no token', async (_what, { command, input, of }) => {
     const [client, user] = [await addClient(database), await addUser(database)]
+    await signInAt(url, { client, user }) // from a network that is known, the seat is all a sign-in has to lock
     const { commanded, signingIn } = await database.transaction(async (query) => {
       await lock(query, of, of === 'users' ? user.id : client.id)
       const signingIn = signInAt(url, { client, user })
@@ -148,8 +160,8 @@ describe('a sign-in under way', async () => {
   ] as const)('whose password was right gets no token when meanwhile %s', async (what, changed) => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const { query } = database
-    const authenticated = await authenticateUser(query, passwords, user.name, user.password)
-    const asking = await createClientCheck(query, passwords)(client)
+    const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody)
+    const asking = await createClientCheck(query, passwords)(client, '')
     if (what.startsWith('the user')) {
       await run(['user', 'remove', user.name])
       await run(['user', 'add', user.name, '--id', user.id, '--password-stdin'], 'another password')
@@ -168,8 +180,8 @@ describe('a sign-in under way', async () => {
 
   test('is not refused because its client gets a new secret while the old one still counts', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
-    const authenticated = await authenticateUser(database.query, passwords, user.name, user.password)
-    const asking = await createClientCheck(database.query, passwords)(client)
+    const authenticated = await authenticateUser(database.query, passwords, user.name, user.password, nobody)
+    const asking = await createClientCheck(database.query, passwords)(client, '')
     await run(['client', 'rotate', client.id, '--overlap', '60'])
     expect(await takeSeat(database.query, subjectOf(authenticated, asking))).toHaveProperty('seat')
   })
@@ -178,10 +190,10 @@ describe('a sign-in under way', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const dearer = await createPasswords({ ...cheapPasswords, memoryKib: 2048 })
     const { query } = database
-    const asking = await createClientCheck(query, dearer)(client)
+    const asking = await createClientCheck(query, dearer)(client, '')
     const [first, second] = [
-      await authenticateUser(query, dearer, user.name, user.password),
-      await authenticateUser(query, dearer, user.name, user.password),
+      await authenticateUser(query, dearer, user.name, user.password, nobody),
+      await authenticateUser(query, dearer, user.name, user.password, nobody),
     ]
     expect(first.hashToRenew).toMatch(/m=1024/)
     await renewPasswordHash(query, dearer, first, user.password)
@@ -190,7 +202,7 @@ describe('a sign-in under way', async () => {
       const issue = await takeSeat(query, subjectOf(authenticated, asking))
       expect(issue).toHaveProperty('seat')
     }
-    const renewed = await authenticateUser(query, dearer, user.name, user.password)
+    const renewed = await authenticateUser(query, dearer, user.name, user.password, nobody)
     expect(renewed.hashToRenew).toBe(null)
   })
 
@@ -268,11 +280,13 @@ describe('a storm of sign-ins, disablings, enablings and revocations', async () 
     const works: ((database: Database, turn: number) => Promise<unknown>)[] = [
       ...Array.from({ length: 6 }, () => async ({ query }: Database, turn: number) => {
         const user = pick(users, turn)
-        const authenticated = await authenticateUser(query, passwords, user.name, user.password).catch(() => null)
-        const asking = await createClientCheck(
-          query,
-          passwords,
-        )({ id: pick(clients, random()), secret: null }).catch(() => null)
+        const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody).catch(
+          () => null,
+        )
+        const asking = await createClientCheck(query, passwords)(
+          { id: pick(clients, random()), secret: null },
+          '',
+        ).catch(() => null)
         if (!authenticated || !asking) return
         await takeSeat(query, { ...subjectOf(authenticated, asking), device: pick(devices, random()) })
       }),

@@ -52,6 +52,11 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
     0,
   ],
   ['a built-in client with a secret', 'clients_built_in_public', 'clients is_built_in', true],
+  [
+    'a trusted client that proves nothing',
+    'clients_trusted_proves_itself',
+    'update clients set is_public = true, secret_hash = null, is_trusted = true',
+  ],
 
   ['two users of one id', 'users_pkey', "insert into users (id, name, name_key) select id, 'b', 'b' from users"],
   [
@@ -113,6 +118,38 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
   ],
 
   ['two counts of one name', 'attempts_pkey', 'insert into attempts (key, points) select key, 1 from attempts'],
+
+  ['a second key of networks', 'network_key_pkey', 'insert into network_key (key) select key from network_key'],
+  ['a key of networks that is not the only one', 'network_key_only_row_check', 'network_key only_row', false],
+  ['a key of networks that is short', 'network_key_key_check', 'network_key key', 'k'.repeat(95)],
+
+  [
+    'two counts of failures by one key',
+    'failures_pkey',
+    'insert into failures (key, count, failed_at) select key, 1, now() from failures',
+  ],
+  ['failures by what is no keyed hash', 'failures_key_check', 'failures key', 'h'.repeat(42)],
+  ['failures of which there was none', 'failures_count_check', 'failures count', 0],
+  [
+    'a wait that is over before it begins',
+    'failures_check',
+    "update failures set wait_until = failed_at - interval '1s'",
+  ],
+
+  [
+    'two lists of guesses by one key',
+    'guesses_pkey',
+    "insert into guesses (key, guessed_at) select key, '{}' from guesses",
+  ],
+  ['guesses by what is no keyed hash', 'guesses_key_check', 'guesses key', '203.0.113.7'],
+
+  [
+    'two moments of one known network',
+    'known_networks_pkey',
+    'insert into known_networks (key, user_id, signed_in_at) select key, user_id, now() from known_networks',
+  ],
+  ['a known network that is no keyed hash', 'known_networks_key_check', 'known_networks key', '203.0.113.7'],
+  ['a network that nobody is known from', 'known_networks_user_id_fkey', 'known_networks user_id', generateId()],
 ]
 
 /** The longest and the smallest that can be: where a limit is too tight, this fails. */
@@ -130,6 +167,10 @@ const possible: readonly (readonly [what: string, change: string, value?: unknow
   ['an encrypted customer key of one byte', 'devices customer_key', generateBytes(29)],
   ['any number of signing keys that were replaced', copySigningKey("'other'", 'now()')],
   ['a count that never ends', 'attempts expire', null],
+  ['a trusted client with a secret', 'clients is_trusted', true],
+  ['failures without a wait', 'failures wait_until', null],
+  ['a wait that is over as it begins', 'update failures set wait_until = failed_at'],
+  ['a user who is known from two networks', copyKnownNetwork('other')],
 ]
 
 describe('a row that must be impossible', async () => {
@@ -193,13 +234,15 @@ describe('removing', async () => {
   test.each([
     ['a user', 'users'],
     ['a client', 'clients'],
-  ])('%s takes the tokens along, and a user the device it is', async (_what, table) => {
+  ])('%s takes the tokens along, and a user the device and the networks', async (_what, table) => {
     await database.transaction(async (query) => {
       await makeSoundRows(query)
       await query('', `delete from ${table}`)
       expect(await query('', 'select id from tokens')).toEqual([])
       if (table === 'users') expect(await query('', 'select user_id from devices')).toEqual([])
+      if (table === 'users') expect(await query('', 'select key from known_networks')).toEqual([])
       await query('', 'delete from users; delete from clients; delete from signing_keys; delete from attempts')
+      await query('', 'delete from failures; delete from guesses')
     })
   })
 })
@@ -244,6 +287,18 @@ async function makeSoundRows(query: Database['query']): Promise<void> {
     generateBytes(44),
   ])
   await query('', `insert into attempts (key, points, expire) values ('sound', 1, 1)`)
+  await query('', 'insert into failures (key, count, failed_at, wait_until) values ($1, 5, now(), now())', [
+    keyOf('sound'),
+  ])
+  await query('', 'insert into guesses (key, guessed_at) values ($1, array[now()])', [keyOf('sound')])
+  await query('', 'insert into known_networks (key, user_id, signed_in_at) select $1, id, now() from users', [
+    keyOf('sound'),
+  ])
+}
+
+/** As long as a keyed hash. */
+function keyOf(name: string): string {
+  return name.padEnd(43, '_')
 }
 
 function copyToken(id: string, device: string): string {
@@ -258,4 +313,9 @@ function copyDevice(userId: string, deviceKey: string): string {
 function copySigningKey(id: string, replacedAt: string): string {
   return `insert into signing_keys (id, public_key, private_key, replaced_at)
   select ${id}, public_key, private_key, ${replacedAt} from signing_keys`
+}
+
+function copyKnownNetwork(name: string): string {
+  return `insert into known_networks (key, user_id, signed_in_at)
+  select '${keyOf(name)}', user_id, signed_in_at from known_networks`
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { createClientCheck } from '../../src/clients/authenticate-client.ts'
 import { grantPassword } from '../../src/grants/password-grant.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
+import { noPasswordThrottle } from '../../src/throttle/password-throttle.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { addClient, addUser, cheapPasswords } from '../support/people.ts'
 import { runOn } from '../support/test-cluster.ts'
@@ -14,7 +15,7 @@ const atOnce = 16
 test('sign-ins rewrite their rows in place: nine of ten touch no index, so neither grows with them', async () => {
   const { database, url } = await freshDatabase()
   const passwords = await createPasswords(cheapPasswords)
-  const client = await createClientCheck(database.query, passwords)(await addClient(database))
+  const client = await createClientCheck(database.query, passwords)(await addClient(database), '')
   const users = await database.transaction(async (query) => {
     const added = []
     while (added.length < usersCount) added.push(await addUser({ ...database, query }))
@@ -23,6 +24,7 @@ test('sign-ins rewrite their rows in place: nine of ten touch no index, so neith
   const tools = {
     query: database.query,
     passwords,
+    throttle: noPasswordThrottle,
     lifetimeSeconds: 3600,
     mostSeats: 50,
     signing: null,
@@ -33,7 +35,7 @@ test('sign-ins rewrite their rows in place: nine of ten touch no index, so neith
   const signInInTurn = async () => {
     for (let user = turns.pop(); user; user = turns.pop()) {
       const asked = { grant: 'password', username: user.name, password: user.password, device: '' } as const
-      await grantPassword(tools, client, asked)
+      await grantPassword(tools, client, asked, { network: '', signal: new AbortController().signal })
     }
   }
   await Promise.all(Array.from({ length: atOnce }, signInInTurn))

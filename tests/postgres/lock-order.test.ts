@@ -3,6 +3,7 @@ import { createClientCheck } from '../../src/clients/authenticate-client.ts'
 import { removeClient } from '../../src/clients/register-client.ts'
 import type { Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
+import { nobody } from '../../src/passwords/hash-queue.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { revokeTokensOfClient, revokeTokensOfUser } from '../../src/tokens/revoke-token.ts'
 import { authenticateUser } from '../../src/users/authenticate-user.ts'
@@ -51,12 +52,12 @@ test.each<[string, Ending, Ending]>([
   const sitting = await addClient(database, { secret: 'public' })
   const coming = await addClient(database, { secret: 'public' })
   const check = createClientCheck(query, passwords)
-  const { credentialVersion } = await authenticateUser(query, passwords, user.name, user.password)
+  const { credentialVersion } = await authenticateUser(query, passwords, user.name, user.password, nobody)
   const subjectOf = async (id: string) => ({
     userId: user.id,
     credentialVersion,
     clientId: id,
-    clientVersion: (await check({ id, secret: null })).credentialVersion,
+    clientVersion: (await check({ id, secret: null }, '')).credentialVersion,
     lifetimeSeconds: 3600,
   })
   const subject = await subjectOf(sitting.id)

@@ -7,6 +7,7 @@ import { setClientEnabled } from '../../src/clients/register-client.ts'
 import type { Database, Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { dialects } from '../../src/dialects/index.ts'
+import { nobody } from '../../src/passwords/hash-queue.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { createServer, type ServerOptions } from '../../src/server.ts'
 import { findToken } from '../../src/tokens/find-token.ts'
@@ -403,8 +404,8 @@ describe('a storm of sign-ins whose seats give way, revocations and disablings',
 
 /** Under which facts a user is signed in at a public client. */
 async function subjectFor(query: Query, id: string, user: Person) {
-  const client = await createClientCheck(query, passwords)({ id, secret: null })
-  const authenticated = await authenticateUser(query, passwords, user.name, user.password)
+  const client = await createClientCheck(query, passwords)({ id, secret: null }, '')
+  const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody)
   return {
     userId: user.id,
     credentialVersion: authenticated.credentialVersion,

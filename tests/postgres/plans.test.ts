@@ -2,6 +2,7 @@ import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createClientCheck } from '../../src/clients/authenticate-client.ts'
 import type { Database, Query } from '../../src/database/database.ts'
+import { nobody } from '../../src/passwords/hash-queue.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { generateBytes, generateId, signText } from '../../src/secrets.ts'
 import { findToken } from '../../src/tokens/find-token.ts'
@@ -53,8 +54,8 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users, tokens and devi
     database = (await freshDatabase()).database
     await fill(database, await passwords.hash('password'))
     const userId = await findUserId(database)
-    const user = await authenticateUser(recording, passwords, 'user-20000', 'password')
-    const client = await createClientCheck(recording, passwords)({ id: 'client-20000', secret: null })
+    const user = await authenticateUser(recording, passwords, 'user-20000', 'password', nobody)
+    const client = await createClientCheck(recording, passwords)({ id: 'client-20000', secret: null }, '')
     const { value } = await takeSeat(recording, {
       userId: user.id,
       credentialVersion: user.credentialVersion,

@@ -41,7 +41,7 @@ describe('a server whose sign-ins all wait for a locked row', async () => {
 
 describe('a server that is hashing more passwords than it has connections', async () => {
   const cost = { memoryKib: 32_768, passes: 40, concurrency: 2 * connections }
-  const { app, database, url } = await testServer({ passwords: { ...cheapPasswords, ...cost } })
+  const { app, database, url } = await testServer({ passwords: { ...cheapPasswords, ...cost }, throttle: false })
   const client = await addClient(database)
 
   test('holds none of them meanwhile', async () => {

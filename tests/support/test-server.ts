@@ -19,6 +19,7 @@ export const plainOptions: ServerOptions = {
   publicUrl: undefined,
   corsOrigins: [],
   tokenCacheSeconds: 0,
+  outageLeaseSeconds: 0,
   docs: false,
   maxSeatsPerUser: 50,
   throttle: true,

@@ -5,6 +5,7 @@ import { envelope, envelopeWithDebug } from '../../src/dialects/envelope.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { webapiParity } from '../../src/dialects/webapi-parity.ts'
 import { webapiSession } from '../../src/dialects/webapi-session.ts'
+import { defaultThrottleOptions } from '../../src/throttle/throttle.ts'
 
 const encryptionKey = Buffer.alloc(32, 7).toString('base64')
 const database = { DATABASE_URL: 'postgres://localhost/tokens' }
@@ -41,6 +42,7 @@ const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> =
   ARGON2_LANES: { good: ['1', '128'], bad: ['0', '129', 'x'] },
   HASH_CONCURRENCY: { good: ['1', '1024'], bad: ['0', '1025', 'all'] },
   HASH_QUEUE_LIMIT: { good: ['0', '512', '1000000'], bad: ['-1', '1000001', 'none'] },
+  HASH_QUEUE_SECONDS: { good: ['1', '300'], bad: ['0', '301', '5s'] },
   LOG_LEVEL: {
     good: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     bad: ['INFO', 'verbose', 'info,warn', '30'],
@@ -124,6 +126,13 @@ const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> =
   DEVICE_LIFETIME_SECONDS: { good: ['1', '600'], bad: ['0', '10m'] },
   MAX_SEATS_PER_USER: { good: ['1', '50', '10000'], bad: ['0', '10001', 'many'] },
   THROTTLE: { good: ['on', 'off'], bad: ['false', 'OFF'] },
+  THROTTLE_FREE_ATTEMPTS: { good: ['1', '1000'], bad: ['0', '1001', 'five'] },
+  THROTTLE_LONGEST_WAIT_SECONDS: { good: ['1', '86400'], bad: ['0', '86401', '15m'] },
+  THROTTLE_FORGET_SECONDS: { good: ['1', '2592000'], bad: ['0', '2592001', '1h'] },
+  THROTTLE_STRANGERS_LIMIT: { good: ['1', '10000'], bad: ['0', '10001', 'none'] },
+  THROTTLE_STRANGERS_SECONDS: { good: ['1', '2592000'], bad: ['0', '2592001', '1h'] },
+  THROTTLE_KNOWN_NETWORK_DAYS: { good: ['1', '3650'], bad: ['0', '3651', '30d'] },
+  OUTAGE_LEASE_SECONDS: { good: ['0', '86400'], bad: ['-1', '86401', '1h'] },
   ENCRYPTION_KEY: {
     good: [encryptionKey],
     bad: ['x', encryptionKey.slice(1), `${encryptionKey}=`, 'a'.repeat(64), Buffer.alloc(31).toString('base64')],
@@ -158,12 +167,20 @@ describe('the environment', () => {
       publicUrl: undefined,
       corsOrigins: [],
       tokenCacheSeconds: 5,
+      outageLeaseSeconds: 0,
       docs: true,
       dialects: [webapi],
       maxSeatsPerUser: 50,
-      throttle: true,
+      throttle: defaultThrottleOptions,
       encryptionKey: undefined,
-      passwords: { memoryKib: 19_456, passes: 2, lanes: 1, concurrency: expect.any(Number), queueLimit: 512 },
+      passwords: {
+        memoryKib: 19_456,
+        passes: 2,
+        lanes: 1,
+        concurrency: expect.any(Number),
+        queueLimit: 512,
+        queueSeconds: 5,
+      },
     })
     expect(config.passwords.concurrency).toBeGreaterThanOrEqual(1)
     expect(Object.isFrozen(config)).toBe(true)
@@ -183,9 +200,11 @@ describe('the environment', () => {
       ARGON2_LANES: '2',
       HASH_CONCURRENCY: '3',
       HASH_QUEUE_LIMIT: '0',
+      HASH_QUEUE_SECONDS: '9',
       PUBLIC_URL: 'https://tokens.example.com',
       CORS_ORIGINS: 'https://app.example.com, http://localhost:5173',
       TOKEN_CACHE_SECONDS: '0',
+      OUTAGE_LEASE_SECONDS: '900',
       DOCS: 'off',
       WEBAPI_PATH: '/oauth/token',
       DIALECTS: 'webapi,webapi-session,envelope,device',
@@ -210,6 +229,7 @@ describe('the environment', () => {
       publicUrl: 'https://tokens.example.com',
       corsOrigins: ['https://app.example.com', 'http://localhost:5173'],
       tokenCacheSeconds: 0,
+      outageLeaseSeconds: 900,
       docs: false,
       dialects: [
         { ...webapi, path: '/oauth/token', defaultClient: 'legacy' },
@@ -220,7 +240,27 @@ describe('the environment', () => {
       maxSeatsPerUser: 3,
       throttle: false,
       encryptionKey: Buffer.alloc(32, 7),
-      passwords: { memoryKib: 47_104, passes: 1, lanes: 2, concurrency: 3, queueLimit: 0 },
+      passwords: { memoryKib: 47_104, passes: 1, lanes: 2, concurrency: 3, queueLimit: 0, queueSeconds: 9 },
+    })
+  })
+
+  test('is read into every number of the throttle', () => {
+    const { throttle } = readConfig({
+      ...database,
+      THROTTLE_FREE_ATTEMPTS: '1',
+      THROTTLE_LONGEST_WAIT_SECONDS: '2',
+      THROTTLE_FORGET_SECONDS: '3',
+      THROTTLE_STRANGERS_LIMIT: '4',
+      THROTTLE_STRANGERS_SECONDS: '5',
+      THROTTLE_KNOWN_NETWORK_DAYS: '6',
+    })
+    expect(throttle).toEqual({
+      freeAttempts: 1,
+      longestWaitSeconds: 2,
+      forgetSeconds: 3,
+      strangersLimit: 4,
+      strangersSeconds: 5,
+      knownNetworkDays: 6,
     })
   })
 
@@ -282,7 +322,8 @@ describe('the environment', () => {
       TRUST_PROXY: 'loopback',
       ARGON2_PASSES: '0',
       WEBAPI_PATH: 'Token',
-      OUTAGE_LEASE_SECONDS: '3',
+      OUTAGE_LEASE_SECONDS: '-3',
+      THROTTLE_FREE_ATTEMPTS: '0',
       DOCS: 'no',
       PUBLIC_URL: 'tokens.example.com',
       CORS_ORIGINS: '*',
@@ -324,10 +365,8 @@ describe('the environment', () => {
     'DEVICE_LIFETIME_SECONDS',
     'MAX_SEATS_PER_USER',
     'ENCRYPTION_KEY',
-  ])('with %s is read, or refused as not there yet, and never ignored', (name) => {
-    if (Object.hasOwn(variables, name))
-      return void expect(mistakesOf({ ...database, [name]: '\u0001' })).toHaveLength(1)
-    expect(mistakesOf({ ...database, [name]: 'x' })).toEqual([`${name}: not available in this version`])
+  ])('with %s is read and never ignored', (name) => {
+    expect(mistakesOf({ ...database, [name]: '\u0001' })).toHaveLength(1)
   })
 
   test('must say one database, neither none nor two', () => {
@@ -339,7 +378,7 @@ describe('the environment', () => {
 })
 
 describe('the cost of a hash is below the advice', () => {
-  const queue = { concurrency: 1, queueLimit: 1 }
+  const queue = { concurrency: 1, queueLimit: 1, queueSeconds: 1 }
   test.each([
     [47_104, 1, false],
     [47_103, 1, true],

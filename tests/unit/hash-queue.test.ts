@@ -1,6 +1,13 @@
-import { describe, expect, test } from 'vitest'
+import { getEventListeners } from 'node:events'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { OAuthError } from '../../src/errors.ts'
-import { createHashQueue } from '../../src/passwords/hash-queue.ts'
+import {
+  createHashQueue,
+  type HashPlace,
+  type HashQueue,
+  type HashQueueOptions,
+  nobody,
+} from '../../src/passwords/hash-queue.ts'
 
 /** A job that is under way until it is told how to end. */
 function createJob(name: string, log: string[]) {
@@ -17,6 +24,12 @@ function createJob(name: string, log: string[]) {
   return { run, finish: () => resolve(name), fail: () => reject(new Error(`${name} failed`)) }
 }
 
+/** A queue for one client alone, who waits as long as it takes. */
+function openQueue(concurrency: number, queueLimit: number) {
+  const inTurn = createHashQueue({ concurrency, queueLimit, queueSeconds: 60 })
+  return <T>(job: () => Promise<T>) => inTurn(nobody, job)
+}
+
 /** Lets everything that can go on go on. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
@@ -25,7 +38,7 @@ function settle(): Promise<void> {
 describe('the queue before hashing', () => {
   test('runs as many at once as it may, and the rest in order', async () => {
     const started: string[] = []
-    const inTurn = createHashQueue(2, 10)
+    const inTurn = openQueue(2, 10)
     const jobs = ['a', 'b', 'c', 'd', 'e'].map((name) => createJob(name, started))
     const done = jobs.map((job) => inTurn(job.run))
     await settle()
@@ -44,7 +57,7 @@ describe('the queue before hashing', () => {
 
   test('refuses at once whoever comes when too many wait, and no one else', async () => {
     const started: string[] = []
-    const inTurn = createHashQueue(1, 1)
+    const inTurn = openQueue(1, 1)
     const [one, two, three] = ['one', 'two', 'three'].map((name) => createJob(name, started))
     if (!one || !two || !three) throw new Error('three jobs')
     const first = inTurn(one.run)
@@ -59,7 +72,7 @@ describe('the queue before hashing', () => {
   })
 
   test('lets nobody wait when the limit is 0, and takes the next as soon as it is free', async () => {
-    const inTurn = createHashQueue(1, 0)
+    const inTurn = openQueue(1, 0)
     const job = createJob('one', [])
     const first = inTurn(job.run)
     await expect(inTurn(async () => 'two')).rejects.toMatchObject({ code: 'temporarily_unavailable' })
@@ -70,7 +83,7 @@ describe('the queue before hashing', () => {
 
   test('passes the turn when a job fails, and tells only whose job it was', async () => {
     const started: string[] = []
-    const inTurn = createHashQueue(1, 5)
+    const inTurn = openQueue(1, 5)
     const bad = createJob('bad', started)
     const failing = inTurn(bad.run).catch((error: Error) => error.message)
     const next = inTurn(async () => 'next')
@@ -83,7 +96,7 @@ describe('the queue before hashing', () => {
   })
 
   test('never runs more than it may, over many jobs', async () => {
-    const inTurn = createHashQueue(3, 1000)
+    const inTurn = openQueue(3, 1000)
     let running = 0
     let most = 0
     await Promise.all(
@@ -99,3 +112,293 @@ describe('the queue before hashing', () => {
     expect([most, running]).toEqual([3, 0])
   })
 })
+
+/** A queue whose hashes take as long as they are told, by a clock that stands still meanwhile. */
+function openSlowQueue(options: Partial<HashQueueOptions> = {}) {
+  const inTurn = createHashQueue({ concurrency: 1, queueLimit: 1_000, queueSeconds: 5, ...options })
+  const started: string[] = []
+  const refused = new Map<string, unknown>()
+  const finishers: (() => void)[] = []
+  return {
+    started,
+    refused,
+    /** Asks for a hash that is under way until the next `finish`. */
+    ask: (name: string, place: HashPlace = nobody) => {
+      const job = createJob(name, started)
+      const asked = inTurn(place, () => {
+        finishers.push(job.finish)
+        return job.run()
+      })
+      asked.catch((error: unknown) => refused.set(name, error))
+      return asked
+    },
+    /** Lets the hash under way that began first take so many more seconds, and then the next begin. */
+    finish: async (seconds = 0) => {
+      if (seconds > 0) vi.advanceTimersByTime(seconds * 1_000)
+      finishers.shift()?.()
+      await settle()
+    },
+    /** Hashes that nobody else has to wait for. */
+    practise: async (seconds: number) => {
+      await inTurn(nobody, async () => void vi.advanceTimersByTime(seconds * 1_000))
+    },
+  }
+}
+
+const from = (client: string, network = '192.0.2.1'): HashPlace => ({ client, network })
+const full = { code: 'temporarily_unavailable', status: 503, reason: 'hash queue full' }
+const tooOld = { code: 'temporarily_unavailable', status: 503, reason: 'waited too long for a hash' }
+const tooLong = { code: 'temporarily_unavailable', status: 503, reason: 'the wait for a hash is too long' }
+const hungUp = { code: 'invalid_request', reason: 'the caller has hung up' }
+
+describe('when many wait for a hash', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  test('clients take turns, of a client the networks, and of a network whoever came first', async () => {
+    const { ask, finish, started } = openSlowQueue()
+    ask('under way')
+    for (const name of ['a1', 'a2', 'a3', 'a4']) ask(name, from('a', 'one'))
+    ask('a-elsewhere', from('a', 'two'))
+    for (const name of ['b1', 'b2']) ask(name, from('b'))
+    ask('c1', from('c'))
+    for (let hash = 0; hash < 9; hash += 1) await finish()
+    expect(started).toEqual(['under way', 'a1', 'b1', 'c1', 'a-elsewhere', 'b2', 'a2', 'a3', 'a4'])
+  })
+
+  test.each([
+    ['of the client that has most waiting', ['a', 'a', 'a', 'b'], 'b', 2],
+    ['of whoever comes, where that client has most', ['a', 'a', 'b', 'b'], 'b', 4],
+    ['of whoever comes, where several have as many', ['a', 'b', 'c', 'd'], 'e', 4],
+    ['of whoever comes, where that one alone waits', ['a', 'a', 'a', 'a'], 'a', 4],
+    ['of whoever comes, where that client comes to have as many', ['a', 'a', 'b', 'c'], 'b', 4],
+  ] as const)('and no more may, the latest %s gives way', async (_whose, waiting, newcomer, givesWay) => {
+    const { ask, finish, started, refused } = openSlowQueue({ queueLimit: waiting.length })
+    ask('under way')
+    for (const [number, client] of [...waiting, newcomer].entries()) ask(`${number}`, from(client))
+    await settle()
+    expect([...refused]).toEqual([[`${givesWay}`, expect.objectContaining(full)]])
+    for (let hash = 0; hash <= waiting.length; hash += 1) await finish()
+    const served = [...waiting, newcomer].flatMap((_client, number) => (number === givesWay ? [] : [`${number}`]))
+    expect(started.slice(1).sort()).toEqual(served)
+  })
+
+  test('a flood from one network of a client drives nobody else out of its line', async () => {
+    const { ask, refused } = openSlowQueue({ queueLimit: 10 })
+    ask('under way')
+    for (let number = 1; number <= 10; number += 1) ask(`flood ${number}`, from('app', '203.0.113.1'))
+    for (let number = 1; number <= 4; number += 1) ask(`elsewhere ${number}`, from('app', `198.51.100.${number}`))
+    for (let number = 11; number <= 20; number += 1) ask(`flood ${number}`, from('app', '203.0.113.1'))
+    await settle()
+    const numbers = Array.from({ length: 14 }, (_, index) => index + 7)
+    expect([...refused.keys()].sort()).toEqual(numbers.map((number) => `flood ${number}`).sort())
+  })
+
+  test('nobody waits longer than may be waited: then the hash is never made, and the place is free', async () => {
+    const { ask, finish, started, refused } = openSlowQueue({ queueSeconds: 5, queueLimit: 2 })
+    ask('under way')
+    ask('old')
+    vi.advanceTimersByTime(3_000)
+    ask('young')
+    vi.advanceTimersByTime(1_999)
+    await settle()
+    expect([...refused]).toEqual([])
+    vi.advanceTimersByTime(1)
+    await settle()
+    expect([...refused]).toEqual([['old', expect.objectContaining(tooOld)]])
+    ask('new')
+    await finish()
+    await finish()
+    await finish()
+    expect(started).toEqual(['under way', 'young', 'new'])
+    expect(refused.size).toBe(1)
+  })
+
+  test('whoever would wait longer, as long as hashes took of late, is refused at the door', async () => {
+    const { ask, practise, finish, started, refused } = openSlowQueue({ queueSeconds: 5 })
+    await practise(2)
+    ask('under way')
+    ask('two seconds')
+    ask('four seconds')
+    ask('six seconds')
+    await settle()
+    expect([...refused]).toEqual([['six seconds', expect.objectContaining({ ...tooLong, retryAfterSeconds: 4 })]])
+    await finish()
+    ask('four seconds again')
+    await finish()
+    await finish()
+    await finish()
+    expect(started).toEqual(['under way', 'two seconds', 'four seconds', 'four seconds again'])
+  })
+
+  test('several hashes at once are several times as fast at the door', async () => {
+    const { ask, practise, refused } = openSlowQueue({ concurrency: 2, queueSeconds: 5 })
+    await practise(2)
+    for (let number = 1; number <= 8; number += 1) ask(`${number}`)
+    await settle()
+    expect([...refused.keys()]).toEqual(['8']) // two under way, five seconds for five
+    expect(refused.get('8')).toMatchObject({ retryAfterSeconds: 5 })
+  })
+
+  test('the door is closed to the longest line only', async () => {
+    const { ask, practise, refused } = openSlowQueue({ queueSeconds: 5 })
+    await practise(1)
+    ask('under way', from('a'))
+    for (let number = 1; number <= 6; number += 1) ask(`a${number}`, from('a'))
+    ask('b', from('b'))
+    ask('a elsewhere', from('a', '198.51.100.7'))
+    await settle()
+    expect([...refused.keys()]).toEqual(['a6'])
+  })
+
+  test('nobody is refused at the door before a hash was measured, and nobody when none is under way', async () => {
+    const { ask, practise, finish, started, refused } = openSlowQueue({ queueSeconds: 5 })
+    for (let number = 1; number <= 20; number += 1) ask(`${number}`)
+    await settle()
+    for (let number = 1; number <= 20; number += 1) await finish()
+    await practise(100)
+    ask('alone')
+    await settle()
+    expect([started.length, refused.size]).toEqual([21, 0])
+  })
+
+  test.each([
+    ['hashes of a second, ten before', [1], 10, '10'],
+    ['hashes of a fifth of a second, ten before', [0.2], 10, '2'],
+    ['hashes of no time at all', [0], 10, '1'],
+    ['nobody else who waits', [1], 0, '1'],
+    ['hashes that were slow once', [60, ...Array<number>(60).fill(0.1)], 10, '3'],
+    ['hashes that became slow', [...Array<number>(60).fill(0.1), ...Array<number>(60).fill(1)], 10, '10'],
+  ] as const)('who is refused hears when to come again: %s', async (_what, hashes, waiting, seconds) => {
+    const { ask, practise, refused } = openSlowQueue({ queueLimit: waiting, queueSeconds: 600 })
+    for (const hash of hashes) await practise(hash)
+    ask('under way')
+    for (let number = 1; number <= waiting; number += 1) ask(`${number}`)
+    ask('refused')
+    await settle()
+    expect([...refused.keys()]).toEqual(['refused'])
+    expect(refused.get('refused')).toMatchObject({ ...full, retryAfterSeconds: Number(seconds) })
+  })
+})
+
+describe('a caller who hangs up', () => {
+  test('before asking costs no hash, even when nobody waits', async () => {
+    const started: string[] = []
+    const inTurn = createHashQueue({ concurrency: 1, queueLimit: 1, queueSeconds: 5 })
+    const place = { ...nobody, signal: AbortSignal.abort() }
+    await expect(inTurn(place, createJob('never', started).run)).rejects.toMatchObject(hungUp)
+    expect(await inTurn(nobody, async () => 'next')).toBe('next')
+    expect(started).toEqual([])
+  })
+
+  test('while waiting costs no hash and leaves the place to others', async () => {
+    const { ask, finish, started, refused } = openSlowQueue({ queueLimit: 2 })
+    const leaving = new AbortController()
+    ask('under way')
+    ask('leaves', { ...nobody, signal: leaving.signal })
+    ask('stays')
+    leaving.abort()
+    await settle()
+    ask('comes')
+    await settle()
+    expect([...refused]).toEqual([['leaves', expect.objectContaining(hungUp)]])
+    for (let hash = 0; hash < 3; hash += 1) await finish()
+    expect(started).toEqual(['under way', 'stays', 'comes'])
+  })
+
+  test('as all others do leaves the queue as it was', async () => {
+    const { ask, finish, started, refused } = openSlowQueue()
+    const leaving = new AbortController()
+    ask('under way')
+    for (const client of ['a', 'b', 'c']) ask(client, { ...from(client), signal: leaving.signal })
+    leaving.abort()
+    await settle()
+    expect([...refused.keys()]).toEqual(['a', 'b', 'c'])
+    await finish()
+    ask('next')
+    await settle()
+    expect(started).toEqual(['under way', 'next'])
+  })
+
+  test('during the hash gets what is found, and the turn is passed once', async () => {
+    const { ask, finish, started } = openSlowQueue()
+    const leaving = new AbortController()
+    const asked = ask('under way', { ...nobody, signal: leaving.signal })
+    ask('two')
+    ask('three')
+    leaving.abort()
+    await settle()
+    expect(started).toEqual(['under way'])
+    await finish()
+    expect(await asked).toBe('under way')
+    expect(started).toEqual(['under way', 'two'])
+  })
+})
+
+describe('who has left the queue', () => {
+  const count = 10_000
+
+  interface Crowd {
+    readonly callers: readonly AbortController[]
+    readonly inTurn: HashQueue
+    /** Ends the hash that all wait for. */
+    readonly finish: () => void
+  }
+
+  const ways: readonly (readonly [way: string, queueSeconds: number, leave: (crowd: Crowd) => void])[] = [
+    ['by having had a turn', 60, ({ finish }) => finish()],
+    ['by having waited too long', 0.2, () => undefined],
+    [
+      'by hanging up',
+      60,
+      ({ callers }) => {
+        for (const caller of callers) caller.abort()
+      },
+    ],
+    [
+      'by giving way',
+      60,
+      ({ inTurn }) => {
+        const ask = (client: number) => inTurn(from(`${client}`), async () => undefined).catch(() => undefined)
+        for (let number = 0; number < count; number += 1) ask(number % 100)
+      },
+    ],
+  ]
+
+  test.each(ways)('%s leaves no timer and no listener behind, of 10,000', async (_way, queueSeconds, leave) => {
+    const inTurn = createHashQueue({ concurrency: 1, queueLimit: count, queueSeconds })
+    const { run, finish } = createJob('under way', [])
+    const callers = Array.from({ length: count }, () => new AbortController())
+    const timersBefore = countTimers()
+    const first = inTurn(nobody, run)
+    const left: AbortController[] = []
+    const asked = callers.map(async (caller) => {
+      await inTurn({ ...from('many'), signal: caller.signal }, async () => undefined).catch(() => undefined)
+      left.push(caller)
+    })
+    expect(countListeners(callers)).toBe(count)
+    expect(countTimers() - timersBefore).toBeGreaterThan(0.9 * count)
+    leave({ callers, inTurn, finish })
+    await Promise.all(asked.slice(0.9 * count)) // the latest give way first
+    await settle()
+    expect(left.length).toBeGreaterThan(0.9 * count)
+    expect(countListeners(left)).toBe(0)
+    finish()
+    await Promise.all([first, ...asked])
+    await settle()
+    expect(countListeners(callers)).toBe(0)
+    expect(countTimers() - timersBefore).toBeLessThan(0.1 * count)
+  })
+})
+
+function countTimers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+}
+
+function countListeners(callers: readonly AbortController[]): number {
+  return callers.reduce((sum, { signal }) => sum + getEventListeners(signal, 'abort').length, 0)
+}

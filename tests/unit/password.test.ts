@@ -1,7 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Argon2, loadArgon2, loadNode, loadNodeRs } from '../../src/passwords/argon2.ts'
-import { createPasswords, isPassword, requirePassword, writeDecoyHash } from '../../src/passwords/password.ts'
+import { type Argon2, type Argon2Cost, loadArgon2, loadNode, loadNodeRs } from '../../src/passwords/argon2.ts'
+import { nobody } from '../../src/passwords/hash-queue.ts'
+import {
+  createPasswords,
+  findMissingCost,
+  isPassword,
+  requirePassword,
+  writeDecoyHash,
+} from '../../src/passwords/password.ts'
+import { countHashes } from '../support/count-hashes.ts'
 import { cheapPasswords } from '../support/people.ts'
 
 const cheap = { memoryKib: 1024, passes: 1, lanes: 1 }
@@ -68,16 +76,16 @@ describe('passwords', async () => {
     await fc.assert(
       fc.asyncProperty(texts, texts, async (password, other) => {
         const hash = await passwords.hash(password)
-        expect(await passwords.match(hash, password)).toBe(true)
-        if (other !== password) expect(await passwords.match(hash, other)).toBe(false)
+        expect(await passwords.match(hash, password, nobody)).toBe(true)
+        if (other !== password) expect(await passwords.match(hash, other, nobody)).toBe(false)
       }),
       { numRuns: 25 },
     )
   })
 
   test('match nothing where there is no hash', async () => {
-    expect(await passwords.match(null, 'sesame')).toBe(false)
-    expect(await passwords.match(null, '')).toBe(false)
+    expect(await passwords.match(null, 'sesame', nobody)).toBe(false)
+    expect(await passwords.match(null, '', nobody)).toBe(false)
   })
 
   test.each([
@@ -88,14 +96,14 @@ describe('passwords', async () => {
     '$2b$10$abcdefghijklmnopqrstuv',
     'sha256:00',
   ])('never match a stored text that is no hash: %j', async (stored) => {
-    const outcome = await passwords.match(stored, 'sesame').catch((error: unknown) => error)
+    const outcome = await passwords.match(stored, 'sesame', nobody).catch((error: unknown) => error)
     if (outcome !== false) expect(outcome).toEqual(new Error('a stored hash is unreadable'))
   })
 
   test('tell a stored text that is cut apart from a wrong password', async () => {
     const hash = await passwords.hash('sesame')
-    await expect(passwords.match(hash.slice(0, 40), 'sesame')).rejects.toThrow('a stored hash is unreadable')
-    expect(await passwords.match(hash, 'other')).toBe(false)
+    await expect(passwords.match(hash.slice(0, 40), 'sesame', nobody)).rejects.toThrow('a stored hash is unreadable')
+    expect(await passwords.match(hash, 'other', nobody)).toBe(false)
   })
 
   test.each([
@@ -121,12 +129,109 @@ describe('passwords', async () => {
   test('wait in one queue, whether they are hashed or matched', async () => {
     const narrow = await createPasswords({ ...cheapPasswords, concurrency: 1, queueLimit: 0 })
     const first = narrow.hash('sesame')
-    await expect(narrow.match(null, 'sesame')).rejects.toMatchObject({ code: 'temporarily_unavailable' })
+    await expect(narrow.match(null, 'sesame', nobody)).rejects.toMatchObject({ code: 'temporarily_unavailable' })
     await expect(narrow.hash('sesame')).rejects.toMatchObject({ code: 'temporarily_unavailable' })
     expect(await first).toContain('$argon2id$')
-    expect(await narrow.match(await first, 'sesame')).toBe(true)
+    expect(await narrow.match(await first, 'sesame', nobody)).toBe(true)
   })
 })
+
+describe('a stored hash', async () => {
+  const today = { memoryKib: 4096, passes: 2, lanes: 1 }
+  const passwords = await createPasswords({ ...cheapPasswords, ...today })
+  const written = (cost: Argon2Cost) => writeDecoyHash(cost)
+
+  test.each([
+    ['of today’s cost', written(today), 1],
+    ['of a dearer cost', written({ memoryKib: 8192, passes: 3, lanes: 1 }), 1],
+    ['of as much work, with more passes', written({ memoryKib: 2048, passes: 4, lanes: 1 }), 1],
+    ['of less memory', written({ memoryKib: 1024, passes: 2, lanes: 1 }), 2],
+    ['of fewer passes', written({ memoryKib: 4096, passes: 1, lanes: 1 }), 2],
+    ['of more memory and less work', written({ memoryKib: 6144, passes: 1, lanes: 1 }), 2],
+    ['of almost today’s cost', written({ memoryKib: 4092, passes: 2, lanes: 1 }), 1],
+    ['that is none: nobody’s', null, 1],
+  ] as const)('%s is checked by as many hashes as make up today’s cost', async (_what, stored, times) => {
+    const checked = countHashes(async () => expect(await passwords.match(stored, 'sesame', nobody)).toBe(false))
+    expect(await checked).toBe(times)
+  })
+
+  test('that is right costs what a wrong one does', async () => {
+    const cheaper = await createPasswords({ ...cheapPasswords, memoryKib: 1024, passes: 1 })
+    const stored = await cheaper.hash('sesame')
+    for (const [password, isRight] of [['sesame', true] as const, ['open', false] as const]) {
+      const checked = countHashes(async () => expect(await passwords.match(stored, password, nobody)).toBe(isRight))
+      expect(await checked).toBe(2)
+    }
+  })
+
+  test.each(['$argon2id$v=19$m=4096,t=2,p=1$c2FsdHNhbHQ', '$argon2id$v=19$m=4096,t=2,p=1$c2FsdHNhbHQ$', 'sesame'])(
+    'that is unreadable costs a whole one: %s',
+    async (stored) => {
+      const unread = await countHashes(() => passwords.match(stored, 'sesame', nobody).catch(() => undefined))
+      const attempted = await countHashes(async () =>
+        (await loadArgon2()).verify(stored, 'sesame').catch(() => undefined),
+      )
+      expect(unread).toBe(attempted + 1)
+    },
+  )
+
+  test('of any cost is made up to any other, to a pass’s rounding, and never beyond', () => {
+    const lanes = fc.integer({ min: 1, max: 16 })
+    const cost = lanes.chain((count) =>
+      fc.record({
+        memoryKib: fc.integer({ min: 8 * count, max: 2_097_152 }),
+        passes: fc.integer({ min: 1, max: 64 }),
+        lanes: fc.constant(count),
+      }),
+    )
+    const usual = [
+      { memoryKib: 1024, passes: 1, lanes: 1 },
+      { memoryKib: 12_288, passes: 3, lanes: 1 },
+      { memoryKib: 19_456, passes: 2, lanes: 1 },
+      { memoryKib: 47_104, passes: 1, lanes: 1 },
+      { memoryKib: 65_536, passes: 3, lanes: 4 },
+    ]
+    const examples = usual.flatMap((stored) => usual.map((now) => [stored, now] as [Argon2Cost, Argon2Cost]))
+    fc.assert(fc.property(cost, cost, expectMadeUp), { numRuns: 1_000, examples })
+  })
+
+  test.each(bindings.map((argon2) => [argon2.binding, argon2] as const))(
+    '%s takes the smallest cost that makes up for anything',
+    async (_name, { verify }) => {
+      for (const count of [1, 4]) {
+        const now = { memoryKib: 64 * count, passes: 2, lanes: count }
+        const missing = findMissingCost(written({ ...now, memoryKib: 56 * count }), now)
+        expect(missing).toEqual({ memoryKib: 8 * count, passes: 2, lanes: count })
+        expect(await verify(written(missing ?? now), 'sesame')).toBe(false)
+      }
+    },
+  )
+
+  test.each([
+    '$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ$',
+    '$argon2id$v=19$p=1,t=1,m=1024$c2FsdHNhbHQ$',
+    '$argon2id$v=19$t=1,m=1024,p=1$c2FsdHNhbHQ$',
+    '$argon2id$v=16$m=1024,t=1,p=1$c2FsdHNhbHQ$',
+    '$argon2id$m=1024,t=1,p=1$c2FsdHNhbHQ$',
+  ])('is made up for whoever wrote it: %s', (stored) => {
+    expect(findMissingCost(stored, today)).toEqual({ memoryKib: 3584, passes: 2, lanes: 1 })
+  })
+})
+
+/** What is verified costs as much memory times passes as a hash of today. */
+function expectMadeUp(stored: Argon2Cost, now: Argon2Cost): void {
+  const work = ({ memoryKib, passes }: Argon2Cost) => memoryKib * passes
+  const missing = findMissingCost(writeDecoyHash(stored), now)
+  const spared = work(now) - work(stored)
+  if (missing === null) {
+    expect(spared).toBeLessThan(8 * now.lanes * now.passes) // the least argon2 can do
+    return
+  }
+  expect(missing).toMatchObject({ passes: now.passes, lanes: now.lanes })
+  expect(missing.memoryKib).toBeGreaterThanOrEqual(8 * now.lanes)
+  expect(work(missing)).toBeLessThanOrEqual(spared)
+  expect(work(missing)).toBeGreaterThan(spared - now.passes)
+}
 
 describe('a password a user can have', () => {
   test('has 1 to 1,024 bytes of UTF-8', () => {

@@ -1,0 +1,20 @@
+import type { Query } from '../database/database.ts'
+import { deriveKey } from '../secrets.ts'
+
+/** The key that networks, and what is counted from them, are hashed with. Throws OAuthError `temporarily_unavailable`. */
+export type FindNetworkKey = () => Promise<Buffer>
+
+/**
+ * Of the encryption key where there is one, so that a copy of the database alone tells no network; else the database's
+ * own. Asked for once.
+ */
+export function createNetworkKeyFinder(query: Query, encryptionKey: Buffer | undefined): FindNetworkKey {
+  let found: Buffer | null = encryptionKey ? deriveKey(encryptionKey, 'networks') : null
+  return async () => {
+    if (found) return found
+    const [row] = await query<{ key: string }>('find_network_key', 'select key from password_grant.network_key')
+    if (!row) throw new Error('password_grant.network_key is empty')
+    found = deriveKey(Buffer.from(row.key), 'networks')
+    return found
+  }
+}

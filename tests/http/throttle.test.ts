@@ -1,0 +1,948 @@
+// Guesses at a password: how many are looked at, and that the owner is never locked out by somebody else's.
+import { hash } from 'node:crypto'
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import { pino } from 'pino'
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { Database } from '../../src/database/database.ts'
+import { openDatabase } from '../../src/database/postgres.ts'
+import { envelope } from '../../src/dialects/envelope.ts'
+import { webapi } from '../../src/dialects/webapi.ts'
+import { webapiSession } from '../../src/dialects/webapi-session.ts'
+import { generateBytes } from '../../src/secrets.ts'
+import { createServer } from '../../src/server.ts'
+import { createNetworkKeyFinder } from '../../src/throttle/network-key.ts'
+import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from '../../src/throttle/throttle.ts'
+import { changeUser, removeUser } from '../../src/users/register-user.ts'
+import { freshDatabase } from '../support/fresh-database.ts'
+import {
+  behindProxy,
+  expectSlowDown,
+  guess,
+  guessTimes,
+  lengthenWaits,
+  newNetwork,
+  signInFrom,
+  tally,
+} from '../support/guesses.ts'
+import { keepSecret, logLines } from '../support/kept-secrets.ts'
+import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
+import { type Asking, basic, passwordForm } from '../support/requests.ts'
+import { freePort } from '../support/sockets.ts'
+import { plainOptions, serverBeside, testServer } from '../support/test-server.ts'
+import { eventually } from '../support/wire.ts'
+
+const dialects = [webapi, webapiSession, envelope]
+const { app, database, url } = await testServer({ ...behindProxy, dialects })
+await lengthenWaits(database)
+const client = await addClient(database)
+/** Has heard of no wait that another server began. */
+const other = await serverBeside(url, { ...behindProxy, dialects })
+
+const addAsking = async (): Promise<Asking & { user: { id: string } }> => ({ client, user: await addUser(database) })
+
+const fiveTold = [400, 400, 400, 400, 400]
+
+/** Failures that are counted now, the latest first. */
+async function readFailures({ query }: Database = database) {
+  return query<{ count: number; wait: number | null; left: number | null }>(
+    '',
+    `select count, extract(epoch from wait_until - failed_at)::float8 as wait,
+      extract(epoch from wait_until - clock_timestamp())::float8 as left
+    from password_grant.failures order by failed_at desc`,
+  )
+}
+
+/** As if all failures so far had been earlier. */
+async function moveFailures(interval: string, { query }: Database = database): Promise<void> {
+  await query(
+    '',
+    `update password_grant.failures
+    set failed_at = failed_at - $1::interval, wait_until = wait_until - $1::interval`,
+    [interval],
+  )
+}
+
+describe('five failed attempts at a user from one network', () => {
+  test('are told what they are, and the next is not, right or wrong', async () => {
+    const [asking, from] = [await addAsking(), newNetwork()]
+    expect(await guessTimes(5, app, asking, from)).toEqual(fiveTold)
+    expectSlowDown(await guess(app, asking, from))
+    expectSlowDown(await signInFrom(app, asking, from))
+    expectSlowDown(await signInFrom(other, asking, from))
+  })
+
+  test('are forgotten when the right password comes before the fifth', async () => {
+    const [asking, from] = [await addAsking(), newNetwork()]
+    for (let turn = 0; turn < 3; turn += 1) {
+      expect(await guessTimes(4, app, asking, from)).toEqual([400, 400, 400, 400])
+      expect((await signInFrom(app, asking, from)).statusCode).toBe(200)
+    }
+    expect(await guessTimes(6, app, asking, from)).toEqual([...fiveTold, 429])
+  })
+
+  test('keep nobody waiting who comes from another network, nor another user from the same', async () => {
+    const [asking, from] = [await addAsking(), newNetwork()]
+    await guessTimes(6, app, asking, from)
+    expect((await signInFrom(app, asking, newNetwork())).statusCode).toBe(200)
+    expect((await signInFrom(app, await addAsking(), from)).statusCode).toBe(200)
+    expectSlowDown(await signInFrom(app, asking, from))
+  })
+
+  test('leave Retry-After what is left of the wait, rounded up, asked of the database and from memory', async () => {
+    const [asking, from] = [await addAsking(), newNetwork()]
+    await guessTimes(5, app, asking, from)
+    await moveFailures('-1234.5 seconds')
+    const secondsLeft = async () => (await readFailures())[0]?.left ?? 0
+    const most = await secondsLeft()
+    expect(most).toBeGreaterThan(1_000)
+    for (let turn = 0; turn < 2; turn += 1) {
+      const seconds = Number((await signInFrom(other, asking, from)).headers['retry-after'])
+      expect(seconds).toBeLessThanOrEqual(Math.ceil(most))
+      expect(seconds).toBeGreaterThanOrEqual(Math.ceil(await secondsLeft()))
+    }
+  })
+
+  test.each([
+    ['59 minutes', 6],
+    ['61 minutes', 1],
+  ])('and the one %s later make %i', async (interval, count) => {
+    const [asking, from] = [await addAsking(), newNetwork()]
+    await guessTimes(5, app, asking, from)
+    await moveFailures(interval)
+    expect((await guess(other, asking, from)).statusCode).toBe(400)
+    expect((await readFailures())[0]?.count).toBe(count)
+  })
+
+  test('are counted again as soon as the wait is over', async () => {
+    const [asking, from] = [await addAsking(), newNetwork()]
+    await guessTimes(5, app, asking, from)
+    await moveFailures('2 minutes')
+    expect((await signInFrom(other, asking, from)).statusCode).toBe(200)
+    expect(await guessTimes(5, other, asking, from)).toEqual(fiveTold)
+  })
+})
+
+describe('each failure more', async () => {
+  const { app, database } = await testServer(behindProxy)
+  const client = await addClient(database)
+
+  test.each([
+    [1, null],
+    [4, null],
+    [5, 1],
+    [6, 2],
+    [7, 4],
+    [8, 8],
+    [14, 512],
+    [15, 900],
+    [16, 900],
+    [2_000_000_000, 900],
+  ])('number %i begins a wait of %s seconds', async (number, seconds) => {
+    const [asking, from] = [{ client, user: await addUser(database) }, newNetwork()]
+    if (number > 1) {
+      await guess(app, asking, from)
+      await database.query('', 'update password_grant.failures set count = $1 where count = 1', [number - 1])
+    }
+    expect((await guess(app, asking, from)).statusCode).toBe(400)
+    const [failure] = await readFailures(database)
+    expect(failure?.count).toBe(number)
+    expect(failure?.wait === null ? null : Math.round(failure?.wait ?? 0)).toBe(seconds)
+    await database.query('', 'delete from password_grant.failures')
+  })
+})
+
+describe('a source', () => {
+  const same: [string, string][] = [
+    ['2001:db8:1:1::1', '2001:db8:1:1:ffff:ffff:ffff:ffff'],
+    ['::ffff:203.0.113.9', '203.0.113.9'],
+    ['::ffff:cb00:7109', '203.0.113.9'],
+    ['2001:DB8:0:1::1', '2001:0db8::1:0:0:0:2'],
+  ]
+  test.each(same)('%s is of the network of %s', async (one, another) => {
+    const asking = await addAsking()
+    await guessTimes(5, app, asking, one)
+    expectSlowDown(await signInFrom(app, asking, another))
+  })
+
+  test.each([
+    ['2001:db8:1:1::1', '2001:db8:1:2::1'],
+    ['203.0.113.9', '203.0.113.10'],
+    ['203.0.113.9', '2001:db8:cb00:7109::'],
+  ])('%s is not of the network of %s', async (one, another) => {
+    const asking = await addAsking()
+    await guessTimes(6, app, asking, one)
+    expect((await signInFrom(app, asking, another)).statusCode).toBe(200)
+  })
+
+  test('that fails at thirty users can still sign in as the next one', async () => {
+    const from = newNetwork()
+    const users = await Promise.all(Array.from({ length: 30 }, addAsking))
+    const told = await Promise.all(users.map((asking) => guessTimes(6, app, asking, from)))
+    expect(told).toEqual(users.map(() => [...fiveTold, 429]))
+    expect((await signInFrom(app, await addAsking(), from)).statusCode).toBe(200)
+  })
+})
+
+describe('a server that is asked during a wait', () => {
+  test('hashes nothing, and asks the database for it once', async () => {
+    const names: string[] = []
+    const target = await createServer(noting(names), pino({ level: 'trace' }, logLines), {
+      ...plainOptions,
+      ...behindProxy,
+    })
+    onTestFinished(() => target.close())
+    const [asking, from] = [await addAsking(), newNetwork()]
+    await guessTimes(5, app, asking, from)
+    const askedFor = async (answer: () => Promise<LightMyRequestResponse>) => {
+      names.length = 0
+      expectSlowDown(await answer())
+      return [...names]
+    }
+    // credentials that are not read cannot be hashed for
+    expect(await askedFor(() => signInFrom(target, asking, from))).toEqual(['find_client', 'find_standing'])
+    expect(await askedFor(() => signInFrom(target, asking, from))).toEqual(['find_client'])
+    expect(await askedFor(() => guess(target, asking, from))).toEqual(['find_client'])
+    names.length = 0
+    expect((await guess(target, asking, newNetwork())).statusCode).toBe(400)
+    expect(names).toEqual(['find_client', 'find_standing', 'find_credentials', 'count_failure', 'count_guess'])
+  })
+})
+
+/** The database, noting which statements sign-ins send. */
+function noting(names: string[]): Database {
+  return {
+    ...database,
+    query: (name, text, values) => {
+      if (!name.startsWith('purge')) names.push(name)
+      return database.query(name, text, values)
+    },
+  }
+}
+
+describe('two hundred right sign-ins at once', async () => {
+  // a slow machine's own limits are no matter of the throttle
+  const timeouts = { connectionMs: 25_000, lockMs: 25_000, statementMs: 25_000, answerMs: 28_000 }
+  const patient = await openDatabase(url, { timeouts })
+  const target = await createServer(patient, pino({ level: 'trace' }, logLines), {
+    ...plainOptions,
+    ...behindProxy,
+    passwords: { ...cheapPasswords, queueSeconds: 25 },
+  })
+  afterAll(async () => {
+    await target.close()
+    await patient.close()
+  })
+
+  test.each([0, 4])('after %i failures are all let in', async (failures) => {
+    const [asking, from] = [await addAsking(), newNetwork()]
+    await guessTimes(failures, target, asking, from)
+    const answers = await Promise.all(Array.from({ length: 200 }, () => signInFrom(target, asking, from)))
+    expect(tally(answers)).toEqual({ 200: 200 })
+    expect(await guessTimes(6, target, asking, from)).toEqual([...fiveTold, 429])
+  })
+})
+
+describe('guesses at', () => {
+  const strict = async () => serverBeside(url, { ...behindProxy, throttle: { strangersLimit: 8 } })
+  /** All that is answered to somebody who knows no password, from one network, another one, and a server more. */
+  const probe = async (target: FastifyInstance, name: string) => {
+    const asking = { client, user: { name, password: '' } }
+    const [one, another] = [newNetwork(), newNetwork()]
+    const answers: LightMyRequestResponse[] = []
+    for (const from of [one, one, one, one, one, one, another, another, another, another, newNetwork()]) {
+      answers.push(await guess(target, asking, from))
+    }
+    answers.push(await guess(other, asking, one))
+    return answers.map(({ statusCode, headers: { date: _date, ...headers }, body }) => ({
+      statusCode,
+      headers: { ...headers, 'retry-after': typeof headers['retry-after'] }, // how much time has passed is no secret
+      body,
+    }))
+  }
+
+  const whom: [string, () => Promise<string>][] = [
+    ['a user nobody added', async () => `nobody-${randomWord()}`],
+    ['a name too long for any user', async () => randomWord().repeat(20)],
+    ['a user without a password', async () => (await addUser(database, { passwordHash: null })).name],
+    [
+      'a disabled user',
+      async () => {
+        const { name } = await addUser(database)
+        await changeUser(database.query, name, { isEnabled: false })
+        return name
+      },
+    ],
+  ]
+  test.each(whom)('%s are answered like guesses at any other', async (_whom, addName) => {
+    const target = await strict()
+    const [known, name] = [await addUser(database), await addName()]
+    const answers = await probe(target, name)
+    expect(answers).toEqual(await probe(target, known.name))
+    const told = answers.map(({ statusCode }) => statusCode)
+    expect(told).toEqual([...fiveTold, 429, 400, 400, 400, 429, 429, 429])
+  })
+
+  test('them send the database the same statements', async () => {
+    const names: string[] = []
+    const target = await createServer(noting(names), pino({ level: 'trace' }, logLines), {
+      ...plainOptions,
+      ...behindProxy,
+    })
+    onTestFinished(() => target.close())
+    const sent = async (name: string) => {
+      names.length = 0
+      await guess(target, { client, user: { name, password: '' } }, newNetwork())
+      return [...names]
+    }
+    const expected = await sent((await addUser(database)).name)
+    for (const [whose, addName] of whom.filter(([whose]) => !whose.includes('too long'))) {
+      expect(await sent(await addName()), whose).toEqual(expected)
+    }
+  })
+})
+
+describe('one count', () => {
+  const forms = {
+    webapi: (user: Asking['user']) => ({ url: '/Token', body: passwordForm(user) }),
+    'webapi-session': (user: Asking['user']) => ({ url: '/v2/token', body: passwordForm(user) }),
+    envelope: (user: Asking['user']) => ({
+      url: '/v1/oauth/',
+      body: new URLSearchParams({ username: user.name, password: user.password }).toString(),
+    }),
+  }
+  const dialectNames = ['webapi', 'webapi-session', 'envelope'] as const
+  const ask = async (
+    dialect: keyof typeof forms,
+    user: Asking['user'],
+    from: string,
+    { target = app, as = client } = {},
+  ) => {
+    const { url, body } = forms[dialect](user)
+    const response = await target.inject({
+      method: 'POST',
+      url,
+      body,
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'x-forwarded-for': from,
+        ...(dialect === 'webapi' && basic(as.id, as.secret)),
+      },
+    })
+    const told = response.json()
+    keepSecret(told.access_token ?? told.data?.access_token ?? '')
+    return response
+  }
+
+  test.each(dialectNames)('of all dialects makes %s wait, in its own words', async (dialect) => {
+    const [user, from] = [await addUser(database), newNetwork()]
+    const wrong = { ...user, password: keepSecret(randomWord()) }
+    const told = []
+    for (const place of ['webapi', 'webapi-session', 'envelope', 'webapi', 'envelope'] as const) {
+      const answer = await ask(place, wrong, from)
+      told.push(place === 'envelope' ? answer.json().errors.code : answer.json().error)
+    }
+    expect(told).toEqual(['invalid_grant', 'invalid_grant', '1142', 'invalid_grant', '1142'])
+    const response = await ask(dialect, user, from)
+    expect(response.statusCode).toBe(429)
+    expect(response.headers['retry-after']).toMatch(/^[1-9]\d*$/)
+    expect(response.json()).toEqual(
+      dialect === 'envelope'
+        ? {
+            success: false,
+            errors: { message: 'Too many attempts. Please try again later.', type: 'OAuthException', code: '1429' },
+          }
+        : { error: 'slow_down', error_description: 'Too many attempts.' },
+    )
+    expect((await ask(dialect, user, newNetwork())).statusCode).toBe(200)
+  })
+
+  test('of all clients, of servers, and of spellings of the name', async () => {
+    const word = randomWord()
+    const name = `Åse-ΣΟΦΌΣ-ß-${word}`
+    const user = await addUser(database, { name })
+    const [from, another] = [newNetwork(), await addClient(database)]
+    const spellings = [
+      name,
+      name.normalize('NFD'),
+      name.toUpperCase(),
+      name.toLowerCase().normalize('NFD'),
+      `åSE-σοφός-SS-${word}`,
+    ]
+    const password = keepSecret(randomWord())
+    const told = []
+    for (const [place, spelling] of spellings.entries()) {
+      const from5 = { target: place % 2 ? other : app, as: place % 2 ? another : client }
+      told.push((await ask('webapi', { name: spelling, password }, from, from5)).statusCode)
+    }
+    expect(told).toEqual(fiveTold)
+    for (const spelling of spellings) {
+      for (const target of [app, other]) {
+        expectSlowDown(await ask('webapi', { name: spelling, password: user.password }, from, { target, as: another }))
+      }
+    }
+  })
+})
+
+describe('strangers', async () => {
+  const limit = 4
+
+  const strict = await testServer({ ...behindProxy, throttle: { strangersLimit: limit } })
+  await lengthenWaits(strict.database)
+  const strictClient = await addClient(strict.database)
+
+  async function strictServer() {
+    return { ...strict, asking: { client: strictClient, user: await addUser(strict.database) } }
+  }
+
+  const fromEach = async (target: FastifyInstance, asking: Asking, sources: readonly string[]) => {
+    const answers = []
+    for (const from of sources) answers.push((await guess(target, asking, from)).statusCode)
+    return answers
+  }
+  const networksOf = (count: number) => Array.from({ length: count }, newNetwork)
+
+  test('have a hundred guesses at a user in an hour, all together, also when they come at once', async () => {
+    const asking = await addAsking()
+    const sources = networksOf(110)
+    const answers = await Promise.all(sources.map((from, place) => guess(place % 2 ? app : other, asking, from)))
+    expect(tally(answers)).toEqual({ 400: 100, 429: 10 })
+    for (const target of [app, other]) expectSlowDown(await signInFrom(target, asking, newNetwork()))
+    expect((await guess(app, await addAsking(), sources[0] ?? '')).statusCode).toBe(400) // another user's are their own
+  })
+
+  test('cannot lock the user out from where the user is known, who has five guesses of their own there', async () => {
+    const { app, asking } = await strictServer()
+    const home = newNetwork()
+    expect((await signInFrom(app, asking, home)).statusCode).toBe(200)
+    expect(await fromEach(app, asking, networksOf(limit + 2))).toEqual([400, 400, 400, 400, 429, 429])
+    expectSlowDown(await signInFrom(app, asking, newNetwork()))
+    expect(await fromEach(app, asking, [home, home, home])).toEqual([400, 400, 400])
+    expect((await signInFrom(app, asking, home)).statusCode).toBe(200)
+  })
+
+  test("and a known network do not spend each other's guesses", async () => {
+    const { app, asking } = await strictServer()
+    const home = newNetwork()
+    await signInFrom(app, asking, home)
+    expect(await fromEach(app, asking, [home, home, home, home, home])).toEqual([400, 400, 400, 400, 429])
+    expect(await fromEach(app, asking, networksOf(limit + 1))).toEqual([400, 400, 400, 400, 429])
+  })
+
+  test.each([
+    [29, 200],
+    [31, 429],
+  ])('are not who signed in %i days ago: %i', async (days, status) => {
+    const { app, database, asking } = await strictServer()
+    const home = newNetwork()
+    await signInFrom(app, asking, home)
+    await fromEach(app, asking, networksOf(limit))
+    await database.query(
+      '',
+      'update password_grant.known_networks set signed_in_at = signed_in_at - make_interval(days => $1)',
+      [days],
+    )
+    expect((await signInFrom(app, asking, home)).statusCode).toBe(status)
+  })
+
+  test('are known for thirty days from their latest sign-in, not from their first', async () => {
+    const { app, database, asking } = await strictServer()
+    const home = newNetwork()
+    const move = "update password_grant.known_networks set signed_in_at = signed_in_at - interval '20 days'"
+    for (let turn = 0; turn < 2; turn += 1) {
+      expect((await signInFrom(app, asking, home)).statusCode).toBe(200)
+      await database.query('', move)
+    }
+    await fromEach(app, asking, networksOf(limit))
+    expect((await signInFrom(app, asking, home)).statusCode).toBe(200)
+  })
+
+  test('are known to the user who signed in and to nobody else', async () => {
+    const { app, database, asking } = await strictServer()
+    const home = newNetwork()
+    await signInFrom(app, asking, home)
+    const neighbour = { ...asking, user: await addUser(database) }
+    await fromEach(app, neighbour, networksOf(limit))
+    expectSlowDown(await signInFrom(app, neighbour, home))
+  })
+
+  test('get those guesses back that were made an hour ago, and no others', async () => {
+    const { app, database, asking } = await strictServer()
+    expect(await fromEach(app, asking, networksOf(limit + 1))).toEqual([400, 400, 400, 400, 429])
+    const moveOldest = async (count: number, interval: string) => {
+      await database.query(
+        '',
+        `update password_grant.guesses set guessed_at = array(
+          select case when place <= $1 then at - $2::interval else at end
+          from unnest(guessed_at) with ordinality listed (at, place) order by 1
+        )`,
+        [count, interval],
+      )
+    }
+    await moveOldest(2, '59 minutes')
+    expectSlowDown(await signInFrom(app, asking, newNetwork()))
+    await moveOldest(2, '2 minutes')
+    expect(await fromEach(app, asking, networksOf(4))).toEqual([400, 400, 429, 429])
+    await moveOldest(1, '61 minutes')
+    expect((await signInFrom(app, asking, newNetwork())).statusCode).toBe(200)
+  })
+
+  test('wait until the oldest of those guesses is an hour ago', async () => {
+    const { app, database, asking } = await strictServer()
+    await fromEach(app, asking, networksOf(limit))
+    await database.query('', "update password_grant.guesses set guessed_at[1] = guessed_at[1] - interval '10 minutes'")
+    const secondsLeft = async () => {
+      const [row] = await database.query<{ left: number }>(
+        '',
+        `select extract(epoch from guessed_at[1] + interval '1 hour' - clock_timestamp())::float8 as left
+        from password_grant.guesses order by guessed_at[cardinality(guessed_at)] desc limit 1`,
+      )
+      return row?.left ?? 0
+    }
+    const before = await secondsLeft()
+    const seconds = Number((await signInFrom(app, asking, newNetwork())).headers['retry-after'])
+    expect(seconds).toBeLessThanOrEqual(Math.ceil(before))
+    expect(seconds).toBeGreaterThanOrEqual(Math.ceil(await secondsLeft()))
+    expect(before).toBeLessThanOrEqual(3_000)
+  })
+
+  test('have nothing counted of guesses that were not looked at', async () => {
+    const { app, database, url, asking } = await strictServer()
+    const wide = await serverBeside(url, behindProxy)
+    const from = newNetwork()
+    await guessTimes(20, wide, asking, from)
+    const [row] = await database.query<{ count: number }>(
+      '',
+      `select cardinality(guessed_at) as count from password_grant.guesses
+      order by guessed_at[cardinality(guessed_at)] desc limit 1`,
+    )
+    expect(row?.count).toBe(5)
+    expectSlowDown(await signInFrom(app, asking, newNetwork()))
+  })
+})
+
+describe('what does not count as a guess at the user', () => {
+  test('is a request that is not understood, or of a client that is none', async () => {
+    const [asking, from] = [await addAsking(), newNetwork()]
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'x-forwarded-for': from }
+    const form = passwordForm({ ...asking.user, password: keepSecret(randomWord()) })
+    const own = basic(client.id, client.secret)
+    const requests: [number, Record<string, string>, string][] = [
+      [400, own, form.replace(/&password=.*/, '')],
+      [400, own, form.replace(/&password=.*/, '&password=')],
+      [400, own, form.replace('grant_type=password', 'grant_type=none')],
+      [400, own, `${form}&username=x`],
+      [400, own, `${form}&x=%zz`],
+      [413, own, `${form}&x=${'x'.repeat(17_000)}`],
+      [401, basic(`nobody-${randomWord()}`, keepSecret(randomWord())), form],
+      [401, {}, form],
+    ]
+    for (const [status, more, body] of [...requests, ...requests]) {
+      const response = await app.inject({ method: 'POST', url: '/Token', headers: { ...headers, ...more }, body })
+      expect([response.statusCode, response.json().error]).not.toEqual([400, 'invalid_grant'])
+      expect(response.statusCode).toBe(status)
+    }
+    expect(await guessTimes(6, app, asking, from)).toEqual([...fiveTold, 429])
+  })
+
+  test('is one that found the hash queue full', async () => {
+    const target = await serverBeside(url, {
+      ...behindProxy,
+      passwords: { ...cheapPasswords, memoryKib: 65_536, passes: 6, concurrency: 1, queueLimit: 0 },
+    })
+    const [user, from] = [{ name: `nobody-${randomWord()}`, password: '' }, newNetwork()]
+    const answers = await Promise.all(Array.from({ length: 6 }, () => guess(target, { client, user }, from)))
+    const told = tally(answers)
+    expect(told[503]).toBeGreaterThan(0)
+    expect((told[400] ?? 0) + (told[503] ?? 0)).toBe(6)
+    expect((await readFailures())[0]?.count).toBe(told[400])
+  })
+
+  test('is one whose caller has hung up before it was looked at', async () => {
+    const names: string[] = []
+    const target = await createServer(noting(names), pino({ level: 'trace' }, logLines), {
+      ...plainOptions,
+      ...behindProxy,
+      passwords: { ...cheapPasswords, memoryKib: 65_536, passes: 6, concurrency: 1, queueSeconds: 60 },
+    })
+    onTestFinished(() => target.close())
+    const address = await target.listen({ host: '127.0.0.1', port: 0 })
+    const name = `nobody-${randomWord()}`
+    const hangUp = new AbortController()
+    const send = (username: string, signal: AbortSignal | null = null) =>
+      fetch(`${address}/Token`, {
+        method: 'POST',
+        headers: basic(client.id, client.secret),
+        body: new URLSearchParams(passwordForm({ name: username, password: keepSecret(randomWord()) })),
+        signal,
+      })
+    const busy = send(`nobody-${randomWord()}`)
+    const looked = () => names.filter((statement) => statement === 'find_credentials').length
+    await eventually(
+      async () => looked(),
+      (count) => count === 1,
+    )
+    const abandoned = send(name, hangUp.signal).catch(({ name }: Error) => name)
+    await eventually(
+      async () => looked(),
+      (count) => count === 2,
+    )
+    hangUp.abort()
+    expect(await abandoned).toBe('AbortError')
+    expect((await busy).status).toBe(400)
+    expect((await send(`nobody-${randomWord()}`)).status).toBe(400) // what waited before it is over
+    expect(names.filter((statement) => statement === 'count_failure')).toHaveLength(2)
+    expect(await guessTimes(6, app, { client, user: { name, password: '' } }, '127.0.0.1')).toEqual([...fiveTold, 429])
+  })
+})
+
+describe('a database that can be read and not written', async () => {
+  const own = await testServer(behindProxy)
+  const asking = { client: await addClient(own.database), user: await addUser(own.database) }
+  await own.database.query(
+    '',
+    `create function disk_full() returns trigger language plpgsql
+    as $$ begin raise 'could not extend file' using errcode = '53100'; end $$`,
+  )
+
+  test.each([
+    ['failures', 'wrong'],
+    ['guesses', 'wrong'],
+    ['known_networks', 'right'],
+  ])('is an outage and no verdict: %s, when the password is %s', async (table, which) => {
+    const full = `create trigger full_disk before insert or update on password_grant.${table}
+      for each row execute function disk_full()`
+    await own.database.query('', full)
+    const send = which === 'right' ? signInFrom : guess
+    for (let turn = 0; turn < 7; turn += 1) {
+      const response = await send(own.app, asking, newNetwork())
+      expect([response.statusCode, response.json().error]).toEqual([503, 'temporarily_unavailable'])
+      expect(response.headers['retry-after']).toMatch(/^[1-9]\d*$/)
+    }
+    await own.database.query('', `drop trigger full_disk on password_grant.${table}`)
+    expect((await signInFrom(own.app, asking, newNetwork())).statusCode).toBe(200)
+  })
+
+  test.each(['failures', 'guesses', 'known_networks'])('is one, too, without %s', async (table) => {
+    const rename = (from: string, to: string) =>
+      own.database.query('', `alter table password_grant.${from} rename to ${to}`)
+    await rename(table, 'gone')
+    for (const send of [signInFrom, guess, guess, guess, guess, guess, guess]) {
+      const response = await send(own.app, asking, newNetwork())
+      expect([response.statusCode, response.json().error]).toEqual([503, 'temporarily_unavailable'])
+    }
+    await rename('gone', table)
+    expect((await signInFrom(own.app, asking, newNetwork())).statusCode).toBe(200)
+  })
+})
+
+test('a database that is away is never a verdict, nor a wait', async () => {
+  const target = await serverBeside(`postgres://nobody@127.0.0.1:${await freePort()}/away`, behindProxy)
+  const asking = await addAsking()
+  for (const send of [guess, guess, guess, guess, guess, guess, signInFrom]) {
+    const response = await send(target, asking, newNetwork())
+    expect([response.statusCode, response.json().error]).toEqual([503, 'temporarily_unavailable'])
+  }
+})
+
+describe('what is stored', async () => {
+  const own = await testServer({ ...behindProxy, encryptionKey: generateBytes(32) })
+  const client = await addClient(own.database)
+
+  const readRows = async () => {
+    const rows: Record<string, string[]> = {}
+    for (const table of ['failures', 'guesses', 'known_networks']) {
+      const found = await own.database.query<{ row: string }>(
+        '',
+        `select t::text as row from password_grant.${table} t`,
+      )
+      rows[table] = found.map(({ row }) => row)
+    }
+    return rows
+  }
+
+  test('is no name, no address, and no hash of either that anybody could try', async () => {
+    const user = await addUser(own.database, { name: `Åda-${randomWord()}` })
+    const sources = ['203.0.113.77', '2001:db8:7:8::9']
+    for (const from of sources) {
+      await guess(own.app, { client, user }, from)
+      await signInFrom(own.app, { client, user }, from)
+      await guess(own.app, { client, user }, from)
+      await signInFrom(own.app, { client, user }, from, basic(client.id, keepSecret(randomWord())))
+    }
+    const stored = await readRows()
+    for (const [table, rows] of Object.entries(stored)) expect(rows.length, table).toBeGreaterThan(0)
+    const text = Object.values(stored).flat().join('\n')
+    const names = [user.name, user.name.toLowerCase(), user.id, client.id]
+    const networks = [...sources, '2001:db8:7:8', '2001:db8:7:8::', '2001:db8:7:8::/64', '203.0.113.77/32']
+    const parts = [...names, ...networks, 'user', 'pair', 'client']
+    const likely = [
+      ...parts,
+      ...['\n', ':', ' ', '', '|'].flatMap((between) =>
+        names.flatMap((name) => [
+          ...networks.flatMap((network) => [
+            `${name}${between}${network}`,
+            `${network}${between}${name}`,
+            `pair${between}${name}${between}${network}`,
+            `client${between}${name}${between}${network}`,
+          ]),
+          `user${between}${name}`,
+          `client${between}${name}`,
+        ]),
+      ),
+    ]
+    for (const plain of [user.name, user.name.toLowerCase(), client.id, ...networks]) expect(text).not.toContain(plain)
+    for (const plain of likely) {
+      for (const encoding of ['hex', 'base64', 'base64url'] as const) {
+        expect(text).not.toContain(hash('sha256', plain, encoding))
+      }
+    }
+  })
+
+  test('is another thing with another encryption key, and with none', async () => {
+    const asking = { client, user: await addUser(own.database) }
+    const from = newNetwork()
+    await own.database.query('', 'delete from password_grant.failures')
+    const keys = [generateBytes(32), generateBytes(32), undefined]
+    for (const encryptionKey of keys) {
+      const target = await serverBeside(own.url, { ...behindProxy, encryptionKey })
+      expect((await guess(target, asking, from)).statusCode).toBe(400)
+    }
+    expect((await readFailures(own.database)).map(({ count }) => count)).toEqual([1, 1, 1])
+    const again = await serverBeside(own.url, { ...behindProxy, encryptionKey: undefined })
+    await guess(again, asking, from)
+    expect((await readFailures(own.database)).map(({ count }) => count)).toEqual([2, 1, 1])
+  })
+
+  test('of networks goes with the user', async () => {
+    const [gone, stays] = [await addUser(own.database), await addUser(own.database)]
+    for (const user of [gone, stays]) await signInFrom(own.app, { client, user }, newNetwork())
+    await removeUser(own.database.query, gone.name)
+    const known = await own.database.query<{ id: string }>(
+      '',
+      'select user_id as id from password_grant.known_networks',
+    )
+    const ids = known.map(({ id }) => id)
+    expect(ids).toContain(stays.id)
+    expect(ids).not.toContain(gone.id)
+  })
+})
+
+describe('each number of the throttle', async () => {
+  const { database, url } = await freshDatabase()
+  afterAll(() => database.close())
+  const { query } = database
+  const { id: userId } = await addUser(database)
+
+  const throttleWith = (options: Partial<ThrottleOptions> = {}) =>
+    createThrottle(query, createNetworkKeyFinder(query, undefined), { ...defaultThrottleOptions, ...options })
+  const attemptAt = (name: string, from: string, options: Partial<ThrottleOptions> = {}) =>
+    throttleWith(options).passwords.admit(name, from)
+  const fail = async (name: string, from: string, options: Partial<ThrottleOptions> = {}) =>
+    outcomeOf(attemptAt(name, from, options).then((attempt) => attempt.fail()))
+
+  /** What was decided: null where it may be told. */
+  async function outcomeOf(decision: Promise<unknown>): Promise<string | null> {
+    return decision.then(
+      () => null,
+      ({ code }: { code: string }) => code,
+    )
+  }
+  const latest = async () => (await readFailures(database))[0]
+  const waitOf = async () => {
+    const wait = (await latest())?.wait
+    return wait === null || wait === undefined ? null : Math.round(wait)
+  }
+
+  test('is as the README says, unless told otherwise', () => {
+    expect(defaultThrottleOptions).toEqual({
+      freeAttempts: 5,
+      longestWaitSeconds: 900,
+      forgetSeconds: 3_600,
+      strangersLimit: 100,
+      strangersSeconds: 3_600,
+      knownNetworkDays: 30,
+    })
+  })
+
+  test('freeAttempts: how many have no wait between them', async () => {
+    const [name, from] = [randomWord(), newNetwork()]
+    await fail(name, from, { freeAttempts: 2 })
+    expect(await waitOf()).toBe(null)
+    await fail(name, from, { freeAttempts: 2 })
+    expect(await waitOf()).toBe(1)
+    await fail(randomWord(), from, { freeAttempts: 1 })
+    expect(await waitOf()).toBe(1)
+  })
+
+  test('longestWaitSeconds: where the waits stop growing', async () => {
+    const [name, from] = [randomWord(), newNetwork()]
+    await fail(name, from)
+    await query('', 'update password_grant.failures set count = 9 where count = 1')
+    await fail(name, from, { longestWaitSeconds: 7 })
+    expect(await waitOf()).toBe(7)
+  })
+
+  test.each([
+    ['9 seconds', 2],
+    ['11 minutes', 1],
+  ])('forgetSeconds: %s later there are %i', async (interval, count) => {
+    const [name, from] = [randomWord(), newNetwork()]
+    const options = { forgetSeconds: 600 }
+    await fail(name, from, options)
+    await moveFailures(interval, database)
+    await fail(name, from, options)
+    expect((await latest())?.count).toBe(count)
+  })
+
+  test('forgetSeconds: ends no wait that is longer', async () => {
+    const [name, from] = [randomWord(), newNetwork()]
+    const options = { freeAttempts: 1, forgetSeconds: 60 }
+    await fail(name, from, options)
+    await query(
+      '',
+      `update password_grant.failures
+      set failed_at = now() - interval '2 minutes', wait_until = now() + interval '1 hour'
+      where count = 1`,
+    )
+    expect(await outcomeOf(attemptAt(name, from, options))).toBe('slow_down')
+    expect(await fail(name, from, options)).toBe('slow_down')
+  })
+
+  test('strangersLimit and strangersSeconds: how many guesses in what time', async () => {
+    const name = randomWord()
+    const options = { strangersLimit: 2, strangersSeconds: 600 }
+    const told = []
+    for (let turn = 0; turn < 4; turn += 1) told.push(await fail(name, newNetwork(), options))
+    expect(told).toEqual([null, null, 'slow_down', 'slow_down'])
+    await query('', "update password_grant.guesses set guessed_at[1] = guessed_at[1] - interval '11 minutes'")
+    expect([await fail(name, newNetwork(), options), await fail(name, newNetwork(), options)]).toEqual([
+      null,
+      'slow_down',
+    ])
+  })
+
+  test.each([
+    [1, null],
+    [3, 'slow_down'],
+  ])('knownNetworkDays: %i days after a sign-in: %s', async (days, outcome) => {
+    const [name, home] = [randomWord(), newNetwork()]
+    const options = { strangersLimit: 1, knownNetworkDays: 2 }
+    await (await attemptAt(name, home, options)).succeed(userId)
+    await fail(name, newNetwork(), options)
+    await query(
+      '',
+      'update password_grant.known_networks set signed_in_at = signed_in_at - make_interval(days => $1)',
+      [days],
+    )
+    expect(await outcomeOf(attemptAt(name, home, options))).toBe(outcome)
+  })
+
+  test('is the default where a server is told only some', async () => {
+    const server = await serverBeside(url, { ...behindProxy, throttle: { longestWaitSeconds: 3 } })
+    const asking = { client: await addClient(database), user: await addUser(database) }
+    const from = newNetwork()
+    expect(await guessTimes(5, server, asking, from)).toEqual(fiveTold)
+    expect(await waitOf()).toBe(1)
+    await query('', 'update password_grant.failures set count = 8, wait_until = null where count = 5')
+    await guess(await serverBeside(url, { ...behindProxy, throttle: { longestWaitSeconds: 3 } }), asking, from)
+    expect(await waitOf()).toBe(3)
+  })
+})
+
+describe('what counts no more', async () => {
+  const { database, url } = await freshDatabase()
+  afterAll(() => database.close())
+  const { query } = database
+  const { id: userId } = await addUser(database)
+  const keyOf = (name: string) => name.padEnd(43, '-')
+
+  const kept = ['a wait that runs', 'failed lately', 'guess of this hour', 'known lately', 'one of two is of this hour']
+  const over = ['failed long ago', 'guess of before', 'wait long over', 'known long ago']
+
+  async function makeRows(): Promise<void> {
+    const failure = (name: string, failed: string, wait: string | null) =>
+      query(
+        '',
+        `insert into password_grant.failures (key, count, failed_at, wait_until)
+        values ($1, 5, now() - $2::interval, now() + $3::interval)`,
+        [keyOf(name), failed, wait],
+      )
+    await failure('failed lately', '59 minutes', null)
+    await failure('failed long ago', '61 minutes', null)
+    await failure('wait long over', '61 minutes', '-60 minutes')
+    await failure('a wait that runs', '61 minutes', '1 minute')
+    const guesses = (name: string, ...ages: string[]) =>
+      query(
+        '',
+        `insert into password_grant.guesses (key, guessed_at)
+        select $1, array(select now() - age::interval from unnest($2::text[]) age)`,
+        [keyOf(name), ages],
+      )
+    await guesses('guess of this hour', '59 minutes')
+    await guesses('one of two is of this hour', '61 minutes', '59 minutes')
+    await guesses('guess of before', '62 minutes', '61 minutes')
+    const network = (name: string, days: number) =>
+      query('', 'insert into password_grant.known_networks values ($1, $2, now() - make_interval(days => $3))', [
+        keyOf(name),
+        userId,
+        days,
+      ])
+    await network('known lately', 29)
+    await network('known long ago', 31)
+  }
+
+  async function readNames(): Promise<string[]> {
+    const rows = await query<{ key: string }>(
+      '',
+      `select key from password_grant.failures union all select key from password_grant.guesses
+      union all select key from password_grant.known_networks`,
+    )
+    return rows.map(({ key }) => key.replace(/-+$/, '')).toSorted()
+  }
+
+  const emptied = () =>
+    query(
+      '',
+      `delete from password_grant.failures; delete from password_grant.guesses;
+      delete from password_grant.known_networks`,
+    )
+
+  test('is removed by a purge, and nothing else', async () => {
+    await makeRows()
+    expect(await readNames()).toEqual([...kept, ...over].toSorted())
+    const throttle = createThrottle(query, createNetworkKeyFinder(query, undefined), defaultThrottleOptions)
+    await throttle.purge()
+    expect(await readNames()).toEqual(kept.toSorted())
+    await emptied()
+  })
+
+  test('is removed when a server starts', async () => {
+    await makeRows()
+    await serverBeside(url, {})
+    await eventually(readNames, (names) => !names.some((name) => over.includes(name)))
+    expect(await readNames()).toEqual(kept.toSorted())
+    await emptied()
+  })
+
+  test("is removed by a server's own numbers", async () => {
+    await makeRows()
+    await serverBeside(url, { throttle: { forgetSeconds: 60, strangersSeconds: 60, knownNetworkDays: 1 } })
+    expect(await eventually(readNames, ({ length }) => length === 1)).toEqual(['a wait that runs'])
+    await emptied()
+  })
+})
+
+describe('a server without a throttle', () => {
+  test('looks at every guess and writes none down', async () => {
+    const { app, database } = await testServer({ ...behindProxy, throttle: false })
+    const asking = { client: await addClient(database), user: await addUser(database) }
+    const from = newNetwork()
+    expect(await guessTimes(8, app, asking, from)).toEqual([...fiveTold, 400, 400, 400])
+    const wrong = basic(client.id, keepSecret(randomWord()))
+    for (let turn = 0; turn < 8; turn += 1) expect((await signInFrom(app, asking, from, wrong)).statusCode).toBe(401)
+    expect((await signInFrom(app, asking, from)).statusCode).toBe(200)
+    for (const table of ['failures', 'guesses', 'known_networks']) {
+      expect(await database.query('', `select from password_grant.${table}`), table).toEqual([])
+    }
+  })
+})

@@ -1,0 +1,212 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { createLine, createTurns, type Line } from '../../src/passwords/turns.ts'
+
+type Path = readonly [client: string, network: string]
+
+/** Someone who waits. */
+interface Item {
+  readonly path: Path
+  /** When it came. */
+  readonly number: number
+}
+
+type Step =
+  | { readonly kind: 'add' | 'take latest'; readonly path: Path }
+  | { readonly kind: 'take next' }
+  | { readonly kind: 'remove'; readonly pick: number }
+
+const paths = fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.constantFrom('x', 'y', 'z'))
+const steps: fc.Arbitrary<readonly Step[]> = fc.array(
+  fc.oneof(
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant('add' as const), path: paths }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('take next' as const) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('take latest' as const), path: paths }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), pick: fc.nat(50) }) },
+  ),
+  { maxLength: 60 },
+)
+
+function createLines(): Line<Item> {
+  return createTurns(() => createTurns(() => createLine()))
+}
+
+/** Goes the steps and tells after each what was taken, and who waited before it and after it. */
+function walk(
+  taken: readonly Step[],
+  look: (step: Step, got: Item | undefined, before: Item[], after: Item[]) => void,
+) {
+  const lines = createLines()
+  let waiting: Item[] = []
+  for (const [number, step] of taken.entries()) {
+    const before = waiting
+    const got = go(lines, step, number, before)
+    waiting = step.kind === 'add' && got ? [...before, got] : before.filter((item) => item !== got)
+    expect(lines.size()).toBe(waiting.length)
+    look(step, got, before, waiting)
+  }
+  return { lines, waiting }
+}
+
+/** Goes one step; returns whoever came or went. */
+function go(lines: Line<Item>, step: Step, number: number, waiting: readonly Item[]): Item | undefined {
+  switch (step.kind) {
+    case 'add': {
+      const item = { path: step.path, number }
+      lines.add(item.path, item)
+      return item
+    }
+    case 'take next':
+      return lines.takeNext()
+    case 'take latest':
+      return lines.takeLatestOfMost(step.path)
+    case 'remove': {
+      const item = waiting[step.pick % Math.max(1, waiting.length)]
+      if (item) lines.remove(item.path, item)
+      return item
+    }
+  }
+}
+
+const clientOf = ({ path }: Item) => path[0]
+const placeOf = ({ path }: Item) => path.join(' ')
+
+function countBy(items: readonly Item[], name: (item: Item) => string): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const item of items) counts.set(name(item), (counts.get(name(item)) ?? 0) + 1)
+  return counts
+}
+
+describe('lines that take turns', () => {
+  test('say beforehand whether a newcomer would be the one that gives way', () => {
+    const check = fc.property(steps, paths, (taken, path) => {
+      const { lines } = walk(taken, () => undefined)
+      const givesWay = lines.givesWay(path)
+      const newcomer: Item = { path, number: -1 }
+      lines.add(path, newcomer)
+      expect(lines.takeLatestOfMost(path) === newcomer).toBe(givesWay)
+    })
+    fc.assert(check)
+  })
+
+  test('lose nobody and count nobody twice, whoever comes, goes or gives way', () => {
+    fc.assert(
+      fc.property(steps, (taken) => {
+        const seen: Item[] = []
+        const { lines, waiting } = walk(taken, (step, got, before) => {
+          if (step.kind === 'add') return
+          expect(got === undefined).toBe(before.length === 0)
+          if (got) expect(before).toContain(got)
+          if (got) seen.push(got)
+        })
+        for (const _ of waiting) seen.push(lines.takeNext() as Item)
+        expect(lines.takeNext()).toBeUndefined()
+        expect(lines.takeLatestOfMost(['a', 'x'])).toBeUndefined()
+        const added = taken.flatMap(({ kind }, number) => (kind === 'add' ? [number] : []))
+        expect(seen.map(({ number }) => number).sort((one, other) => one - other)).toEqual(added)
+      }),
+    )
+  })
+
+  test('serve a network of a client in the order of arrival', () => {
+    fc.assert(
+      fc.property(steps, (taken) => {
+        walk(taken, (step, got, before) => {
+          if (step.kind !== 'take next' || !got) return
+          expect(before.find((item) => placeOf(item) === placeOf(got))).toBe(got)
+        })
+      }),
+    )
+  })
+
+  test.each([
+    ['a client', clientOf, () => ''],
+    ['a network of a client', placeOf, clientOf],
+  ] as const)('give %s no second turn before each other one that waits has had one', (_who, nameOf, rivalsOf) => {
+    fc.assert(
+      fc.property(steps, (taken) => {
+        const passedOver = new Map<string, Set<string>>() // since its last turn, who has waited without one
+        walk(taken, (step, got, before, after) => {
+          const left = countBy(after, nameOf)
+          if (step.kind === 'take next' && got) {
+            const name = nameOf(got)
+            expect([...(passedOver.get(name) ?? [])]).toEqual([])
+            for (const rivals of passedOver.values()) rivals.delete(name)
+            const rivals = before.filter((item) => rivalsOf(item) === rivalsOf(got) && nameOf(item) !== name)
+            passedOver.set(name, new Set(rivals.map(nameOf)))
+          }
+          for (const rivals of passedOver.values()) {
+            for (const name of rivals) if (!left.has(name)) rivals.delete(name) // has not waited all the time
+          }
+        })
+      }),
+    )
+  })
+
+  test('let the latest of those give way that have most waiting, and where several have, of those asked for', () => {
+    fc.assert(
+      fc.property(steps, (taken) => {
+        walk(taken, (step, got, before) => {
+          if (step.kind !== 'take latest' || !got) return
+          const [client, network] = step.path
+          const ofClients = countBy(before, clientOf)
+          const mostOfClient = Math.max(...ofClients.values())
+          expect(ofClients.get(clientOf(got))).toBe(mostOfClient)
+          if (ofClients.get(client) === mostOfClient) expect(clientOf(got)).toBe(client)
+          const ofNetworks = countBy(
+            before.filter((item) => clientOf(item) === clientOf(got)),
+            placeOf,
+          )
+          const mostOfNetwork = Math.max(...ofNetworks.values())
+          expect(ofNetworks.get(placeOf(got))).toBe(mostOfNetwork)
+          if (clientOf(got) === client && ofNetworks.get(`${client} ${network}`) === mostOfNetwork) {
+            expect(got.path).toEqual(step.path)
+          }
+          expect(before.findLast((item) => placeOf(item) === placeOf(got))).toBe(got)
+        })
+      }),
+    )
+  })
+
+  test('estimate a place that is never too good, when nobody comes after', () => {
+    fc.assert(
+      fc.property(steps, paths, (taken, path) => {
+        const { lines, waiting } = walk(taken, () => undefined)
+        const estimate = lines.estimatePlace(path)
+        expect(lines.size()).toBe(waiting.length) // asking changes nothing
+        const newcomer = { path, number: taken.length }
+        lines.add(path, newcomer)
+        let place = 1
+        while (lines.takeNext() !== newcomer) place += 1
+        expect(estimate).toBeGreaterThanOrEqual(place)
+        expect(estimate).toBeLessThanOrEqual(waiting.length + 1)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test.each([
+    ['a client that has nobody waiting', ['c', 'x'], 3],
+    ['a network that has nobody waiting, of a client that has', ['a', 'y'], 4],
+    ['the long line itself', ['a', 'x'], 22],
+    ['a short line', ['b', 'x'], 4],
+  ] as const)('estimate little for others beside a long line: %s', (_who, path, place) => {
+    const lines = createLines()
+    for (let number = 0; number < 20; number += 1) lines.add(['a', 'x'], { path: ['a', 'x'], number })
+    lines.add(['b', 'x'], { path: ['b', 'x'], number: 20 })
+    expect(lines.estimatePlace(path)).toBe(place)
+  })
+
+  test('take nobody out who is not there', () => {
+    const lines = createLines()
+    const [one, stranger]: Item[] = [0, 1].map((number) => ({ path: ['a', 'x'], number }))
+    lines.add(['a', 'x'], one as Item)
+    lines.remove(['a', 'x'], stranger as Item)
+    lines.remove(['a', 'y'], one as Item)
+    lines.remove(['b', 'x'], one as Item)
+    expect(lines.size()).toBe(1)
+    expect(lines.takeNext()).toBe(one)
+    lines.remove(['a', 'x'], one as Item)
+    expect(lines.size()).toBe(0)
+  })
+})
