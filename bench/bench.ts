@@ -12,6 +12,7 @@ import { guardRate } from './guard-rate.ts'
 import { introspectionRate } from './introspection-rate.ts'
 import { latency } from './latency.ts'
 import { memory } from './memory.ts'
+import { overload } from './overload.ts'
 import { signInCpu } from './sign-in-cpu.ts'
 import { signInRate } from './sign-in-rate.ts'
 import type { Measurement } from './support/bench.ts'
@@ -33,6 +34,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   memory,
   latency,
   'guard-latency': guardLatency,
+  overload,
   'embedded-start': embeddedStart,
   'table-size': tableSize,
 }

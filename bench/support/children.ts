@@ -18,6 +18,10 @@ export interface Server {
   readonly pid: number
   /** From spawn to the ready line. */
   readonly startMs: number
+  /** The file its log is written to. */
+  readonly log: string
+  /** Resolves to its exit code when it has ended, null after a signal that killed it. */
+  readonly ended: Promise<number | null>
   stop(): Promise<void>
 }
 
@@ -45,9 +49,11 @@ export async function startServer(
   const child = spawn(process.execPath, [program, ...args], { env, stdio: ['ignore', output, output] })
   closeSync(output)
   const stop = () => endChild(child)
+  const ended = once(child, 'exit').then(() => child.exitCode)
+  ended.catch(() => undefined) // heard by whoever waits for it
   room.atEnd(stop)
   const url = await readReadyLine(child, log)
-  return { url, pid: child.pid ?? 0, startMs: performance.now() - began, stop }
+  return { url, pid: child.pid ?? 0, startMs: performance.now() - began, log, ended, stop }
 }
 
 function databaseVariables(where: Where): Record<string, string> {

@@ -1,0 +1,134 @@
+import { SaxesParser } from 'saxes'
+import type { Known } from './known.ts'
+import { type Answer, headerOf } from './read-answers.ts'
+import { markerPrefix, type Shot } from './write-request.ts'
+
+/** What one server may do that another may not. */
+export interface Allowed {
+  /** Its `/Token` answers with the caching headers of the server it stands in for. */
+  readonly hasParity?: boolean
+  /** Its envelope tells which user does not exist, by name. */
+  readonly hasDebug?: boolean
+}
+
+/** Everything that is wrong with an answer; nothing, as it should be. */
+export function judge(answer: Answer, shot: Shot, known: Known, allowed: Allowed): string[] {
+  const faults: string[] = []
+  if (answer.status >= 500) faults.push(`status ${answer.status}`)
+  if (shot.isAboutTokens && !isUnkept(answer, shot, allowed)) faults.push('an answer that may be kept')
+  for (const [name] of answer.headers) if (!headerNames.has(name)) faults.push(`the header ${name}`)
+  if (repeatsHeader(answer)) faults.push('a word of the request in a header')
+  const document = readDocument(answer, shot)
+  if (typeof document === 'string') faults.push(document)
+  else if (answer.status >= 400 && document !== null && !isRefusal(document))
+    faults.push('a refusal in words of others')
+  if (repeatsBody(answer, shot, document, allowed)) faults.push('a word of the request in the body')
+  const said = answer.text.replace(labels, '') // whoever calls a device by a password hears it again
+  if ([known.password, known.client.secret, known.customerKey].some((secret) => said.includes(secret))) {
+    faults.push('a secret in the answer')
+  }
+  if (!shot.isProven && shot.isFramed && isOpening(answer)) faults.push('a token for nothing')
+  return faults
+}
+
+/** The members that give back what somebody or something was called in the request. */
+const labels = /"(clientKey|device|username)":"(?:[^"\\]|\\.)*"|<clientKey>[^<]*<\/clientKey>/g
+
+/** What ours send; Set-Cookie, Server and X-Powered-By are not among them. */
+const headerNames = new Set([
+  ...['date', 'connection', 'keep-alive', 'content-type', 'content-length', 'transfer-encoding'],
+  ...['cache-control', 'pragma', 'expires', 'vary', 'allow', 'retry-after', 'www-authenticate'],
+  ...['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset'],
+  ...['access-control-allow-origin', 'access-control-allow-methods', 'access-control-allow-headers'],
+  ...['access-control-expose-headers', 'access-control-max-age'],
+  ...['content-security-policy', 'x-content-type-options', 'referrer-policy'],
+  ...['etag', 'last-modified', 'accept-ranges', 'content-range', 'location'], // of the files of /docs
+])
+
+function isUnkept(answer: Answer, { endpoint }: Shot, { hasParity }: Allowed): boolean {
+  const control = headerOf(answer, 'cache-control')
+  if (control === 'no-store') return true
+  return hasParity === true && endpoint === '/Token' && control === 'no-cache' && headerOf(answer, 'expires') === '-1'
+}
+
+function repeatsHeader({ headers }: Answer): boolean {
+  return headers.some(([name, value]) => `${name}\n${value}`.toLowerCase().includes(markerPrefix))
+}
+
+/** Labels of seats are given back to whom they belong, and the debug switch names the user it does not know. */
+function repeatsBody(
+  { status, body }: Answer,
+  { endpoint, isFramed }: Shot,
+  document: unknown,
+  { hasDebug }: Allowed,
+): boolean {
+  const repeats = (text: string) => text.toLowerCase().includes(markerPrefix)
+  if (!repeats(body.toString('latin1'))) return false
+  if (typeof document === 'string') return true
+  const isAt = (...names: readonly string[]) => names.includes(endpoint) || !isFramed
+  const isLabel = status === 200 && isAt('/v2/token', '/seats')
+  if (document === xml) return !isLabel || repeats(body.toString().replace(/<clientKey>[^<]*<\/clientKey>/, ''))
+  const members = [...(isLabel ? ['clientKey', 'device'] : []), ...(hasDebug && isAt('/v1/oauth/') ? ['username'] : [])]
+  return repeats(JSON.stringify(document, (name, value) => (members.includes(name) ? '' : value)) ?? '')
+}
+
+const xml = Symbol('well-formed XML')
+
+/** What a body says in the form it claims; null: none that is read here; a sentence: it is not what it claims to be. */
+function readDocument({ status, headers, body }: Answer, { method, endpoint, isFramed }: Shot): unknown {
+  if (method === 'HEAD' || body.length === 0) {
+    return status >= 400 && method !== 'HEAD' ? 'a refusal without a word' : null
+  }
+  const [type = ''] = headerOf({ headers }, 'content-type').split(';')
+  const text = body.toString()
+  if (!Buffer.from(text).equals(body) && /json|xml|javascript/.test(type)) return 'a text that is not UTF-8'
+  if (/^(application\/json|text\/json)$/.test(type)) return readJson(text)
+  if (/^(application|text)\/xml$/.test(type)) return readXml(text)
+  if (type === 'text/javascript' && (endpoint === '/v2/token' || !isFramed)) return readJson(text)
+  const isFile =
+    status < 400 &&
+    /^(text\/html|text\/css|text\/javascript|application\/javascript|application\/(x-)?yaml|image\/.+)$/.test(type)
+  return isFile ? null : `a body of the type ${type || 'that nobody names'}`
+}
+
+function readJson(text: string): unknown {
+  try {
+    const document: unknown = JSON.parse(text)
+    return typeof document === 'object' && document !== null ? document : 'JSON that is no object'
+  } catch {
+    return 'JSON that is none'
+  }
+}
+
+function readXml(text: string): unknown {
+  let isWellFormed = true
+  const parser = new SaxesParser({ xmlns: true })
+  parser.on('error', () => {
+    isWellFormed = false
+  })
+  parser.write(text).close()
+  return isWellFormed ? xml : 'XML that is none'
+}
+
+/** The shapes of our refusals: an OAuth error, a device's, an envelope; and of a server that is not ready. */
+function isRefusal(document: unknown): boolean {
+  return document === xml || refusals.has(Object.keys(document as object).join())
+}
+
+const refusals = new Set([
+  ...['error', 'error_description', 'error,error_description', 'error,message'],
+  ...['success,errors', 'success,errors,debug', 'status,reason'],
+])
+
+function isOpening({ status, body }: Answer): boolean {
+  return status === 200 && opening.test(body.toString('latin1', 0, 500))
+}
+
+/** How an answer begins that gives a token, or tells whose one is. */
+const opening = /^(<OAuthToken|\{"(access_token|token|userName)":|\{"active":true|\{"success":true|\[\{"id":)/
+
+/** The token that an answer gives, null when it gives none. */
+export function readToken({ status, body }: Answer): string | null {
+  if (status !== 200 || body.length > 2_000) return null
+  return /(?:"access_token":"|<access_token>|^\{"token":")([A-Za-z0-9_.-]+)/.exec(body.toString('latin1'))?.[1] ?? null
+}

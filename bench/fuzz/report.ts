@@ -1,0 +1,47 @@
+import type { Findings } from './attack.ts'
+import type { Fault } from './faults.ts'
+
+/** What was found at one setting, and with which seed. */
+export interface Found extends Findings {
+  readonly setting: string
+}
+
+/** Everything found, as a table for people: who was asked what how often, and what was answered. */
+export function writeReport(found: readonly Found[], seed: number): string {
+  return [...found.map(writeTable), ...found.map((one) => writeFaults(one, seed))]
+    .filter((text) => text !== '')
+    .join('\n\n')
+}
+
+function writeTable({ setting, sent, seconds, beginMib, endMib, statuses, faults }: Findings & Found): string {
+  const rows = [...statuses]
+    .map(([endpoint, counts]) => [endpoint, sum(counts), writeCounts(counts)] as const)
+    .sort(([, one], [, other]) => other - one)
+  const widest = Math.max(...rows.map(([endpoint]) => endpoint.length))
+  return [
+    `${setting}: ${sent} requests, ${Math.round(sent / seconds)} a second, resident memory ${beginMib.toFixed()} MiB ` +
+      `after the warm-up and ${endMib.toFixed()} MiB at the end, ${faults.length} kinds of faults`,
+    ...rows.map(([endpoint, count, counts]) => `  ${endpoint.padEnd(widest)}  ${String(count).padStart(7)}  ${counts}`),
+  ].join('\n')
+}
+
+function sum(counts: ReadonlyMap<number, number>): number {
+  return [...counts.values()].reduce((total, count) => total + count, 0)
+}
+
+function writeCounts(counts: ReadonlyMap<number, number>): string {
+  return [...counts]
+    .sort(([one], [other]) => one - other)
+    .map(([status, count]) => `${status === 0 ? 'none' : status}: ${count}`)
+    .join(', ')
+}
+
+/** Each kind of fault with what showed it, and how to send that again. */
+export function writeFaults({ setting, faults }: Pick<Found, 'setting' | 'faults'>, seed: number): string {
+  return faults.map((fault) => writeFault(fault, setting, seed)).join('\n\n')
+}
+
+function writeFault({ what, count, number, evidence }: Fault, setting: string, seed: number): string {
+  const again = number === null ? `--seed ${seed}` : `--seed ${seed} --only ${setting} --first ${number} --requests 1`
+  return `FAULT ${what} (${count} times; again with ${again})\n  ${evidence}`
+}

@@ -1,0 +1,214 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FloodQuestion, FloodReply } from './processes/flood.ts'
+import type { ProbeQuestion, ProbeReply } from './processes/probe.ts'
+import { type Bench, inRounds, type Measurement } from './support/bench.ts'
+import { runCommand, type Server, startHelper, startServer, type Where } from './support/children.ts'
+import { type Figure, figure, type Round } from './support/figure.ts'
+import { collectToken, signIn } from './support/load.ts'
+import { addPeople, type People, userName } from './support/people.ts'
+import { defaultCost } from './support/place.ts'
+import { cpuMs, highestResidentMib } from './support/proc.ts'
+import type { Room } from './support/room.ts'
+import { writeRequest } from './timing/timed-connection.ts'
+
+const userCount = 2_000
+const inFlight = 64
+const times = 10
+const connections = 2_000
+const probesPerSecond = 50
+/** Until the queue is full and refusals have begun. */
+const unheardSeconds = 2
+const paths = ['/userinfo', '/health/live']
+
+/**
+ * Ten times more sign-ins than the machine can hash: how many succeed beside its best, how soon the rest is refused, how
+ * token checks and health fare, and the memory that takes; then the same flood by one client from one address, beside
+ * another client with two sign-ins a second.
+ */
+export const overload: Measurement = async (bench, room) => {
+  const stage = await setUp(bench, room)
+  const rounds = Math.min(bench.rounds, mostRounds)
+  const byMany = await inRounds(rounds, () => floodByMany(stage, bench.seconds))
+  const highestMib = highestResidentMib(stage.server.pid)
+  const byOne = await inRounds(rounds, () => floodByOne(stage, Math.max(bench.seconds, 5)))
+  return [
+    ...describeFlood(byMany),
+    line('highest memory', 'MiB', '< 200', [{ value: highestMib }]),
+    line('sign-ins of a modest client that succeed beside one that floods', '', '>= 0.99', byOne),
+  ]
+}
+
+const mostRounds = 5
+
+/** A server, those who flood it, and a client that does not. */
+interface Stage {
+  readonly server: Server
+  readonly people: People
+  readonly requestsOfMany: readonly string[]
+  readonly requestsOfOne: readonly string[]
+  readonly requestsOfModest: readonly string[]
+  readonly flood: (question: FloodQuestion) => Promise<FloodReply>
+  readonly trickle: (question: FloodQuestion) => Promise<FloodReply>
+  readonly probe: (seconds: number) => Promise<ProbeReply>
+  readonly bestPerSecond: () => Promise<number>
+}
+
+async function setUp({ cluster, seconds }: Bench, room: Room): Promise<Stage> {
+  const where = { url: await cluster.createDatabase(room) }
+  const server = await startServer(room, where)
+  const everyone = await addPeople(where, where.url, userCount + 1, defaultCost)
+  const people = { ...everyone, count: userCount } // a sign-in of the last one would end the token that is asked with
+  const token = await collectToken(server.url, everyone, everyone.count)
+  const clients = [
+    people.authorization,
+    ...(await Promise.all([addClient(where, 'second'), addClient(where, 'third')])),
+  ]
+  const ask = startHelper<ProbeQuestion, ProbeReply>(room, 'probe')
+  const urls = paths.map((path) => server.url + path)
+  const probe = (length: number) => ask({ urls, token, perSecond: probesPerSecond, seconds: length })
+  await signIn(server.url, people, inFlight, 4 * inFlight)
+  await probe(1)
+  return {
+    server,
+    people,
+    requestsOfMany: writeSignIns(people, clients),
+    requestsOfOne: writeSignIns(people, clients.slice(0, 1)),
+    requestsOfModest: writeSignIns(people, [await addClient(where, 'modest')]),
+    flood: startHelper<FloodQuestion, FloodReply>(room, 'flood'),
+    trickle: startHelper<FloodQuestion, FloodReply>(room, 'flood'),
+    probe,
+    bestPerSecond: async () => {
+      const load = await signIn(server.url, people, inFlight, 160 * seconds)
+      return load.count / load.seconds
+    },
+  }
+}
+
+/** Returns the `Authorization` header of a client that is added. */
+async function addClient(where: Where, name: string): Promise<string> {
+  type Added = { client_id: string; client_secret: string }
+  const { client_id, client_secret } = await runCommand<Added>(where, 'client', 'add', name)
+  return `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString('base64')}`
+}
+
+/** A sign-in of each user, the clients in turn. */
+function writeSignIns({ count, password }: People, authorizations: readonly string[]): string[] {
+  return Array.from({ length: count }, (_, index) => {
+    const authorization = authorizations[index % authorizations.length] ?? ''
+    const headers = { authorization, 'content-type': 'application/x-www-form-urlencoded' }
+    const username = userName(1 + index)
+    return writeRequest(
+      '/Token',
+      headers,
+      new URLSearchParams({ grant_type: 'password', username, password }).toString(),
+    )
+  })
+}
+
+interface ManyRound {
+  readonly bestPerSecond: number
+  readonly flooded: FloodReply
+  readonly quiet: ProbeReply
+  readonly beside: ProbeReply
+  readonly serverCpu: number
+}
+
+async function floodByMany(stage: Stage, seconds: number): Promise<ManyRound> {
+  const { server, requestsOfMany, flood, probe } = stage
+  const quiet = await probe(seconds * 2)
+  const bestPerSecond = await stage.bestPerSecond()
+  const url = server.url
+  const perSecond = Math.round(times * bestPerSecond)
+  const [flooded, [beside, serverCpu]] = await Promise.all([
+    flood({ url, requests: requestsOfMany, perSecond, seconds, unheardSeconds, connections }),
+    sleep(unheardSeconds * 1_000).then(() => Promise.all([probe(seconds), coresUsed(server.pid, seconds)])),
+  ])
+  return { bestPerSecond, flooded, quiet, beside, serverCpu }
+}
+
+async function coresUsed(pid: number, seconds: number): Promise<number> {
+  const [began, before] = [performance.now(), cpuMs(pid)]
+  await sleep(seconds * 1_000)
+  return (cpuMs(pid) - before) / (performance.now() - began)
+}
+
+function describeFlood(rounds: readonly ManyRound[]): Figure[] {
+  const goodput = rounds.map(({ bestPerSecond, flooded, serverCpu }) => ({
+    value: flooded.goodput / bestPerSecond,
+    madeOf: {
+      floodedPerSecond: flooded.goodput,
+      bestPerSecond,
+      offeredPerSecond: times * bestPerSecond,
+      serverCores: serverCpu,
+      floodCores: flooded.ownCpu,
+    },
+  }))
+  const refusals = rounds.map(({ flooded }) => {
+    const { p50 = Number.NaN, p99 = Number.NaN, max = Number.NaN } = flooded.ms['503'] ?? {}
+    return { value: p99, madeOf: { p50, max, ...shares(flooded) } }
+  })
+  const successes = rounds.map(({ flooded }) => {
+    const { p50 = Number.NaN, p99 = Number.NaN, max = Number.NaN } = flooded.ms['200'] ?? {}
+    return { value: p99, madeOf: { p50, max } }
+  })
+  const probed = paths.map((path, which) => {
+    const each = rounds.map(({ quiet, beside }) => [quiet.p99[which] ?? Number.NaN, beside.p99[which] ?? Number.NaN])
+    return line(
+      `${path} p99 beside them`,
+      'ms',
+      '<= 100, or 5 times quiet',
+      each.map(([quietMs = Number.NaN, value = Number.NaN]) => ({
+        value,
+        madeOf: { quietMs, ratio: value / quietMs },
+      })),
+    )
+  })
+  return [
+    line('sign-ins that succeed, 10 times too many / best', '', '>= 0.9', goodput),
+    line('refusals p99, from sending to 503', 'ms', '<= 300', refusals),
+    line('sign-ins that succeed p99', 'ms', '', successes),
+    ...probed,
+  ]
+}
+
+/** Of what was offered: refused, signed in, never sent, and anything else. */
+function shares({ answers, offered, unsent }: FloodReply): Record<string, number> {
+  const { 200: signedIn = 0, 503: refused = 0, ...others } = answers
+  const other = Object.values(others).reduce((sum, count) => sum + count, 0)
+  return {
+    share200: signedIn / offered,
+    share503: refused / offered,
+    shareOther: other / offered,
+    shareUnsent: unsent / offered,
+  }
+}
+
+const modestPerSecond = 2
+const modestAddress = '127.0.0.2'
+
+async function floodByOne(stage: Stage, seconds: number): Promise<Round> {
+  const { server, requestsOfOne, requestsOfModest, flood, trickle } = stage
+  const url = server.url
+  const perSecond = Math.round(times * (await stage.bestPerSecond()))
+  const [, modest] = await Promise.all([
+    flood({ url, requests: requestsOfOne, perSecond, seconds: seconds + 1, unheardSeconds: 1, connections }),
+    trickle({
+      url,
+      requests: requestsOfModest,
+      perSecond: modestPerSecond,
+      seconds: seconds - 1,
+      unheardSeconds: 2,
+      connections: 50,
+      localAddress: modestAddress,
+    }),
+  ])
+  const { p50 = Number.NaN, max = Number.NaN } = modest.ms['200'] ?? {}
+  return {
+    value: (modest.answers['200'] ?? 0) / modest.offered,
+    madeOf: { p50Ms: p50, maxMs: max, offered: modest.offered },
+  }
+}
+
+function line(what: string, unit: string, target: string, rounds: readonly Round[]): Figure {
+  return figure({ measurement: 'overload', what, unit, target }, rounds)
+}

@@ -1,0 +1,135 @@
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { answerQuestions } from '../support/answer-questions.ts'
+
+/** Requests that arrive at a rate, whether or not those before them have been answered. */
+export interface FloodQuestion {
+  readonly url: string
+  /** Their bytes, sent in turn. */
+  readonly requests: readonly string[]
+  readonly perSecond: number
+  readonly seconds: number
+  /** Arrivals before these seconds are sent and answered like the rest, and not counted. */
+  readonly unheardSeconds: number
+  /** Connections at most; a request that finds none free is not sent. */
+  readonly connections: number
+  /** Another loopback address to come from. */
+  readonly localAddress?: string
+}
+
+/** What became of the requests of the seconds that count. */
+export interface FloodReply {
+  /** Requests that were due. */
+  readonly offered: number
+  /** Of these, for want of a connection. */
+  readonly unsent: number
+  /** 200s that came in these seconds, a second. */
+  readonly goodput: number
+  /** Answers by status; `0` is a connection that ended or stayed silent. */
+  readonly answers: Readonly<Record<string, number>>
+  /** Milliseconds from sending to the last byte, by status. */
+  readonly ms: Readonly<Record<string, { readonly p50: number; readonly p99: number; readonly max: number }>>
+  /** Processor time of this process, as a share of one core. */
+  readonly ownCpu: number
+}
+
+const tickMs = 4
+const patienceMs = 15_000
+
+answerQuestions<FloodQuestion, FloodReply>(flood)
+
+async function flood(question: FloodQuestion): Promise<FloodReply> {
+  const { url, requests, perSecond, seconds, unheardSeconds, connections, localAddress } = question
+  const { hostname, port } = new URL(url)
+  const bytes = requests.map((request) => Buffer.from(request, 'latin1'))
+  const idle: Socket[] = []
+  const open = new Set<Socket>()
+  const times = new Map<string, number[]>()
+  let offered = 0
+  let unsent = 0
+  let good = 0
+  let waiting = 0
+
+  const began = performance.now()
+  const counts = (moment: number) => moment >= began + unheardSeconds * 1_000 && moment < began + total * 1_000
+  const total = unheardSeconds + seconds
+
+  /** One request at a time, of whose answer only the status is read: a flood must leave the server its cores. */
+  function openConnection(): Socket {
+    const socket = connect({
+      host: hostname,
+      port: Number(port),
+      noDelay: true,
+      ...(localAddress ? { localAddress } : {}),
+    })
+    open.add(socket)
+    socket.on('data', (part) => {
+      if (part.toString('latin1', 0, 5) === 'HTTP/') take(socket, part.toString('latin1', 9, 12)) // else the rest of one
+    })
+    socket.on('error', () => undefined) // close follows
+    socket.on('close', () => {
+      open.delete(socket)
+      const place = idle.indexOf(socket)
+      if (place !== -1) idle.splice(place, 1)
+      take(socket, '0')
+    })
+    return socket
+  }
+
+  const sentAt = new WeakMap<Socket, number>()
+
+  function take(socket: Socket, status: string): void {
+    const sent = sentAt.get(socket)
+    if (sent === undefined) return
+    const now = performance.now()
+    sentAt.delete(socket)
+    waiting -= 1
+    if (status !== '0') idle.push(socket)
+    if (status === '200' && counts(now)) good += 1
+    if (!counts(sent)) return
+    const ofStatus = times.get(status) ?? []
+    times.set(status, ofStatus)
+    ofStatus.push(now - sent)
+  }
+
+  function send(turn: number): void {
+    const now = performance.now()
+    if (counts(now)) offered += 1
+    const socket = idle.pop() ?? (open.size < connections ? openConnection() : null)
+    if (!socket) {
+      if (counts(now)) unsent += 1
+      return
+    }
+    sentAt.set(socket, now)
+    waiting += 1
+    socket.write(bytes[turn % bytes.length] ?? '')
+  }
+
+  const cpuBefore = process.cpuUsage()
+  for (let turn = 0; turn < total * perSecond; ) {
+    const due = Math.min(total * perSecond, ((performance.now() - began) / 1_000) * perSecond)
+    for (; turn < due; turn += 1) send(turn)
+    await sleep(tickMs)
+  }
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const ownCpu = (user + system) / 1_000 / (performance.now() - began)
+  for (const end = performance.now() + patienceMs; waiting > 0 && performance.now() < end; ) await sleep(20)
+  for (const socket of open) {
+    take(socket, '0')
+    socket.destroy()
+  }
+  return {
+    offered,
+    unsent,
+    goodput: good / seconds,
+    answers: Object.fromEntries([...times].map(([status, { length }]) => [status, length])),
+    ms: Object.fromEntries([...times].map(([status, each]) => [status, summarise(each)])),
+    ownCpu,
+  }
+}
+
+function summarise(times: readonly number[]): { p50: number; p99: number; max: number } {
+  const sorted = [...times].sort((one, other) => one - other)
+  const percentile = (share: number) => sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN
+  return { p50: percentile(0.5), p99: percentile(0.99), max: percentile(1) }
+}

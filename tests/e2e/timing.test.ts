@@ -1,0 +1,116 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { clientFamilies } from '../../bench/timing/client-families.ts'
+import { addEverybody, type Everybody, hashForEverybody, inventSecrets } from '../../bench/timing/everybody.ts'
+import {
+  askFamilies,
+  type Family,
+  type FamilyAnswers,
+  findOddAnswers,
+  isLeak,
+  judgeTimes,
+} from '../../bench/timing/family.ts'
+import { isBlind, passwordFamilies } from '../../bench/timing/password-families.ts'
+import { guessAsStrangers, newcomersAddress, throttledFamily } from '../../bench/timing/throttled-families.ts'
+import { openTimedConnection } from '../../bench/timing/timed-connection.ts'
+import { writeFindings } from '../../bench/timing/write-findings.ts'
+import { loadArgon2 } from '../../src/passwords/argon2.ts'
+import { freshDatabase } from '../support/fresh-database.ts'
+import { keepSecret } from '../support/kept-secrets.ts'
+import { readyServer } from '../support/processes.ts'
+
+/** So dear that a hash which is missing, or cheaper, is most of what a sign-in takes. */
+const cost = { memoryKib: 8_192, passes: 1, lanes: 1 }
+const olderCost = { memoryKib: 256, passes: 1, lanes: 1 }
+
+/** A server, and how people are added whom it has not been asked about. */
+interface Stage {
+  readonly url: string
+  readonly addEverybody: () => Promise<Everybody>
+}
+
+async function setUp(variables: Record<string, string>): Promise<Stage> {
+  const { database, url: databaseUrl } = await freshDatabase()
+  await database.close()
+  const { hash } = await loadArgon2()
+  const secrets = inventSecrets(keepSecret)
+  const hashes = await hashForEverybody(hash, secrets, cost, olderCost)
+  const environment = {
+    DATABASE_URL: databaseUrl,
+    DIALECTS: 'webapi,webapi-session,envelope',
+    ARGON2_MEMORY_KIB: String(cost.memoryKib),
+    ARGON2_PASSES: String(cost.passes),
+    ...variables,
+  }
+  const { url } = await readyServer({ environment })
+  return { url, addEverybody: () => addEverybody(databaseUrl, hashes, secrets) }
+}
+
+function addFamilies(stage: Stage, families: readonly ((everybody: Everybody) => Family)[]): Promise<Family[]> {
+  return Promise.all(families.map(async (write) => write(await stage.addEverybody())))
+}
+
+/** All kinds in turn, in blocks, until `isEnough` or there have been too many. */
+async function ask(
+  { url }: Stage,
+  families: readonly Family[],
+  { isEnough = () => true, from = '127.0.0.1' }: { isEnough?: (answers: FamilyAnswers) => boolean; from?: string } = {},
+): Promise<FamilyAnswers> {
+  const connection = await openTimedConnection(url, from)
+  const parts: FamilyAnswers[] = []
+  const answers: FamilyAnswers = (family, kind) => parts.flatMap((part) => part(family, kind))
+  do parts.push(await askFamilies(connection, families, blocksAtATime))
+  while (!isEnough(answers) && parts.length < mostParts)
+  connection.close()
+  return answers
+}
+
+const blocksAtATime = 40
+const mostParts = 3
+
+/**
+ * What can be told apart: as text, by any byte; by time, when it surely differs by more than `share` of what the same
+ * request for another person takes, asked in the same blocks. `npm run timing` looks more closely.
+ */
+function findLeaks(families: readonly Family[], answers: FamilyAnswers, share: number): string[] {
+  const leaks = families.flatMap((family) => judgeTimes(family, answers, share)).filter(isLeak)
+  const odd = families.flatMap((family) => findOddAnswers(family, answers))
+  return [...odd, ...(leaks.length > 0 ? [writeFindings(leaks)] : [])]
+}
+
+const third = 1 / 3
+/** Of an answer that costs no hash; one that does takes five times as long. */
+const twice = 2
+
+describe('nobody can be told apart, by any byte of an answer or by a third of its time', () => {
+  let stage: Stage
+
+  beforeAll(async () => {
+    stage = await setUp({ THROTTLE: 'off' })
+  })
+
+  test('whatever is wrong with the user or the password, in every dialect', async () => {
+    const families = await addFamilies(stage, passwordFamilies)
+    const isEnough = (answers: FamilyAnswers) =>
+      !isBlind(families.flatMap((family) => judgeTimes(family, answers, third)))
+    const answers = await ask(stage, families, { isEnough })
+    expect(findLeaks(families, answers, third)).toEqual([])
+  })
+
+  test('whatever is wrong with the client or its secret, at every endpoint that asks for one', async () => {
+    const families = await addFamilies(stage, clientFamilies)
+    const answers = await ask(stage, families)
+    const [short, long] = [true, false].map((isShort) =>
+      families.filter(({ what }) => what.includes('short') === isShort),
+    )
+    expect(findLeaks(short ?? [], answers, third)).toEqual([])
+    expect(findLeaks(long ?? [], answers, twice)).toEqual([])
+  })
+})
+
+test('nobody can be told apart when strangers have guessed too often', async () => {
+  const stage = await setUp({ THROTTLE: 'on', THROTTLE_STRANGERS_LIMIT: '5' })
+  const everybody = await stage.addEverybody()
+  await guessAsStrangers(stage.url, everybody)
+  const families = [throttledFamily('strangers refused', everybody)]
+  expect(findLeaks(families, await ask(stage, families, { from: newcomersAddress }), twice)).toEqual([])
+})
