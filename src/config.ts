@@ -95,7 +95,7 @@ export const variables = {
     1,
     300,
     defaultPasswordOptions.queueSeconds,
-    'longest wait for a password check; whoever would wait longer gets 503 at once',
+    'longest wait for a password check; who is likely to wait half of it gets 503 at once',
   ),
   LOG_LEVEL: text(`one of ${logLevels.join(', ')}`, `^(${logLevels.join('|')})$`, 'info', 'how much is logged'),
   TRUST_PROXY: text(

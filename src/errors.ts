@@ -45,6 +45,8 @@ export interface OAuthErrorDetails {
   readonly clientId?: string | undefined
   /** Whole seconds after which asking again makes sense (RFC 9110 §10.2.3). */
   readonly retryAfterSeconds?: number | undefined
+  /** Refused for want of room, as many others at the moment: the log counts them. */
+  readonly isOverload?: boolean
   /** Headers that belong to this refusal (`Allow`). */
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -64,6 +66,7 @@ export class OAuthError extends Error {
   readonly userId: string | undefined
   readonly clientId: string | undefined
   readonly retryAfterSeconds: number | undefined
+  readonly isOverload: boolean
   readonly headers: Readonly<Record<string, string>>
 
   constructor(code: OAuthErrorCode, description: string, details: OAuthErrorDetails = {}) {
@@ -78,6 +81,7 @@ export class OAuthError extends Error {
     this.userId = details.userId
     this.clientId = details.clientId
     this.retryAfterSeconds = details.retryAfterSeconds
+    this.isOverload = details.isOverload ?? false
     this.headers = details.headers ?? {}
   }
 }

@@ -119,6 +119,9 @@ interface ClientRow {
   previousHash: string | null
 }
 
+/** Under a flood two statements ask for everybody: more would only take the processor from hashing. */
+const mostUnderWay = 2
+
 /** Finds clients by id; those asked for at the same time share a statement. */
 function createClientFinder(query: Query): (id: string) => Promise<ClientRow | undefined> {
   return gatherRows(async (ids) => {
@@ -138,5 +141,5 @@ function createClientFinder(query: Query): (id: string) => Promise<ClientRow | u
       [ids],
     )
     return new Map(clients.map((client) => [client.id, client]))
-  })
+  }, mostUnderWay)
 }

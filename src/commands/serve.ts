@@ -54,6 +54,7 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
     await running.app.listen({
       host: config.host,
       port: config.port,
+      backlog: mostUnaccepted,
       listenTextResolver: (address) => `ready on ${address}`,
     })
   } catch (error) {
@@ -61,6 +62,9 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
     throw error
   }
 }
+
+/** Connections that may wait to be accepted: with Node's 511 a flood makes others wait a second for the next try. */
+const mostUnaccepted = 4_096
 
 async function prepareSchema(
   config: Config,

@@ -9,6 +9,7 @@ import { diagnose } from './diagnose.ts'
 import { findAddress } from './end-user-address.ts'
 import { logRefusal, toOAuthError } from './failure.ts'
 import { refuseOtherMethods } from './other-methods.ts'
+import { createOverloadLog } from './overload-log.ts'
 import { sendReply } from './send-reply.ts'
 
 /** An endpoint that takes fields from a client. */
@@ -46,11 +47,13 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
   scope.decorateRequest(claimedType, null)
   scope.decorateRequest(wireRequest, null)
 
+  const logOverload = createOverloadLog(scope, logged)
   scope.setErrorHandler((thrown, request, reply) => {
     restoreClaim(request)
     const wire = describeRequest(request)
     const error = diagnose(toOAuthError(thrown), wire, example)
-    logRefusal(request, error, { ...request[asker], ...logged, durationMs: Math.round(reply.elapsedTime) })
+    if (error.isOverload) logOverload(error)
+    else logRefusal(request, error, { ...request[asker], ...logged, durationMs: Math.round(reply.elapsedTime) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     return sendReply(reply.headers({ ...error.headers }), refuse(error, wire))
   })

@@ -20,7 +20,7 @@ export interface HashQueueOptions {
   readonly concurrency: number
   /** Hashes waiting before one is refused with 503. */
   readonly queueLimit: number
-  /** Nobody waits longer; whoever would have to is refused with 503. */
+  /** Nobody waits longer. Who is likely to wait half of it is refused with 503 at once: better soon than in vain. */
   readonly queueSeconds: number
 }
 
@@ -52,7 +52,8 @@ export function createHashQueue({ concurrency, queueLimit, queueSeconds }: HashQ
     if (signal?.aborted) throw refuseHungUp()
     if (running < concurrency) return
     const path = [client, network]
-    if (secondsFor(waiting.estimatePlace(path)) > queueSeconds) throw refuseForNow('the wait for a hash is too long')
+    if (secondsFor(waiting.estimatePlace(path)) > queueSeconds / 2)
+      throw refuseForNow('the wait for a hash is too long')
     if (waiting.size() >= queueLimit && waiting.givesWay(path)) throw refuseForNow('hash queue full')
   }
 
@@ -114,6 +115,7 @@ interface Waiting {
 function refuseWaiting(reason: string, secondsUntilEmpty: number): OAuthError {
   return new OAuthError('temporarily_unavailable', 'Too many sign-ins are waiting. Try again shortly.', {
     reason,
+    isOverload: true,
     retryAfterSeconds: Math.max(1, Math.ceil(secondsUntilEmpty)),
   })
 }

@@ -25,14 +25,18 @@ export interface Attempt {
 export interface PasswordThrottle {
   /**
    * An attempt at a user, by the key of the name, whether there is one or not. Throws OAuthError `slow_down` while a wait
-   * runs, `temporarily_unavailable` when the database is away.
+   * runs, `temporarily_unavailable` when the database is away, and what `requireRoom` throws once no wait is known here
+   * and before the database is asked.
    */
-  admit(nameKey: string, network: string): Promise<Attempt>
+  admit(nameKey: string, network: string, requireRoom: () => void): Promise<Attempt>
 }
 
 /** Lets everyone try as often as they like: for tests and benchmarks. */
 export const noPasswordThrottle: PasswordThrottle = {
-  admit: async () => ({ fail: async () => undefined, succeed: async () => undefined }),
+  admit: async (_nameKey, _network, requireRoom) => {
+    requireRoom()
+    return { fail: async () => undefined, succeed: async () => undefined }
+  },
 }
 
 /**
@@ -58,11 +62,12 @@ export function createPasswordThrottle(
   }
 
   return {
-    admit: async (nameKey, network) => {
+    admit: async (nameKey, network, requireRoom) => {
       const key = await findKey()
       const user = keyedHash(key, `user\n${nameKey}`)
       const pair = keyedHash(key, `pair\n${nameKey}\n${network}`)
       failures.requireNoWait(pair)
+      requireRoom()
       const standing = await requireLookedAt(pair, user)
       return {
         fail: async () => {
@@ -105,8 +110,11 @@ function createStandingFinder(
     const values = [asked, forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit - 1]
     const rows = await query<Standing & { asked: string }>('find_standing', standingText, values)
     return new Map(rows.map((row) => [row.asked, row]))
-  })
+  }, mostUnderWay)
 }
+
+/** Under a flood two statements ask for everybody. */
+const mostUnderWay = 2
 
 const standingText = `
 select

@@ -25,7 +25,6 @@ export async function authenticateUser(
   password: string,
   place: HashPlace,
 ): Promise<AuthenticatedUser> {
-  passwords.requireRoom(place)
   const user = isUserName(name) ? await findCredentials(query, name) : null
   const matched = await matchPassword(passwords, isPassword(password) ? user : null, password, place)
   if (!user || matched !== true || !user.isEnabled) throw refuseGrant(user, matched)

@@ -219,7 +219,7 @@ describe('when many wait for a hash', () => {
   })
 
   test('whoever would wait longer, as long as hashes took of late, is refused at the door', async () => {
-    const { ask, practise, finish, started, refused } = openSlowQueue({ queueSeconds: 5 })
+    const { ask, practise, finish, started, refused } = openSlowQueue({ queueSeconds: 10 })
     await practise(2)
     ask('under way')
     ask('two seconds')
@@ -236,7 +236,7 @@ describe('when many wait for a hash', () => {
   })
 
   test('several hashes at once are several times as fast at the door', async () => {
-    const { ask, practise, refused } = openSlowQueue({ concurrency: 2, queueSeconds: 5 })
+    const { ask, practise, refused } = openSlowQueue({ concurrency: 2, queueSeconds: 10 })
     await practise(2)
     for (let number = 1; number <= 8; number += 1) ask(`${number}`)
     await settle()
@@ -245,7 +245,7 @@ describe('when many wait for a hash', () => {
   })
 
   test('the door is closed to the longest line only', async () => {
-    const { ask, practise, refused } = openSlowQueue({ queueSeconds: 5 })
+    const { ask, practise, refused } = openSlowQueue({ queueSeconds: 10 })
     await practise(1)
     ask('under way', from('a'))
     for (let number = 1; number <= 6; number += 1) ask(`a${number}`, from('a'))
@@ -256,7 +256,7 @@ describe('when many wait for a hash', () => {
   })
 
   test('nobody is refused at the door before a hash was measured, and nobody when none is under way', async () => {
-    const { ask, practise, finish, started, refused } = openSlowQueue({ queueSeconds: 5 })
+    const { ask, practise, finish, started, refused } = openSlowQueue({ queueSeconds: 10 })
     for (let number = 1; number <= 20; number += 1) ask(`${number}`)
     await settle()
     for (let number = 1; number <= 20; number += 1) await finish()
