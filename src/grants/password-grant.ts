@@ -64,8 +64,9 @@ async function tryPassword(
   { username, password }: PasswordRequest,
   source: Source,
 ): Promise<AuthenticatedUser> {
+  const attempt = await throttle.admit(userNameKey(username), source.network)
   const place = { client: client.id, ...source }
-  const attempt = await throttle.admit(userNameKey(username), source.network, () => passwords.requireRoom(place))
+  passwords.requireRoom(place)
   const user = await authenticateUser(query, passwords, username, password, place).catch(async (error: unknown) => {
     if (error instanceof OAuthError && error.code === 'invalid_grant') await attempt.fail()
     throw error

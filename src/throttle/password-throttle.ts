@@ -25,18 +25,14 @@ export interface Attempt {
 export interface PasswordThrottle {
   /**
    * An attempt at a user, by the key of the name, whether there is one or not. Throws OAuthError `slow_down` while a wait
-   * runs, `temporarily_unavailable` when the database is away, and what `requireRoom` throws once no wait is known here
-   * and before the database is asked.
+   * runs, `temporarily_unavailable` when the database is away.
    */
-  admit(nameKey: string, network: string, requireRoom: () => void): Promise<Attempt>
+  admit(nameKey: string, network: string): Promise<Attempt>
 }
 
 /** Lets everyone try as often as they like: for tests and benchmarks. */
 export const noPasswordThrottle: PasswordThrottle = {
-  admit: async (_nameKey, _network, requireRoom) => {
-    requireRoom()
-    return { fail: async () => undefined, succeed: async () => undefined }
-  },
+  admit: async () => ({ fail: async () => undefined, succeed: async () => undefined }),
 }
 
 /**
@@ -62,12 +58,11 @@ export function createPasswordThrottle(
   }
 
   return {
-    admit: async (nameKey, network, requireRoom) => {
+    admit: async (nameKey, network) => {
       const key = await findKey()
       const user = keyedHash(key, `user\n${nameKey}`)
       const pair = keyedHash(key, `pair\n${nameKey}\n${network}`)
       failures.requireNoWait(pair)
-      requireRoom()
       const standing = await requireLookedAt(pair, user)
       return {
         fail: async () => {

@@ -736,7 +736,7 @@ describe('each number of the throttle', async () => {
   const throttleWith = (options: Partial<ThrottleOptions> = {}) =>
     createThrottle(query, createNetworkKeyFinder(query, undefined), { ...defaultThrottleOptions, ...options })
   const attemptAt = (name: string, from: string, options: Partial<ThrottleOptions> = {}) =>
-    throttleWith(options).passwords.admit(name, from, () => undefined)
+    throttleWith(options).passwords.admit(name, from)
   const fail = async (name: string, from: string, options: Partial<ThrottleOptions> = {}) =>
     outcomeOf(attemptAt(name, from, options).then((attempt) => attempt.fail()))
 
