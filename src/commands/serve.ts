@@ -76,7 +76,11 @@ async function prepareSchema(
   const onApplied: OnApplied = async (query, applied) => {
     if (applied.includes(1) && 'folder' in config.database) sayWelcome = await options.welcome?.(query)
   }
-  const migration = options.migrate ? await waitForDatabase(config, logger, () => migrate(database, onApplied)) : null
+  const bringUp = () => {
+    sayWelcome = undefined // an attempt that came to nothing made nobody
+    return migrate(database, onApplied)
+  }
+  const migration = options.migrate ? await waitForDatabase(config, logger, bringUp) : null
   sayWelcome?.()
   warn(config, logger)
   if (migration) logMigration(logger, migration)

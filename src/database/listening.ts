@@ -96,12 +96,7 @@ export function createListening(where: pg.PoolConfig, announce: Query, events: L
   }
 }
 
-const settings = {
-  connectionTimeoutMillis: 2_000,
-  query_timeout: 2_500,
-  keepAlive: true,
-  keepAliveInitialDelayMillis: 10_000,
-}
+const settings = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 }
 
 /** Rejects when the database no longer answers: a connection may be dead for many minutes before its socket says so. */
 async function feelPulse(client: pg.Client): Promise<never> {

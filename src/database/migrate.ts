@@ -49,7 +49,10 @@ export async function schemaState(query: Query): Promise<SchemaState> {
 
 /** In another encoding some names and passwords of people could not be stored. */
 async function requireUtf8(query: Query): Promise<void> {
-  const [row] = await query<{ encoding: string }>('', `select current_setting('server_encoding') as encoding`)
+  const [row] = await query<{ encoding: string }>(
+    'server_encoding',
+    `select current_setting('server_encoding') as encoding`,
+  )
   if (row?.encoding === 'UTF8') return
   throw new Error(`The database has the encoding ${row?.encoding}; create one with the encoding UTF8.`)
 }

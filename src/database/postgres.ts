@@ -4,7 +4,7 @@ import { type Database, isPostgresUrl, type Query } from './database.ts'
 import { createListening, type ListeningEvents } from './listening.ts'
 import { retryConflicts } from './retry-conflicts.ts'
 import { servingTimeouts, type Timeouts } from './timeouts.ts'
-import { isConflict, isOutage, isReadOnly, toOutage } from './to-outage.ts'
+import { isConflict, isOutage, isReadOnly, isSilent, toOutage } from './to-outage.ts'
 
 /** How a database is reached and who hears about its connections; none of those may throw. */
 export interface PostgresOptions extends Partial<ListeningEvents> {
@@ -41,7 +41,7 @@ export function connectPools(where: pg.PoolConfig, options: PostgresOptions = {}
     try {
       return await retryConflicts(attempt)
     } catch (error) {
-      if (isReadOnly(error)) for (const pool of [writing, checking]) giveUpIdle(pool)
+      if (isReadOnly(error) || isSilent(error)) for (const pool of [writing, checking]) giveUpIdle(pool)
       throw error
     }
   }
@@ -87,7 +87,7 @@ async function settleSession(client: pg.ClientBase, timeouts: Timeouts): Promise
   )
 }
 
-/** After a failover the name may lead elsewhere, while connections that are kept lead to what is a standby by now. */
+/** After a failover the name may lead elsewhere, while connections that are kept lead to a standby by now, or nowhere. */
 function giveUpIdle(pool: pg.Pool): void {
   for (let left = pool.idleCount; left > 0; left -= 1) {
     pool.connect().then(

@@ -14,6 +14,7 @@ const conditions: readonly (readonly [sqlState: RegExp, condition: string])[] = 
 ]
 
 /** What `pg` says, without a code, when its own patience ends. */
+const unanswered = 'Query read timeout'
 const impatience = /^(Query read timeout|timeout exceeded when trying to connect|timeout expired|.*connection timeout)$/
 
 /** Tells an outage, which is never a verdict, from a mistake of ours or a constraint that said no. */
@@ -35,6 +36,11 @@ export function isOutage(error: unknown): error is OAuthError {
 /** Whether the database has undone everything because of another session, so that it may be tried again. */
 export function isConflict(error: unknown): boolean {
   return /^40(001|P01)/.test(sqlStateUnder(error))
+}
+
+/** Whether an answer never came, so that other connections may be as dead. */
+export function isSilent(error: unknown): boolean {
+  return isOutage(error) && error.cause instanceof Error && error.cause.message === unanswered
 }
 
 /** Whether the database reads but does not write: a standby, as after a failover. */

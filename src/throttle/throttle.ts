@@ -36,19 +36,37 @@ export function createThrottle(query: Query, findKey: FindNetworkKey, options: T
     passwords: options ? createPasswordThrottle(query, findKey, options) : noPasswordThrottle,
     clients: options ? createClientThrottle(query, findKey, options) : noClientThrottle,
     purge: async () => {
-      await query('purge_failures', failuresText, [forgetSeconds])
-      await query('purge_guesses', guessesText, [strangersSeconds])
-      await query('purge_networks', networksText, [knownNetworkDays])
+      await removeAll(query, 'purge_failures', failuresText, forgetSeconds)
+      await removeAll(query, 'purge_guesses', guessesText, strangersSeconds)
+      await removeAll(query, 'purge_networks', networksText, knownNetworkDays)
     },
   }
 }
 
-const failuresText = `
-delete from password_grant.failures
-where failed_at < now() - make_interval(secs => $1) and (wait_until is null or wait_until < now())`
+const mostAtOnce = 10_000
 
-const guessesText = `
-delete from password_grant.guesses where guessed_at[cardinality(guessed_at)] < now() - make_interval(secs => $1)`
+/** A part at a time: under attack there may be millions, and no statement may take long. */
+async function removeAll(query: Query, name: string, text: string, age: number): Promise<void> {
+  for (let count = mostAtOnce; count === mostAtOnce; ) {
+    const [removed] = await query<{ count: number }>(name, text, [age, mostAtOnce])
+    count = removed?.count ?? 0
+  }
+}
 
-const networksText = `
-delete from password_grant.known_networks where signed_in_at < now() - make_interval(days => $1)`
+/** Rows are skipped while somebody counts in them: those are not over. */
+const writeRemoval = (table: string, isOver: string) => `
+with removed as (
+  delete from password_grant.${table}
+  where key = any (array(
+    select key from password_grant.${table} where ${isOver} limit $2 for update skip locked
+  ))
+  returning key
+)
+select count(*)::integer as count from removed`
+
+const failuresText = writeRemoval(
+  'failures',
+  'failed_at < now() - make_interval(secs => $1) and (wait_until is null or wait_until < now())',
+)
+const guessesText = writeRemoval('guesses', 'guessed_at[cardinality(guessed_at)] < now() - make_interval(secs => $1)')
+const networksText = writeRemoval('known_networks', 'signed_in_at < now() - make_interval(days => $1)')

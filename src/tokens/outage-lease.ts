@@ -26,11 +26,13 @@ interface AskedToken {
 
 const mostTokens = 20_000
 const pauseMs = 250
+/** How long an outage is taken for granted: where nobody has asked for so long, it may well be over. */
+const awayMs = 10_000
 
 /** Leases for `seconds`, counted from the last time the database was asked about a token, and never past its end. */
 export function createOutageLease(seconds: number): OutageLease {
   const leased = new LRUCache<string, Leased>({ max: mostTokens })
-  let isAway = false
+  let awayUntil = 0
   let isAsking = false
   let askAgainAt = 0
 
@@ -42,11 +44,11 @@ export function createOutageLease(seconds: number): OutageLease {
   async function confirm({ id, name }: AskedToken, ask: () => Promise<FoundToken>): Promise<FoundToken> {
     try {
       const found = await ask()
-      isAway = false
+      awayUntil = 0
       if (!('token' in found) && leased.peek(id)?.name === name) leased.delete(id)
       return found
     } catch (error) {
-      if (isOutage(error)) isAway = true
+      if (isOutage(error)) awayUntil = performance.now() + awayMs
       throw error
     }
   }
@@ -61,7 +63,7 @@ export function createOutageLease(seconds: number): OutageLease {
 
   return {
     find: async (asked, ask) => {
-      const known = isAway ? answer(asked) : undefined
+      const known = performance.now() < awayUntil ? answer(asked) : undefined
       if (known) {
         probe(asked, ask)
         return known

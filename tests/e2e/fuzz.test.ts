@@ -189,7 +189,7 @@ describe('fuzzing', () => {
     const address = server.address()
     const port = typeof address === 'object' ? address?.port : 0
     const target = { url: `http://127.0.0.1:${port}`, pid, known, allowed: {} }
-    const usual = { requests: 120, seconds: 20, answerMs: 300, mostGrowthMib: 10_000, settleMs: 0 }
+    const usual = { requests: 120, seconds: 20, answerMs: 1_500, mostGrowthMib: 10_000, settleMs: 0 }
     return attack(target, { seed: oneSeed, first: 0, ...usual, ...options })
   }
 

@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 describe('while many wait for their turn', () => {
   test('the password of a caller who hangs up is never hashed, and all others are answered', async () => {
-    const staying = await Promise.all(Array.from({ length: 12 }, () => send(strangers(1))))
+    const staying = await Promise.all(Array.from({ length: 24 }, () => send(strangers(1))))
     await someAnswered(staying, 1) // all of them have come by now
     const closing = await Promise.all(Array.from({ length: 4 }, () => send(strangers(1))))
     const resetting = await Promise.all(Array.from({ length: 4 }, () => send(strangers(1))))
@@ -41,13 +41,13 @@ describe('while many wait for their turn', () => {
     for (const { answers } of staying) {
       expect(await answers).toEqual([expect.stringMatching(/^HTTP\/1\.1 400 .*"error":"invalid_grant"/s)])
     }
-    expect(await reasonsOf(33)).toEqual({ 'unknown user': 12, 'the caller has hung up': 4 + 4 + 12 + 1 })
+    expect(await reasonsOf(45)).toEqual({ 'unknown user': 24, 'the caller has hung up': 4 + 4 + 12 + 1 })
     // whose password was looked at, and was wrong
     const [{ failures } = { failures: 0 }] = await database.query<{ failures: number }>(
       '',
       'select count(*)::integer as failures from password_grant.failures',
     )
-    expect(failures).toBe(12)
+    expect(failures).toBe(24)
   })
 
   test('whoever stays on the line is not taken for one who has hung up', async () => {

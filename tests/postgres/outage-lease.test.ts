@@ -115,7 +115,7 @@ describe('a token that the database has confirmed', () => {
 
   test('is accepted no longer than chosen', async () => {
     const { value } = await signIn()
-    const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 1 }, value)
+    const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 3 }, value)
     proxy.become('gone')
     expect(await findToken(value)).toHaveProperty('token')
     expect(await findsOut(() => findToken(value))).toEqual(away)

@@ -2,7 +2,9 @@ import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { openDatabase, type PostgresOptions } from '../../src/database/postgres.ts'
+import { openDatabaseProxy } from '../support/database-proxy.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
+import { makeCluster } from '../support/own-cluster.ts'
 import { addUser } from '../support/people.ts'
 import { runOn } from '../support/test-cluster.ts'
 import { eventually } from '../support/wire.ts'
@@ -51,8 +53,23 @@ describe('a statement', () => {
   })
 })
 
+test('of connections that are dead without a word, one question finds all', async () => {
+  const cluster = await makeCluster()
+  onTestFinished(() => cluster.remove())
+  await cluster.start()
+  const proxy = await openDatabaseProxy(cluster.socketPath)
+  onTestFinished(() => proxy.close())
+  const database = await openDatabase(proxy.url, { timeouts: { statementMs: 400, answerMs: 1_000 } })
+  onTestFinished(() => database.close())
+  const ask = () => database.query('one', 'select 1 as one')
+  await Promise.all(Array.from({ length: 8 }, ask))
+  proxy.become('forgotten')
+  await expect(ask()).rejects.toMatchObject(away)
+  expect(await ask()).toEqual([{ one: 1 }])
+})
+
 describe('a limit that is reached is an outage', () => {
-  const timeouts = { connectionMs: 300, lockMs: 100, statementMs: 200, answerMs: 400, idleInTransactionMs: 100 }
+  const timeouts = { connectionMs: 1_000, lockMs: 100, statementMs: 200, answerMs: 3_500, idleInTransactionMs: 100 }
 
   test.each<[string, (tools: { database: Database; url: string }) => Promise<unknown>, RegExp]>([
     ['of a statement', ({ database }) => database.query('nap', 'select pg_sleep(5)'), /^database slow: .*statement/],

@@ -3,9 +3,9 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 /**
  * What happens on the way: nothing, answers that come late, answers that never come, answers cut in the middle, resets,
- * or nobody there at all.
+ * or nobody there at all; `forgotten` loses whatever is said on connections that are there, and new ones are clear.
  */
-export type Weather = 'clear' | { readonly lateMs: number } | 'silent' | 'cutting' | 'resetting' | 'gone'
+export type Weather = 'clear' | { readonly lateMs: number } | 'silent' | 'cutting' | 'resetting' | 'gone' | 'forgotten'
 
 /** A network between a program and its PostgreSQL. */
 export interface DatabaseProxy {
@@ -19,6 +19,7 @@ export interface DatabaseProxy {
 export async function openDatabaseProxy(socketPath: string): Promise<DatabaseProxy> {
   let weather: Weather = 'clear'
   const sockets = new Set<Socket>()
+  const forgotten = new WeakSet<Socket>()
   const server = createServer((near) => {
     const far = connect(socketPath)
     for (const [socket, other] of [
@@ -34,7 +35,7 @@ export async function openDatabaseProxy(socketPath: string): Promise<DatabasePro
     }
     if (weather === 'gone') near.destroy()
     near.on('data', (question) => {
-      if (weather !== 'silent') far.write(question)
+      if (weather !== 'silent' && !forgotten.has(near)) far.write(question)
     })
     far.on('data', (answer) => deliver(near, answer, weather))
   })
@@ -46,8 +47,9 @@ export async function openDatabaseProxy(socketPath: string): Promise<DatabasePro
   return {
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
     become: (next) => {
-      weather = next
-      if (weather === 'gone') endAll()
+      weather = next === 'forgotten' ? 'clear' : next
+      if (next === 'forgotten') for (const socket of sockets) forgotten.add(socket)
+      if (next === 'gone') endAll()
     },
     close: async () => {
       endAll()
