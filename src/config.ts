@@ -175,7 +175,7 @@ export const variables = {
     1,
     2_592_000,
     defaultThrottleOptions.forgetSeconds,
-    'after so long without a failure the count begins anew',
+    'after so long without a failure the count begins anew; no less than the longest wait',
   ),
   THROTTLE_STRANGERS_LIMIT: wholeNumber(
     1,

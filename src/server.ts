@@ -64,6 +64,7 @@ export async function createServer(
   app.addHook('onRequest', async ({ raw }) => {
     if (raw.headers.host === undefined && raw.httpVersion === '1.1') refuseWithoutHost()
   })
+  if (options.trustProxy.length === 0) warnOfUntrustedProxy(app)
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // for 405 to know it
   }
@@ -100,6 +101,19 @@ function isKnownWithoutSlash(app: FastifyInstance, request: FastifyRequest): boo
   const [path = ''] = request.url.split('?')
   const url = path.replace(/\/+$/, '')
   return url !== path && url !== '' && app.findRoute({ url, method: request.method as HTTPMethods }) !== null
+}
+
+/** Told once: anybody can send the header, but where a proxy does, all callers look like one. */
+function warnOfUntrustedProxy(app: FastifyInstance): void {
+  let isTold = false
+  app.addHook('onRequest', async ({ headers, log }) => {
+    if (isTold || headers['x-forwarded-for'] === undefined) return
+    isTold = true
+    log.warn(
+      'X-Forwarded-For came and is not believed: behind a proxy set TRUST_PROXY, or all callers count as one network, ' +
+        'whose failed attempts make everybody wait',
+    )
+  })
 }
 
 /** RFC 9112 §3.2; Node's own refusal would be empty. */

@@ -2,7 +2,7 @@
  * Turns a look-up of many rows into one of single rows: what is asked for in one turn of the event loop is asked in one
  * statement, since a round trip costs more than a row; and where no more than `mostUnderWay` statements may be, so is what
  * is asked for until one of them has been answered, so that a flood makes statements longer and not more. Nobody joins a
- * statement that has been sent, so an answer is never older than its question.
+ * statement that has been sent, so an answer is never older than its question; who waits for one that fails, fails with it.
  */
 export function gatherRows<Row>(
   findRows: (keys: readonly string[]) => Promise<ReadonlyMap<string, Row>>,
@@ -10,23 +10,29 @@ export function gatherRows<Row>(
 ): (key: string) => Promise<Row | undefined> {
   let gathered: { keys: string[]; rows: Promise<ReadonlyMap<string, Row>> } | null = null
   let underWay = 0
-  let goOn = () => {}
+  let next: { resolve(): void; reject(error: unknown): void } | null = null
+
+  async function waitForTurn(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    if (underWay < mostUnderWay) return
+    await new Promise<void>((resolve, reject) => {
+      next = { resolve, reject }
+    })
+  }
 
   async function send(keys: string[]): Promise<ReadonlyMap<string, Row>> {
-    await new Promise((resolve) => setImmediate(resolve))
-    if (underWay >= mostUnderWay) {
-      await new Promise<void>((resolve) => {
-        goOn = resolve
-      })
-    }
-    gathered = null
+    await waitForTurn().finally(() => {
+      gathered = null
+    })
     underWay += 1
-    try {
-      return await findRows(keys)
-    } finally {
+    const rows = findRows(keys).finally(() => {
       underWay -= 1
-      goOn()
-    }
+    })
+    rows.then(
+      () => next?.resolve(),
+      (error: unknown) => next?.reject(error),
+    )
+    return rows
   }
 
   return async (key) => {

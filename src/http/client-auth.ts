@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readAuthorization } from '../bearer/authorization.ts'
 import type { AuthenticateClient, Client, ClientCredentials } from '../clients/authenticate-client.ts'
+import { isShortSecret } from '../clients/client-secret.ts'
 import type { Fields } from '../dialects/dialect.ts'
 import { optionalField } from '../dialects/fields.ts'
 import { OAuthError } from '../errors.ts'
@@ -90,7 +91,9 @@ async function checkCredentials(
       throw error
     })
   const { id } = second ?? first // no id needs encoding: no spelling of one has a count of its own
-  return first.secret === null ? check() : clientThrottle.check(id, network, check, isRefusal)
+  return first.secret === null
+    ? check()
+    : clientThrottle.check({ id, network, isGuessable: isShortSecret(first.secret), check, isFailure: isRefusal })
 }
 
 function isRefusal(error: unknown): boolean {

@@ -6,6 +6,7 @@ import type { Database } from '../database/database.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { signsTokens } from '../dialects/dialect.ts'
 import { findSharedPath } from '../dialects/index.ts'
+import { OAuthError } from '../errors.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions } from '../passwords/password.ts'
 import { createNetworkKeyFinder, type FindNetworkKey } from '../throttle/network-key.ts'
 import { createThrottle, defaultThrottleOptions, type Throttle, type ThrottleOptions } from '../throttle/throttle.ts'
@@ -129,16 +130,19 @@ const hourMs = 3_600_000
 
 /** What counts no more is removed at the start and each hour; where the database is away, an hour later. */
 function purgeHourly(scope: FastifyInstance, throttle: Throttle): void {
+  const closing = new AbortController()
   let underWay = Promise.resolve()
   const purge = () => {
-    underWay = throttle.purge().catch(({ message }: Error) => {
-      scope.log.warn({ event: 'purge', reason: message }, `what counts no more was not removed: ${message}`)
+    underWay = throttle.purge(closing.signal).catch((error: Error) => {
+      const reason = error instanceof OAuthError ? error.reason : error.message
+      scope.log.warn({ event: 'purge', reason }, `what counts no more was not removed: ${reason}`)
     })
   }
   const timer = setInterval(purge, hourMs).unref()
   scope.addHook('onReady', async () => purge())
   scope.addHook('onClose', async () => {
     clearInterval(timer)
+    closing.abort()
     await underWay
   })
 }

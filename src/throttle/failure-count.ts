@@ -18,46 +18,70 @@ export interface FailureCount {
   /** Remembers that a wait has so many seconds to run. */
   noteWait(key: string, seconds: number): void
   /** Counts a failure. Throws OAuthError `slow_down` instead while a wait runs, whatever server began it. */
-  countFailure(query: Query, key: string): Promise<void>
-  /** Whether this process has heard of failures that are not forgotten yet. */
-  hasFailed(key: string): boolean
+  countFailure(key: string): Promise<void>
+  /** Waits until what this process is counting for a key has been counted, and then as `requireNoWait`. */
+  settleFailures(key: string): Promise<void>
   /** Forgets them, everywhere. */
-  forgetFailures(query: Query, key: string): Promise<void>
+  forgetFailures(key: string): Promise<void>
 }
 
-const mostKeys = 100_000
+/** How many keys a process remembers something about; who is forgotten is asked for in the database again. */
+export const mostKeys = 20_000
 
-/** Counts failures by key. A flood of attempts during a wait costs the database one question. */
-export function createFailureCount(options: WaitOptions): FailureCount {
+/**
+ * Counts failures by key. Those of one key are counted one after the other, and whoever stands behind the one that begins
+ * a wait is refused from memory: a flood costs the database as many statements as there are free attempts, and the
+ * refusal of a right one comes no sooner than that of a wrong one.
+ */
+export function createFailureCount(query: Query, options: WaitOptions): FailureCount {
   const { freeAttempts, longestWaitSeconds, forgetSeconds } = options
   const waits = new LRUCache<string, number>({ max: mostKeys })
-  const failed = new LRUCache<string, true>({ max: mostKeys, ttl: forgetSeconds * 1_000 })
+  const underWay = new Map<string, Promise<void>>()
 
   function noteWait(key: string, seconds: number): void {
     if (seconds > 0) waits.set(key, performance.now() + seconds * 1_000, { ttl: Math.ceil(seconds * 1_000) })
   }
 
+  function requireNoWait(key: string): void {
+    const secondsLeft = ((waits.get(key) ?? 0) - performance.now()) / 1_000
+    if (secondsLeft > 0) throw refuseForNow(secondsLeft)
+  }
+
+  async function count(key: string): Promise<void> {
+    requireNoWait(key)
+    const values = [key, freeAttempts, longestWaitSeconds, forgetSeconds]
+    const [row] = await query<{ isCounted: boolean; waitSeconds: number | null }>('count_failure', countText, values)
+    const { isCounted = false, waitSeconds = null } = row ?? {}
+    noteWait(key, waitSeconds ?? 0)
+    if (!isCounted) throw refuseForNow(waitSeconds ?? 0)
+  }
+
   return {
-    requireNoWait: (key) => {
-      const secondsLeft = ((waits.get(key) ?? 0) - performance.now()) / 1_000
-      if (secondsLeft > 0) throw refuseForNow(secondsLeft)
-    },
+    requireNoWait,
     noteWait,
-    countFailure: async (query, key) => {
-      const values = [key, freeAttempts, longestWaitSeconds, forgetSeconds]
-      const [row] = await query<{ isCounted: boolean; waitSeconds: number }>('count_failure', countText, values)
-      const { isCounted = false, waitSeconds = 0 } = row ?? {}
-      failed.set(key, true)
-      noteWait(key, waitSeconds)
-      if (!isCounted) throw refuseForNow(waitSeconds)
+    countFailure: (key) => {
+      const counted = (underWay.get(key) ?? Promise.resolve()).then(() => count(key))
+      const settled = counted.catch(passOutage).finally(() => {
+        if (underWay.get(key) === settled) underWay.delete(key)
+      })
+      settled.catch(() => undefined) // heard by whoever stands behind
+      underWay.set(key, settled)
+      return counted
     },
-    hasFailed: (key) => failed.has(key),
-    forgetFailures: async (query, key) => {
+    settleFailures: async (key) => {
+      await underWay.get(key)
+      requireNoWait(key)
+    },
+    forgetFailures: async (key) => {
       await query('forget_failures', 'delete from password_grant.failures where key = $1', [key])
-      failed.delete(key)
       waits.delete(key)
     },
   }
+}
+
+/** An outage is everybody's who stands behind; whoever is slowed down holds nobody up. */
+function passOutage(error: unknown): void {
+  if (!(error instanceof OAuthError && error.code === 'slow_down')) throw error
 }
 
 // by the clock and not by the transaction's beginning: who waited for the row is judged by what stands there then

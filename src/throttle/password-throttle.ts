@@ -45,7 +45,7 @@ export function createPasswordThrottle(
   findKey: FindNetworkKey,
   options: PasswordThrottleOptions,
 ): PasswordThrottle {
-  const failures = createFailureCount(options)
+  const failures = createFailureCount(query, options)
   const findStanding = createStandingFinder(query, options)
   const { strangersLimit, strangersSeconds } = options
 
@@ -66,15 +66,16 @@ export function createPasswordThrottle(
       const standing = await requireLookedAt(pair, user)
       return {
         fail: async () => {
-          await failures.countFailure(query, pair)
+          await failures.countFailure(pair)
           const allowance = standing.isKnown ? pair : user
           if (await countGuess(query, allowance, strangersLimit, strangersSeconds)) return
           await requireLookedAt(pair, user)
           throw refuseForNow(1) // there is room again just now
         },
         succeed: async (userId) => {
+          await failures.settleFailures(pair)
           const { hasFailed, isFresh } = await requireLookedAt(pair, user)
-          if (hasFailed) await failures.forgetFailures(query, pair)
+          if (hasFailed) await failures.forgetFailures(pair)
           if (!isFresh) await rememberNetwork(query, pair, userId)
         },
       }
@@ -116,7 +117,7 @@ select
   n.asked,
   f.key is not null as "hasFailed",
   n.is_known as "isKnown",
-  n.is_known and n.signed_in_at > now() - interval '1 day' as "isFresh",
+  n.is_known and n.signed_in_at > now() - interval '1 hour' as "isFresh",
   greatest(
     0,
     extract(epoch from f.wait_until - now()),

@@ -25,29 +25,39 @@ export const defaultThrottleOptions: ThrottleOptions = {
 export interface Throttle {
   readonly passwords: PasswordThrottle
   readonly clients: ClientThrottle
-  /** Removes what counts no more: networks not signed in from for so long, and failures and guesses that are forgotten. */
-  purge(): Promise<void>
+  /** Removes what counts no more (networks not signed in from for so long, failures and guesses that are forgotten) until aborted. */
+  purge(signal: AbortSignal): Promise<void>
 }
 
-/** One throttle for all dialects and clients of a server, and for all servers of a database. `false`: nobody waits. */
+/**
+ * One throttle for all dialects and clients of a server, and for all servers of a database. `false`: nobody waits. Throws
+ * TypeError for a number that cannot be one.
+ */
 export function createThrottle(query: Query, findKey: FindNetworkKey, options: ThrottleOptions | false): Throttle {
+  for (const [name, value] of Object.entries(options)) {
+    if (!Number.isInteger(value) || value < 1) throw new TypeError(`throttle.${name} is a whole number of at least 1.`)
+  }
   const { forgetSeconds, strangersSeconds, knownNetworkDays } = options || defaultThrottleOptions
   return {
     passwords: options ? createPasswordThrottle(query, findKey, options) : noPasswordThrottle,
     clients: options ? createClientThrottle(query, findKey, options) : noClientThrottle,
-    purge: async () => {
-      await removeAll(query, 'purge_failures', failuresText, forgetSeconds)
-      await removeAll(query, 'purge_guesses', guessesText, strangersSeconds)
-      await removeAll(query, 'purge_networks', networksText, knownNetworkDays)
+    purge: async (signal) => {
+      const removals = [
+        removeAll(query, signal, 'purge_networks', networksText, knownNetworkDays),
+        removeAll(query, signal, 'purge_failures', failuresText, forgetSeconds),
+        removeAll(query, signal, 'purge_guesses', guessesText, strangersSeconds),
+      ]
+      const [failed] = (await Promise.allSettled(removals)).filter(({ status }) => status === 'rejected')
+      if (failed && 'reason' in failed) throw failed.reason
     },
   }
 }
 
-const mostAtOnce = 10_000
+const mostAtOnce = 50_000
 
 /** A part at a time: under attack there may be millions, and no statement may take long. */
-async function removeAll(query: Query, name: string, text: string, age: number): Promise<void> {
-  for (let count = mostAtOnce; count === mostAtOnce; ) {
+async function removeAll(query: Query, signal: AbortSignal, name: string, text: string, age: number): Promise<void> {
+  for (let count = mostAtOnce; count === mostAtOnce && !signal.aborted; ) {
     const [removed] = await query<{ count: number }>(name, text, [age, mostAtOnce])
     count = removed?.count ?? 0
   }

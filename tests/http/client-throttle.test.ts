@@ -48,7 +48,9 @@ async function ask(
   return response
 }
 
-const wrong = ({ id }: { id: string }) => ({ id, secret: keepSecret(`${randomWord()}${randomWord()}${randomWord()}`) })
+/** So short that it might be a chosen one's. */
+const wrong = ({ id }: { id: string }) => ({ id, secret: keepSecret(randomWord()) })
+const long = ({ id }: { id: string }) => ({ id, secret: keepSecret(randomWord() + randomWord() + randomWord()) })
 
 async function tryWrong(times: number, client: { id: string }, from: string): Promise<number[]> {
   const statuses: number[] = []
@@ -107,6 +109,18 @@ describe('five wrong secrets of a client from one network', () => {
     await tryWrong(5, client, from)
     expectSlowDown(await ask(wrong(client), from, { target }))
     expectSlowDown(await ask(client, from, { target }))
+  })
+
+  test('that nobody could guess are counted by each server for itself, and leave no row', async () => {
+    const [client, from] = [await addClient(database), newNetwork()]
+    const target = await serverBeside(url, behindProxy)
+    const countRows = () => database.query('', 'select key from password_grant.failures')
+    const before = await countRows()
+    for (let turn = 0; turn < 5; turn += 1) expect((await ask(long(client), from)).statusCode).toBe(401)
+    expectSlowDown(await ask(long(client), from))
+    expectSlowDown(await ask(client, from))
+    expect((await ask(client, from, { target })).statusCode).toBe(200)
+    expect(await countRows()).toEqual(before)
   })
 
   test('are five when forty come at once', async () => {

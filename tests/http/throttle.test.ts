@@ -911,7 +911,7 @@ describe('what counts no more', async () => {
     await makeRows()
     expect(await readNames()).toEqual([...kept, ...over].toSorted())
     const throttle = createThrottle(query, createNetworkKeyFinder(query, undefined), defaultThrottleOptions)
-    await throttle.purge()
+    await throttle.purge(new AbortController().signal)
     expect(await readNames()).toEqual(kept.toSorted())
     await emptied()
   })
