@@ -35,10 +35,10 @@ const longestMemory = 10_000
 /**
  * Checks clients against the database. What a check costs depends on what was sent and not on what is stored: a long
  * secret costs a fast hash, a short one argon2id, whether there is such a client or not. A short one that was right is
- * then remembered under a key that only this check has.
+ * then remembered under a key that only this check has. Clients asked for within `pauseMs` share a statement.
  */
-export function createClientCheck(query: Query, passwords: Passwords): AuthenticateClient {
-  const findClient = createClientFinder(query)
+export function createClientCheck(query: Query, passwords: Passwords, pauseMs = 0): AuthenticateClient {
+  const findClient = createClientFinder(query, pauseMs)
   const key = generateBytes(32)
   const remembered = new Map<string, Promise<boolean>>()
 
@@ -119,11 +119,8 @@ interface ClientRow {
   previousHash: string | null
 }
 
-/** Under a flood two statements ask for everybody: more would only take the processor from hashing. */
-const mostUnderWay = 2
-
 /** Finds clients by id; those asked for at the same time share a statement. */
-function createClientFinder(query: Query): (id: string) => Promise<ClientRow | undefined> {
+function createClientFinder(query: Query, pauseMs: number): (id: string) => Promise<ClientRow | undefined> {
   return gatherRows(async (ids) => {
     const clients = await query<ClientRow>(
       'find_client',
@@ -141,5 +138,5 @@ function createClientFinder(query: Query): (id: string) => Promise<ClientRow | u
       [ids],
     )
     return new Map(clients.map((client) => [client.id, client]))
-  }, mostUnderWay)
+  }, pauseMs)
 }

@@ -32,7 +32,6 @@ export async function grantPassword(
 ): Promise<IssuedToken> {
   const { query, passwords, lifetimeSeconds, mostSeats } = tools
   const { password, device } = request
-  const secret = generateBytes(secretBytes)
   for (let attempt = 1; attempt <= mostAttempts; attempt += 1) {
     const user = await tryPassword(tools, client, request, source)
     const subject = {
@@ -44,6 +43,7 @@ export async function grantPassword(
       lifetimeSeconds,
       mostSeats,
     }
+    const secret = generateBytes(secretBytes)
     const issue = await issueToken(query, subject, secret)
     if ('seat' in issue) {
       if (user.hashToRenew !== null) tools.inBackground(() => renewPasswordHash(query, passwords, user, password))
