@@ -73,7 +73,7 @@ const outside = {
   '@fastify/swagger': { in: ['http'] },
   '@fastify/swagger-ui': { in: ['http'] },
   'lru-cache': {
-    in: ['tokens/token-cache.ts', 'tokens/outage-lease.ts', 'throttle/failure-count.ts', 'bearer/introspect-at.ts'],
+    in: ['tokens/token-cache.ts', 'tokens/outage-lease.ts', 'throttle', 'bearer/introspect-at.ts'],
   },
   pg: { in: ['database/postgres.ts', 'database/listening.ts', 'database/to-outage.ts', 'database/embedded'] },
   postgrator: { in: ['database/migrate.ts'] },
