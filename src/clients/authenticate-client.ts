@@ -35,10 +35,11 @@ const longestMemory = 10_000
 /**
  * Checks clients against the database. What a check costs depends on what was sent and not on what is stored: a long
  * secret costs a fast hash, a short one argon2id, whether there is such a client or not. A short one that was right is
- * then remembered under a key that only this check has. Clients asked for within `pauseMs` share a statement.
+ * then remembered under a key that only this check has. Of statements that look clients up, no more
+ * than `mostUnderWay` are under way.
  */
-export function createClientCheck(query: Query, passwords: Passwords, pauseMs = 0): AuthenticateClient {
-  const findClient = createClientFinder(query, pauseMs)
+export function createClientCheck(query: Query, passwords: Passwords, mostUnderWay?: number): AuthenticateClient {
+  const findClient = createClientFinder(query, mostUnderWay)
   const key = generateBytes(32)
   const remembered = new Map<string, Promise<boolean>>()
 
@@ -120,7 +121,10 @@ interface ClientRow {
 }
 
 /** Finds clients by id; those asked for at the same time share a statement. */
-function createClientFinder(query: Query, pauseMs: number): (id: string) => Promise<ClientRow | undefined> {
+function createClientFinder(
+  query: Query,
+  mostUnderWay: number | undefined,
+): (id: string) => Promise<ClientRow | undefined> {
   return gatherRows(async (ids) => {
     const clients = await query<ClientRow>(
       'find_client',
@@ -138,5 +142,5 @@ function createClientFinder(query: Query, pauseMs: number): (id: string) => Prom
       [ids],
     )
     return new Map(clients.map((client) => [client.id, client]))
-  }, pauseMs)
+  }, mostUnderWay)
 }

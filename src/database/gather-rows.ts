@@ -1,25 +1,38 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-
 /**
  * Turns a look-up of many rows into one of single rows: what is asked for in one turn of the event loop is asked in one
- * statement, since a round trip costs more than a row; and so is what is asked for within `pauseMs` after a statement, so
- * that a flood makes statements longer and not more. Nobody joins a statement that has been sent, so an answer is never
- * older than its question.
+ * statement, since a round trip costs more than a row; and where no more than `mostUnderWay` statements may be, so is what
+ * is asked for until one of them has been answered, so that a flood makes statements longer and not more. Nobody joins a
+ * statement that has been sent, so an answer is never older than its question; who waits for one that fails, fails with it.
  */
 export function gatherRows<Row>(
   findRows: (keys: readonly string[]) => Promise<ReadonlyMap<string, Row>>,
-  pauseMs = 0,
+  mostUnderWay = Number.POSITIVE_INFINITY,
 ): (key: string) => Promise<Row | undefined> {
   let gathered: { keys: string[]; rows: Promise<ReadonlyMap<string, Row>> } | null = null
-  let sentAt = Number.NEGATIVE_INFINITY
+  let underWay = 0
+  let next: { resolve(): void; reject(error: unknown): void } | null = null
+
+  async function waitForTurn(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    if (underWay < mostUnderWay) return
+    await new Promise<void>((resolve, reject) => {
+      next = { resolve, reject }
+    })
+  }
 
   async function send(keys: string[]): Promise<ReadonlyMap<string, Row>> {
-    await new Promise((resolve) => setImmediate(resolve))
-    const tooSoonMs = sentAt + pauseMs - performance.now()
-    if (tooSoonMs > 0) await sleep(tooSoonMs)
-    gathered = null
-    sentAt = performance.now()
-    return findRows(keys)
+    await waitForTurn().finally(() => {
+      gathered = null
+    })
+    underWay += 1
+    const rows = findRows(keys).finally(() => {
+      underWay -= 1
+    })
+    rows.then(
+      () => next?.resolve(),
+      (error: unknown) => next?.reject(error),
+    )
+    return rows
   }
 
   return async (key) => {

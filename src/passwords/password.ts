@@ -4,7 +4,10 @@ import { type Argon2Cost, loadArgon2 } from './argon2.ts'
 import { createHashQueue, type HashPlace, type HashQueueOptions, nobody } from './hash-queue.ts'
 
 /** How passwords are hashed in this process. */
-export interface PasswordOptions extends Argon2Cost, HashQueueOptions {}
+export interface PasswordOptions extends Argon2Cost, Omit<HashQueueOptions, 'queueSeconds'> {
+  /** Longest wait for a hash. Default: 5. */
+  readonly queueSeconds?: number
+}
 
 /** Everything that may happen to a password, behind one bounded queue. A password is an argument here, never kept. */
 export interface Passwords {
@@ -35,7 +38,10 @@ export const defaultPasswordOptions = {
 /** Loads argon2 and makes up one decoy, the hash of nobody's password. */
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
   const argon2 = await loadArgon2()
-  const inTurn = createHashQueue(options)
+  const inTurn = createHashQueue({
+    ...options,
+    queueSeconds: options.queueSeconds ?? defaultPasswordOptions.queueSeconds,
+  })
   const decoyHash = writeDecoyHash(options)
 
   async function match(storedHash: string | null, password: string): Promise<boolean> {

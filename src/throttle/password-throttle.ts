@@ -106,11 +106,11 @@ function createStandingFinder(
     const values = [asked, forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit - 1]
     const rows = await query<Standing & { asked: string }>('find_standing', standingText, values)
     return new Map(rows.map((row) => [row.asked, row]))
-  }, pauseMs)
+  }, mostUnderWay)
 }
 
-/** A flood would otherwise take the processor from hashing; who comes alone does not wait. */
-const pauseMs = 5
+/** A flood would otherwise take the processor from hashing. */
+const mostUnderWay = 2
 
 const standingText = `
 select

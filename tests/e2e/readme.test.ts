@@ -156,6 +156,10 @@ describe('every snippet of the README, as a new user would run it', () => {
     token = JSON.parse(signIn()).access_token
   })
 
+  test('a client is trusted to say for whom it asks', () => {
+    expect(finish(snippet('--trusted'))).toContain('Client my-shop added.')
+  })
+
   test('four dialects are switched on, and each gives a token', { timeout: 60_000 }, async () => {
     const all = await run(snippet('export DIALECTS='), { PORT: '0' })
     const user = { USER_NAME: `${credentials['user']}`, USER_PASSWORD: `${credentials['password']}` }
