@@ -46,9 +46,15 @@ const headerNames = new Set([
 ])
 
 function isUnkept(answer: Answer, { endpoint }: Shot, { hasParity }: Allowed): boolean {
+  if (isPreflight(answer)) return true
   const control = headerOf(answer, 'cache-control')
   if (control === 'no-store') return true
   return hasParity === true && endpoint === '/Token' && control === 'no-cache' && headerOf(answer, 'expires') === '-1'
+}
+
+/** What a browser asks before it may ask anything (Fetch §3.2): it carries no token, and may be kept. */
+function isPreflight(answer: Answer): boolean {
+  return answer.status === 204 && headerOf(answer, 'access-control-allow-methods') !== ''
 }
 
 function repeatsHeader({ headers }: Answer): boolean {
