@@ -7,14 +7,15 @@ const rooms = {
   errors: {},
   secrets: {},
   'http-date': {},
+  'fold-case': {},
   'available-cores': {},
   logger: {},
   // rows and what may happen to them
   database: { uses: ['errors'] },
   'database/embedded': { uses: ['database', 'secrets'] },
-  passwords: { uses: ['errors', 'secrets'] },
+  passwords: { uses: ['errors', 'secrets', 'fold-case'] },
   clients: { uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'], types: ['passwords'] },
-  users: { uses: ['errors', 'secrets', 'passwords', 'database/database.ts'] },
+  users: { uses: ['errors', 'secrets', 'fold-case', 'passwords', 'database/database.ts'] },
   throttle: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
   tokens: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
   // for other people's programs: entries of their own that load neither database nor hashing
@@ -100,7 +101,18 @@ const outside = {
 }
 
 /** Rooms that decide and never touch a file, a socket or a process themselves. */
-const pureRooms = ['errors', 'http-date', 'passwords', 'clients', 'users', 'throttle', 'tokens', 'grants', 'dialects']
+const pureRooms = [
+  'errors',
+  'http-date',
+  'fold-case',
+  'passwords',
+  'clients',
+  'users',
+  'throttle',
+  'tokens',
+  'grants',
+  'dialects',
+]
 
 /** How dependency-cruiser marks `import type`. */
 const typeOnly = ['type-only']

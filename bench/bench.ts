@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { deviceRate } from './device-rate.ts'
@@ -20,6 +19,7 @@ import { openCluster } from './support/cluster.ts'
 import { type Figure, writeTable } from './support/figure.ts'
 import { loadArgon2 } from './support/people.ts'
 import { inRoom } from './support/room.ts'
+import { withinReason } from './support/within-reason.ts'
 import { tableSize } from './table-size.ts'
 import { userinfoRate } from './userinfo-rate.ts'
 
@@ -77,7 +77,9 @@ async function run({ names, rounds, seconds, file }: Options): Promise<void> {
     for (const name of names) {
       process.stderr.write(`${name} ...\n`)
       const measure = measurements[name] as Measurement // its name was checked
-      figures.push(...(await inRoom((inner) => withinReason(name, measure({ rounds, seconds, cluster }, inner)))))
+      figures.push(
+        ...(await inRoom((inner) => withinReason(name, measure({ rounds, seconds, cluster }, inner), mostSeconds))),
+      )
     }
   })
   const conditions = {
@@ -91,26 +93,6 @@ async function run({ names, rounds, seconds, file }: Options): Promise<void> {
   process.stdout.write(`${writeTable(figures)}\n\n${JSON.stringify(conditions)}\n`)
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, `${JSON.stringify({ at: new Date().toISOString(), ...conditions, figures }, null, 2)}\n`)
-}
-
-const interrupted = new Promise<never>((_resolve, reject) => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => reject(new Error(`interrupted by ${signal}`)))
-  }
-})
-interrupted.catch(() => undefined) // heard by the measurement that runs
-
-async function withinReason<T>(name: string, work: Promise<T>): Promise<T> {
-  const timer = new AbortController()
-  const late = sleep(mostSeconds * 1_000, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`${name} took longer than ${mostSeconds} seconds`)
-  })
-  try {
-    return await Promise.race([work, late, interrupted])
-  } finally {
-    late.catch(() => undefined)
-    timer.abort()
-  }
 }
 
 const options = readOptions()

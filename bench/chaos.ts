@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { runChaos, writeReport } from './chaos/run-chaos.ts'
 import type { SceneOptions } from './chaos/scene.ts'
+import { interrupted } from './support/within-reason.ts'
 
 const usage = `npm run chaos -- [--seconds N] [--seed S]
 Kills servers and their PostgreSQL at random moments for N seconds under load (default 60, 10 to 3600), and proves
@@ -29,13 +30,6 @@ function readOptions(): SceneOptions | null {
 
 /** Whatever is slow or stuck, it takes no longer than this on top of the time it was given for each second. */
 const mostMs = ({ seconds }: SceneOptions) => 120_000 + seconds * 4_000
-
-const interrupted = new Promise<never>((_resolve, reject) => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => reject(new Error(`interrupted by ${signal}`)))
-  }
-})
-interrupted.catch(() => undefined) // heard by the scene that is played
 
 /** Ends a run that something holds up. */
 async function lateness(ms: number): Promise<never> {

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { fuzzServer, settings } from './fuzz/fuzz-server.ts'
 import { type Found, writeReport } from './fuzz/report.ts'
 import { openCluster } from './support/cluster.ts'
 import { inRoom } from './support/room.ts'
+import { withinReason } from './support/within-reason.ts'
 
 const usage = `npm run fuzz -- [--requests N] [--seconds N] [--seed N] [--only NAME]... [--first N]
 Throws right, almost right and wrong requests at servers of its own and fails on what must not be.
@@ -53,7 +53,7 @@ async function run({ names, requests, seconds, seed, first }: Options): Promise<
       const work = inRoom(async (inner) =>
         fuzzServer(inner, await cluster.createDatabase(inner), settings[name as keyof typeof settings], options),
       )
-      found.push({ setting: name, ...(await withinReason(work, options.seconds + 120)) })
+      found.push({ setting: name, ...(await withinReason(name, work, options.seconds + 120)) })
     }
   })
   process.stdout.write(`${writeReport(found, seed)}\n\nseed ${seed}\n`)
@@ -67,26 +67,6 @@ function seedOf(name: string, seed: number): number {
 
 function shareOf(name: string): number {
   return settings[name as keyof typeof settings].share // names were checked
-}
-
-const interrupted = new Promise<never>((_resolve, reject) => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => reject(new Error(`interrupted by ${signal}`)))
-  }
-})
-interrupted.catch(() => undefined) // heard by what runs
-
-async function withinReason<T>(work: Promise<T>, seconds: number): Promise<T> {
-  const timer = new AbortController()
-  const late = sleep(seconds * 1_000, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`still not done after ${seconds} seconds`)
-  })
-  try {
-    return await Promise.race([work, late, interrupted])
-  } finally {
-    late.catch(() => undefined)
-    timer.abort()
-  }
 }
 
 const options = readOptions()

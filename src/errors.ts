@@ -85,3 +85,8 @@ export class OAuthError extends Error {
     this.headers = details.headers ?? {}
   }
 }
+
+/** Whether somebody could not be asked, or could not answer: never a verdict. */
+export function isOutage(error: unknown): error is OAuthError {
+  return error instanceof OAuthError && error.code === 'temporarily_unavailable'
+}

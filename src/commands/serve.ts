@@ -6,7 +6,7 @@ import type { Database, Query } from '../database/database.ts'
 import { type Migration, migrate, type OnApplied, schemaState } from '../database/migrate.ts'
 import { type Dialect, signsTokens } from '../dialects/dialect.ts'
 import { envelopeWithDebug } from '../dialects/envelope.ts'
-import { OAuthError } from '../errors.ts'
+import { isOutage, type OAuthError } from '../errors.ts'
 import { createServer } from '../server.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { findEncryptionKey, openConfigured } from './open-configured.ts'
@@ -108,7 +108,7 @@ async function waitForDatabase<T>(config: Config, logger: FastifyBaseLogger, ask
 
 /** A wrong password or an unknown database will not mend itself. */
 function isWorthWaiting(error: unknown): error is OAuthError {
-  if (!(error instanceof OAuthError) || error.code !== 'temporarily_unavailable') return false
+  if (!isOutage(error)) return false
   const cause = error.cause
   return !(cause instanceof Error && 'code' in cause && /^(28|3D)/.test(String(cause.code)))
 }

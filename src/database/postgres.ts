@@ -1,10 +1,11 @@
 import { DateTime } from 'luxon'
 import pg from 'pg'
+import { isOutage } from '../errors.ts'
 import { type Database, isPostgresUrl, type Query } from './database.ts'
 import { createListening, type ListeningEvents } from './listening.ts'
 import { retryConflicts } from './retry-conflicts.ts'
 import { servingTimeouts, type Timeouts } from './timeouts.ts'
-import { isConflict, isOutage, isReadOnly, isSilent, toOutage } from './to-outage.ts'
+import { isConflict, isReadOnly, isSilent, toOutage } from './to-outage.ts'
 
 /** How a database is reached and who hears about its connections; none of those may throw. */
 export interface PostgresOptions extends Partial<ListeningEvents> {

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { OAuthError } from '../errors.ts'
+import { isOutage, OAuthError } from '../errors.ts'
 
 /** What lies under an outage, for the log, by the beginning of its SQLSTATE; the first that fits. */
 const conditions: readonly (readonly [sqlState: RegExp, condition: string])[] = [
@@ -26,11 +26,6 @@ export function toOutage(error: unknown): unknown {
     cause: error,
     retryAfterSeconds: 1,
   })
-}
-
-/** Whether the database could not be asked, or could not answer. */
-export function isOutage(error: unknown): error is OAuthError {
-  return error instanceof OAuthError && error.code === 'temporarily_unavailable'
 }
 
 /** Whether the database has undone everything because of another session, so that it may be tried again. */

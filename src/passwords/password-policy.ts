@@ -1,4 +1,5 @@
 import { OAuthError } from '../errors.ts'
+import { foldCase } from '../fold-case.ts'
 import { requirePassword } from './password.ts'
 
 const fewestCharacters = 8
@@ -17,8 +18,8 @@ export async function applyPasswordPolicy(password: string, userName: string): P
   const length = [...password].length
   if (length < fewestCharacters) refuse(`A password has at least ${fewestCharacters} characters.`)
   requirePassword(password)
-  const folded = fold(password)
-  if ([userName, ...userName.split('@')].some((name) => fold(name) === folded)) {
+  const folded = foldCase(password)
+  if ([userName, ...userName.split('@')].some((name) => foldCase(name) === folded)) {
     refuse('A password is neither the user name nor a part of it.')
   }
   if (ownNames.includes(folded)) refuse('A password is not the name of this service.')
@@ -30,11 +31,6 @@ export async function applyPasswordPolicy(password: string, userName: string): P
 async function isCommon(folded: string): Promise<boolean> {
   const { commonPasswords } = await import('./common-passwords.ts')
   return commonPasswords.has(folded)
-}
-
-/** Upper case first, as for user names: it brings together what lower case alone keeps apart. */
-function fold(text: string): string {
-  return text.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
 }
 
 function refuse(description: string): never {

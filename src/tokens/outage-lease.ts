@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import { OAuthError } from '../errors.ts'
+import { isOutage } from '../errors.ts'
 import type { FoundToken } from './find-token.ts'
 import type { Token } from './token.ts'
 
@@ -83,10 +83,6 @@ export function createOutageLease(seconds: number): OutageLease {
     drop: (id) => void leased.delete(id),
     dropAll: () => leased.clear(),
   }
-}
-
-function isOutage(error: unknown): boolean {
-  return error instanceof OAuthError && error.code === 'temporarily_unavailable'
 }
 
 type LiveToken = { readonly token: Token }

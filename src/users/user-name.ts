@@ -1,13 +1,11 @@
 import { OAuthError } from '../errors.ts'
+import { foldCase } from '../fold-case.ts'
 
 const longestUserName = 256
 
-/**
- * The key a user name is found by, whatever its case: NFC, upper-cased, lower-cased, NFC. Upper case first
- * brings together what lower case alone keeps apart (ß and ss, final and middle sigma).
- */
+/** The key a user name is found by, whatever its case. */
 export function userNameKey(name: string): string {
-  return name.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')
+  return foldCase(name)
 }
 
 /** Whether a name is one a user can have: 1 to 256 code points, well-formed, no control characters. */
