@@ -6,6 +6,7 @@ const project = (name: string, timeoutSeconds: number) => ({
     include: [`tests/${name}/**/*.test.ts`],
     testTimeout: timeoutSeconds * 1000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
     ...(name === 'unit' ? {} : { globalSetup: 'tests/support/test-cluster.ts' }),
   },
 })

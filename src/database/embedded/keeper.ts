@@ -15,12 +15,12 @@ export interface Keeper {
 }
 
 const patienceMs = 30_000
-const leavingPatienceMs = 3_000
+const leavingPatienceMs = 15_000 // recovery after a killed backend takes seconds on a busy machine
 
 /**
  * Joins the PostgreSQL that runs on the cluster, starting it when none does. Rejects with Error when that takes more
- * than 30 seconds or PostgreSQL gives up, with its last words. After `leaving` aborts it starts none and soon rejects,
- * but still joins one that is being started, so that whoever leaves can stop it.
+ * than 30 seconds or PostgreSQL gives up, with its last words. After `leaving` aborts it starts none and rejects sooner,
+ * but still joins one that is being started or recovers, so that whoever leaves can stop it.
  */
 export async function enterCluster(cluster: Cluster, host: string, leaving: AbortSignal): Promise<Keeper> {
   let start: Start | null = null
@@ -82,11 +82,14 @@ function keeperOn(client: pg.Client, { path }: Cluster, ended: Promise<unknown>,
   return {
     ended,
     leave: async () => {
-      // released before it is tried: of several who leave at once, the last to try cannot fail because of the others
-      await client.query('select pg_advisory_unlock_shared($1, $2)', occupancy)
-      const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as "isLast"', occupancy)
-      if (rows[0]?.isLast) await stopPostmaster(path, backendPid)
-      await client.end()
+      try {
+        // released before it is tried: of several who leave at once, the last to try cannot fail because of the others
+        await client.query('select pg_advisory_unlock_shared($1, $2)', occupancy)
+        const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as "isLast"', occupancy)
+        if (rows[0]?.isLast) await stopPostmaster(path, backendPid)
+      } finally {
+        await client.end()
+      }
     },
     hastenStop: () => stopPostmaster(path, backendPid),
   }
