@@ -2,12 +2,12 @@ import type { Measurement } from './support/bench.ts'
 import { startServer } from './support/children.ts'
 import { compareLatency } from './support/compare-latency.ts'
 import { addPeople } from './support/people.ts'
-import { defaultCost } from './support/place.ts'
+import { defaultCost, patience } from './support/place.ts'
 
 /** How long token checks and health take while sign-ins queue, beside how long they take when it is quiet. */
 export const latency: Measurement = async (bench, room) => {
   const where = { url: await bench.cluster.createDatabase(room) }
-  const { url } = await startServer(room, where)
+  const { url } = await startServer(room, where, patience)
   const everyone = await addPeople(where, where.url, 1_001, defaultCost)
   return compareLatency(bench, room, { measurement: 'latency', url, paths: ['/userinfo', '/health/live'], everyone })
 }

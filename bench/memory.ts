@@ -6,7 +6,7 @@ import { embeddedUrl } from './support/cluster.ts'
 import { figure } from './support/figure.ts'
 import { signIn } from './support/load.ts'
 import { addPeople } from './support/people.ts'
-import { defaultCost } from './support/place.ts'
+import { defaultCost, patience } from './support/place.ts'
 import { residentMib } from './support/proc.ts'
 import type { Room } from './support/room.ts'
 
@@ -20,7 +20,7 @@ export const memory: Measurement = async (bench, room) => {
   const people = await addPeople(where, url, 1_000, defaultCost)
   await first.stop()
   const results = await inRounds(Math.min(bench.rounds, mostRounds), async () => {
-    const server = await startServer(room, where)
+    const server = await startServer(room, where, patience)
     await signIn(server.url, people, 1, 5)
     await sleep(3_000)
     const idle = residentMib(server.pid)

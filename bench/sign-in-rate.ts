@@ -4,7 +4,7 @@ import { startHelper, startServer } from './support/children.ts'
 import { figure } from './support/figure.ts'
 import { signIn } from './support/load.ts'
 import { addPeople } from './support/people.ts'
-import { defaultCost, hashConcurrency } from './support/place.ts'
+import { defaultCost, hashConcurrency, patience } from './support/place.ts'
 
 const levels = [
   { inFlight: 8, target: '>= 0.85' },
@@ -18,7 +18,7 @@ const levels = [
  */
 export const signInRate: Measurement = async ({ rounds, seconds, cluster }, room) => {
   const where = { url: await cluster.createDatabase(room) }
-  const server = await startServer(room, where)
+  const server = await startServer(room, where, patience)
   const people = await addPeople(where, where.url, 1_000, defaultCost)
   const hash = startHelper<HashQuestion, HashReply>(room, 'raw-hash')
   await signIn(server.url, people, 8, 100)

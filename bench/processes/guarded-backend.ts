@@ -51,7 +51,11 @@ answerQuestions<BackendQuestion, BackendReply>(async ({ databaseUrl, introspecti
   await guard('/guarded-without-cache', createTokenCache(database, { seconds: 0 }).findToken)
   if (introspection) await guard('/guarded-by-introspection', introspectAt(introspection))
   if (isTokenServer) {
-    await app.register(tokenServer, { database, dialects: [webapi], passwords: { concurrency: hashConcurrency } })
+    await app.register(tokenServer, {
+      database,
+      dialects: [webapi],
+      passwords: { concurrency: hashConcurrency, queueSeconds: 60 },
+    })
   }
   return { url: await app.listen({ host: '127.0.0.1', port: 0 }), pid: process.pid }
 })

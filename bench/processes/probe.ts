@@ -10,15 +10,19 @@ export interface ProbeQuestion {
   readonly seconds: number
 }
 
-/** Of each address, the milliseconds that 99 of 100 answers stay below. */
+/** What came of it. */
 export interface ProbeReply {
+  /** Of each address, the milliseconds that 99 of 100 answers stay below. */
   readonly p99: readonly number[]
+  /** Processor time of this process, as a share of one core. */
+  readonly ownCpu: number
 }
 
 answerQuestions<ProbeQuestion, ProbeReply>(async ({ urls, token, perSecond, seconds }) => {
   const agent = new Agent({ keepAlive: true, maxSockets: 16 })
   const headers = { authorization: `Bearer ${token}` }
   const answers: Promise<number>[][] = urls.map(() => [])
+  const cpuBefore = process.cpuUsage()
   const began = performance.now()
   for (let turn = 0; turn < seconds * perSecond * urls.length; turn += 1) {
     const which = turn % urls.length
@@ -27,7 +31,8 @@ answerQuestions<ProbeQuestion, ProbeReply>(async ({ urls, token, perSecond, seco
   }
   const times = await Promise.all(answers.map((each) => Promise.all(each)))
   agent.destroy()
-  return { p99: times.map(p99) }
+  const { user, system } = process.cpuUsage(cpuBefore)
+  return { p99: times.map(p99), ownCpu: (user + system) / 1_000 / (performance.now() - began) }
 })
 
 function timeAnswer(url: string, agent: Agent, headers: Record<string, string>): Promise<number> {

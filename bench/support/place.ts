@@ -23,6 +23,9 @@ export function childEnvironment(extra: Readonly<Record<string, string>> = {}): 
   }
 }
 
+/** For hundreds of sign-ins at once: whoever is likely to wait long would be refused otherwise. */
+export const patience = { HASH_QUEUE_SECONDS: '60' } as const
+
 /** The cost that makes a hash so cheap that everything around it shows. */
 export const trivialCost = { memoryKib: 1024, passes: 1, lanes: 1 } as const
 

@@ -64,9 +64,10 @@ async function tryPassword(
   { username, password }: PasswordRequest,
   source: Source,
 ): Promise<AuthenticatedUser> {
-  const attempt = await throttle.admit(userNameKey(username), source.network)
+  const arrival = await throttle.admit(userNameKey(username), source.network)
   const place = { client: client.id, ...source }
-  passwords.requireRoom(place)
+  passwords.requireRoom(place) // before the database is asked: most of a flood ends here
+  const attempt = await arrival.begin()
   const user = await authenticateUser(query, passwords, username, password, place).catch(async (error: unknown) => {
     if (error instanceof OAuthError && error.code === 'invalid_grant') await attempt.fail()
     throw error

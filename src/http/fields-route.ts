@@ -55,7 +55,7 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
     if (error.isOverload) logOverload(error)
     else logRefusal(request, error, { ...request[asker], ...logged, durationMs: Math.round(reply.elapsedTime) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-    return sendReply(reply.headers({ ...error.headers }), refuse(error, wire))
+    sendReply(reply.headers({ ...error.headers }), refuse(error, wire)) // returned, Fastify would wait for its end
   })
 
   for (const url of urls) {

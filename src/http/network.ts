@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 /**
@@ -5,6 +6,7 @@ import ipaddr from 'ipaddr.js'
  * address (a Unix socket has none, and a header may say anything) counts as one network.
  */
 export function networkOf(address: string | undefined): string {
+  if (address !== undefined && isIPv4(address)) return address // nearly all, for which the rest is dear
   const bare = withoutPort(address ?? '')
   if (!ipaddr.isValid(bare)) return ''
   const parsed = ipaddr.process(bare) // an IPv4 address written as IPv6 is one

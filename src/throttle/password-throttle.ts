@@ -13,7 +13,16 @@ export interface PasswordThrottleOptions extends WaitOptions {
   readonly knownNetworkDays: number
 }
 
-/** One attempt at a password that may be looked at; of the two, exactly one is called before anybody is told. */
+/** An attempt at a password that no wait stands against of which this process has heard. */
+export interface Arrival {
+  /**
+   * Asks the database whether it may be looked at. Throws OAuthError `slow_down` while a wait runs, whatever server began
+   * it, `temporarily_unavailable` when the database is away.
+   */
+  begin(): Promise<Attempt>
+}
+
+/** An attempt that may be looked at; of the two, exactly one is called before anybody is told. */
 export interface Attempt {
   /** Counts the failure. Throws OAuthError `slow_down` when meanwhile a wait began: then nobody is told what it was. */
   fail(): Promise<void>
@@ -25,14 +34,14 @@ export interface Attempt {
 export interface PasswordThrottle {
   /**
    * An attempt at a user, by the key of the name, whether there is one or not. Throws OAuthError `slow_down` while a wait
-   * runs, `temporarily_unavailable` when the database is away.
+   * runs of which this process has heard. Of the database, once in its life, only the key is asked for.
    */
-  admit(nameKey: string, network: string): Promise<Attempt>
+  admit(nameKey: string, network: string): Promise<Arrival>
 }
 
 /** Lets everyone try as often as they like: for tests and benchmarks. */
 export const noPasswordThrottle: PasswordThrottle = {
-  admit: async () => ({ fail: async () => undefined, succeed: async () => undefined }),
+  admit: async () => ({ begin: async () => ({ fail: async () => undefined, succeed: async () => undefined }) }),
 }
 
 /**
@@ -60,26 +69,28 @@ export function createPasswordThrottle(
   return {
     admit: async (nameKey, network) => {
       const key = await findKey()
-      const user = keyedHash(key, `user\n${nameKey}`)
       const pair = keyedHash(key, `pair\n${nameKey}\n${network}`)
       failures.requireNoWait(pair)
-      const standing = await requireLookedAt(pair, user)
-      return {
-        fail: async () => {
-          await failures.countFailure(pair)
-          const allowance = standing.isKnown ? pair : user
-          if (await countGuess(query, allowance, strangersLimit, strangersSeconds)) return
-          await requireLookedAt(pair, user)
-          throw refuseForNow(1) // there is room again just now
-        },
-        succeed: async (userId) => {
-          await failures.settleFailures(pair)
-          const { hasFailed, isFresh } = await requireLookedAt(pair, user)
-          if (hasFailed) await failures.forgetFailures(pair)
-          if (!isFresh) await rememberNetwork(query, pair, userId)
-        },
-      }
+      return { begin: () => beginAttempt(pair, keyedHash(key, `user\n${nameKey}`)) }
     },
+  }
+
+  async function beginAttempt(pair: string, user: string): Promise<Attempt> {
+    const { isKnown } = await requireLookedAt(pair, user)
+    return {
+      fail: async () => {
+        await failures.countFailure(pair)
+        if (await countGuess(query, isKnown ? pair : user, strangersLimit, strangersSeconds)) return
+        await requireLookedAt(pair, user)
+        throw refuseForNow(1) // there is room again just now
+      },
+      succeed: async (userId) => {
+        await failures.settleFailures(pair)
+        const { hasFailed, isFresh } = await requireLookedAt(pair, user)
+        if (hasFailed) await failures.forgetFailures(pair)
+        if (!isFresh) await rememberNetwork(query, pair, userId)
+      },
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // What comes before the hash queue, seen while nothing gets through it.
 import { createHook } from 'node:async_hooks'
 import type { FastifyInstance } from 'fastify'
+import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { setClientEnabled } from '../../src/clients/register-client.ts'
 import { envelope } from '../../src/dialects/envelope.ts'
@@ -28,15 +29,17 @@ const form = { 'content-type': 'application/x-www-form-urlencoded' }
 
 describe('while nobody gets a hash', () => {
   test('whoever is refused for something else hears that, and whoever needs a hash is told to come again', async () => {
-    const slowed = await addUser(database)
-    const wrong = { name: slowed.name, password: keepSecret(randomWord()) }
+    const [slowed, slowedElsewhere] = [await addUser(database), await addUser(database)]
     const headers = basic(client.id, client.secret)
-    await sendToken(app, { headers, body: passwordForm(wrong) })
+    for (const { name } of [slowed, slowedElsewhere]) {
+      await sendToken(app, { headers, body: passwordForm({ name, password: keepSecret(randomWord()) }) })
+    }
     const counted = await database.query(
       '',
       `update password_grant.failures set count = 9, wait_until = clock_timestamp() + interval '15 minutes' returning key`,
     )
-    expect(counted).toHaveLength(1)
+    expect(counted).toHaveLength(2)
+    expect((await sendToken(busy, { headers, body: passwordForm(slowed) })).statusCode).toBe(429) // heard of from here on
     await whileHashing(async () => {
       const asked: readonly (readonly [sent: object, status: number, error: string])[] = [
         [{ headers: basic(client.id, long()), body: passwordForm(user) }, 401, 'invalid_client'],
@@ -45,6 +48,7 @@ describe('while nobody gets a hash', () => {
         [{ headers, body: 'grant_type=password&username=x' }, 400, 'invalid_request'],
         [{ headers, body: 'grant_type=client_credentials' }, 400, 'unsupported_grant_type'],
         [{ headers, body: passwordForm(slowed) }, 429, 'slow_down'],
+        [{ headers, body: passwordForm(slowedElsewhere) }, 503, 'temporarily_unavailable'],
         [{ headers, body: passwordForm(user) }, 503, 'temporarily_unavailable'],
         [{ headers, body: passwordForm(strange) }, 503, 'temporarily_unavailable'],
       ]
@@ -57,6 +61,22 @@ describe('while nobody gets a hash', () => {
         expect(told['retry-after']).toEqual(isLater ? expect.stringMatching(/^[1-9]\d*$/) : undefined)
       }
     })
+  })
+
+  test('whoever is told to come again costs no question about failures before', async () => {
+    const other = new pg.Client(url)
+    await other.connect()
+    await whileHashing(async () => {
+      await other.query(
+        'begin; lock table password_grant.failures, password_grant.guesses, password_grant.known_networks',
+      )
+      const headers = basic(client.id, client.secret)
+      const { statusCode, body } = await sendToken(busy, { headers, body: passwordForm(user) })
+      await other.query('rollback')
+      expect(statusCode).toBe(503)
+      expect(JSON.parse(body).error_description).toBe('Too many sign-ins are waiting. Try again shortly.')
+    })
+    await other.end()
   })
 
   test('a token is checked as ever, and so is a client whose secret is long, or short and known to be right', async () => {

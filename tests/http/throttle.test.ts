@@ -735,8 +735,10 @@ describe('each number of the throttle', async () => {
 
   const throttleWith = (options: Partial<ThrottleOptions> = {}) =>
     createThrottle(query, createNetworkKeyFinder(query, undefined), { ...defaultThrottleOptions, ...options })
-  const attemptAt = (name: string, from: string, options: Partial<ThrottleOptions> = {}) =>
-    throttleWith(options).passwords.admit(name, from)
+  const attemptAt = async (name: string, from: string, options: Partial<ThrottleOptions> = {}) => {
+    const arrival = await throttleWith(options).passwords.admit(name, from)
+    return arrival.begin()
+  }
   const fail = async (name: string, from: string, options: Partial<ThrottleOptions> = {}) =>
     outcomeOf(attemptAt(name, from, options).then((attempt) => attempt.fail()))
 
