@@ -43,6 +43,13 @@ export const overload: Measurement = async (bench, room) => {
 
 const mostRounds = 5
 
+/** As many sign-ins as the server can do. */
+interface Best {
+  readonly perSecond: number
+  /** Processor time of those who ask for them, as a share of one core. */
+  readonly ownCpu: number
+}
+
 /** A server, those who flood it, and a client that does not. */
 interface Stage {
   readonly server: Server
@@ -53,7 +60,7 @@ interface Stage {
   readonly flood: (question: FloodQuestion) => Promise<FloodReply>
   readonly trickle: (question: FloodQuestion) => Promise<FloodReply>
   readonly probe: (seconds: number) => Promise<ProbeReply>
-  readonly bestPerSecond: () => Promise<number>
+  readonly measureBest: () => Promise<Best>
 }
 
 async function setUp({ cluster, seconds }: Bench, room: Room): Promise<Stage> {
@@ -83,9 +90,11 @@ async function setUp({ cluster, seconds }: Bench, room: Room): Promise<Stage> {
     flood,
     trickle: startHelper<FloodQuestion, FloodReply>(room, 'flood'),
     probe,
-    bestPerSecond: async () => {
+    measureBest: async () => {
+      const cpuBefore = process.cpuUsage()
       const load = await signIn(server.url, people, inFlight, 160 * seconds)
-      return load.count / load.seconds
+      const { user, system } = process.cpuUsage(cpuBefore)
+      return { perSecond: load.count / load.seconds, ownCpu: (user + system) / 1_000_000 / load.seconds }
     },
   }
 }
@@ -112,7 +121,7 @@ function writeSignIns({ count, password }: People, authorizations: readonly stri
 }
 
 interface ManyRound {
-  readonly bestPerSecond: number
+  readonly best: Best
   readonly flooded: FloodReply
   readonly quiet: ProbeReply
   readonly beside: ProbeReply
@@ -122,14 +131,14 @@ interface ManyRound {
 async function floodByMany(stage: Stage, seconds: number): Promise<ManyRound> {
   const { server, requestsOfMany, flood, probe } = stage
   const quiet = await probe(seconds * 2)
-  const bestPerSecond = await stage.bestPerSecond()
+  const best = await stage.measureBest()
   const url = server.url
-  const perSecond = Math.round(times * bestPerSecond)
+  const perSecond = Math.round(times * best.perSecond)
   const [flooded, [beside, serverCpu]] = await Promise.all([
     flood({ url, requests: requestsOfMany, perSecond, seconds, unheardSeconds, connections }),
     sleep(unheardSeconds * 1_000).then(() => Promise.all([probe(seconds), coresUsed(server.pid, seconds)])),
   ])
-  return { bestPerSecond, flooded, quiet, beside, serverCpu }
+  return { best, flooded, quiet, beside, serverCpu }
 }
 
 async function coresUsed(pid: number, seconds: number): Promise<number> {
@@ -139,12 +148,12 @@ async function coresUsed(pid: number, seconds: number): Promise<number> {
 }
 
 function describeFlood(rounds: readonly ManyRound[]): Figure[] {
-  const goodput = rounds.map(({ bestPerSecond, flooded, beside, serverCpu }) => ({
-    value: flooded.goodput / bestPerSecond,
+  const goodput = rounds.map(({ best, flooded, beside, serverCpu }) => ({
+    value: flooded.goodput / best.perSecond,
     madeOf: {
       floodedPerSecond: flooded.goodput,
-      bestPerSecond,
-      offeredPerSecond: times * bestPerSecond,
+      bestPerSecond: best.perSecond,
+      offeredPerSecond: times * best.perSecond,
       serverCores: serverCpu,
       floodCores: flooded.ownCpu,
       probeCores: beside.ownCpu,
@@ -180,9 +189,10 @@ function describeFlood(rounds: readonly ManyRound[]): Figure[] {
 }
 
 /** Elsewhere requests come over a wire; here those who send them take a part of the machine that is measured. */
-function goodputOfTheRest({ bestPerSecond, flooded, beside }: ManyRound): Round {
+function goodputOfTheRest({ best, flooded, beside }: ManyRound): Round {
   const cores = availableParallelism()
-  return { value: (flooded.goodput / bestPerSecond) * (cores / (cores - flooded.ownCpu - beside.ownCpu)) }
+  const [left, leftAtBest] = [cores - flooded.ownCpu - beside.ownCpu, cores - best.ownCpu]
+  return { value: flooded.goodput / left / (best.perSecond / leftAtBest) }
 }
 
 /** Of what was offered: refused, signed in, never sent, and anything else. */
@@ -203,7 +213,7 @@ const modestAddress = '127.0.0.2'
 async function floodByOne(stage: Stage, seconds: number): Promise<Round> {
   const { server, requestsOfOne, requestsOfModest, flood, trickle } = stage
   const url = server.url
-  const perSecond = Math.round(times * (await stage.bestPerSecond()))
+  const perSecond = Math.round(times * (await stage.measureBest()).perSecond)
   const [, modest] = await Promise.all([
     flood({ url, requests: requestsOfOne, perSecond, seconds: seconds + 1, unheardSeconds: 1, connections }),
     trickle({

@@ -70,10 +70,7 @@ export class OAuthError extends Error {
   readonly headers: Readonly<Record<string, string>>
 
   constructor(code: OAuthErrorCode, description: string, details: OAuthErrorDetails = {}) {
-    const { stackTraceLimit } = Error
-    if (details.isOverload) Error.stackTraceLimit = 0 // of a flood's refusals nobody reads where, and it is a tenth of the work
     super(description, { cause: details.cause })
-    Error.stackTraceLimit = stackTraceLimit
     this.name = 'OAuthError'
     this.code = code
     this.description = description

@@ -1,6 +1,6 @@
 import Fastify, { type FastifyPluginAsync, type onRequestAsyncHookHandler } from 'fastify'
 import { answerQuestions } from '../support/answer-questions.ts'
-import { hashConcurrency, importBuilt } from '../support/place.ts'
+import { hashConcurrency, importBuilt, patience } from '../support/place.ts'
 
 /** Where a backend finds tokens: in the database, or by asking a token server. */
 export interface BackendQuestion {
@@ -54,7 +54,7 @@ answerQuestions<BackendQuestion, BackendReply>(async ({ databaseUrl, introspecti
     await app.register(tokenServer, {
       database,
       dialects: [webapi],
-      passwords: { concurrency: hashConcurrency, queueSeconds: 60 },
+      passwords: { concurrency: hashConcurrency, queueSeconds: Number(patience.HASH_QUEUE_SECONDS) },
     })
   }
   return { url: await app.listen({ host: '127.0.0.1', port: 0 }), pid: process.pid }

@@ -68,6 +68,7 @@ async function tryPassword(
   const place = { client: client.id, ...source }
   passwords.requireRoom(place) // before the database is asked: most of a flood ends here
   const attempt = await arrival.begin()
+  passwords.requireRoom(place) // others have come meanwhile
   const user = await authenticateUser(query, passwords, username, password, place).catch(async (error: unknown) => {
     if (error instanceof OAuthError && error.code === 'invalid_grant') await attempt.fail()
     throw error

@@ -9,12 +9,22 @@ export type FindNetworkKey = () => Promise<Buffer>
  * own. Asked for once.
  */
 export function createNetworkKeyFinder(query: Query, encryptionKey: Buffer | undefined): FindNetworkKey {
-  let found: Buffer | null = encryptionKey ? deriveKey(encryptionKey, 'networks') : null
-  return async () => {
-    if (found) return found
-    const [row] = await query<{ key: string }>('find_network_key', 'select key from password_grant.network_key')
-    if (!row) throw new Error('password_grant.network_key is empty')
-    found = deriveKey(Buffer.from(row.key), 'networks')
+  if (encryptionKey) {
+    const key = deriveKey(encryptionKey, 'networks')
+    return async () => key
+  }
+  let found: Promise<Buffer> | null = null
+  return () => {
+    found ??= readKey(query).catch((error: unknown) => {
+      found = null
+      throw error
+    })
     return found
   }
+}
+
+async function readKey(query: Query): Promise<Buffer> {
+  const [row] = await query<{ key: string }>('find_network_key', 'select key from password_grant.network_key')
+  if (!row) throw new Error('password_grant.network_key is empty')
+  return deriveKey(Buffer.from(row.key), 'networks')
 }

@@ -34,7 +34,8 @@ export interface Attempt {
 export interface PasswordThrottle {
   /**
    * An attempt at a user, by the key of the name, whether there is one or not. Throws OAuthError `slow_down` while a wait
-   * runs of which this process has heard. Of the database, once in its life, only the key is asked for.
+   * runs of which this process has heard, `temporarily_unavailable` when the key of networks is still to be read and the
+   * database is away: nothing else is asked for.
    */
   admit(nameKey: string, network: string): Promise<Arrival>
 }

@@ -115,11 +115,11 @@ export async function readPostmaster(path: string): Promise<{ pid: number; isSto
 /**
  * Shuts the postmaster down fast, which is clean, and waits until it has gone (8 seconds at most; it goes on by
  * itself). `backendPid` proves that it is ours: a process serving a connection we hold is its child. Throws Error when
- * there is no such child any more, as after a crash.
+ * that cannot be shown, as after a crash.
  */
 export async function stopPostmaster(path: string, backendPid: number): Promise<void> {
   const pid = (await readPostmaster(path))?.pid
-  if (!pid || !(await isParent(pid, backendPid))) throw new Error('PostgreSQL no longer serves this connection')
+  if (!pid || !(await isParent(pid, backendPid))) throw new Error('the postmaster is not the parent of this connection')
   process.kill(pid, 'SIGINT')
   for (let waits = 0; waits < 800 && (await readProcess(pid))?.isAlive; waits++) await sleep(10)
 }
