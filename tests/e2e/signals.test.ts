@@ -134,9 +134,9 @@ describe('a server that is told to stop', () => {
     expect(JSON.parse(stdout)).toMatchObject([{ userName: 'ada', state: 'live' }])
   })
 
-  /** One password at a time and that slowly, so that a signal finds many waiting. */
+  /** One password at a time and that slowly, so that a signal finds many waiting; patient, so that none is refused. */
   async function busyServer(more: Record<string, string> = {}): Promise<ServerProcess> {
-    const slow = { ARGON2_MEMORY_KIB: '16384', ARGON2_PASSES: '2', HASH_CONCURRENCY: '1' }
+    const slow = { ARGON2_MEMORY_KIB: '16384', ARGON2_PASSES: '2', HASH_CONCURRENCY: '1', HASH_QUEUE_SECONDS: '60' }
     return readyServer({ environment: { ...environment, ...slow, ...more } })
   }
 

@@ -84,7 +84,9 @@ describe('a serialization failure', async () => {
       create trigger failing before insert or update on password_grant.${table}
       for each row execute function fail_at_first()`,
     ])
-    onTestFinished(() => void runOn(url, [`drop trigger failing on password_grant.${table}`]))
+    onTestFinished(async () => {
+      await runOn(url, [`drop trigger failing on password_grant.${table}`])
+    })
     return async () => Number((await runOn(url, ['select last_value from tries']))[0]?.['last_value'])
   }
 

@@ -132,7 +132,9 @@ describe('a token that the database has confirmed', () => {
   test('is accepted where nobody announces ends, as behind some poolers', async () => {
     const { value } = await signIn()
     await run('alter trigger tokens_ended on password_grant.tokens rename to something_else')
-    onTestFinished(() => void run('alter trigger something_else on password_grant.tokens rename to tokens_ended'))
+    onTestFinished(async () => {
+      await run('alter trigger something_else on password_grant.tokens rename to tokens_ended')
+    })
     const opened = await openDatabase(proxy.url, { timeouts })
     onTestFinished(() => opened.close())
     const { findToken } = createTokenCache(opened, { seconds: 0, outageLeaseSeconds: 3600 })
@@ -160,7 +162,9 @@ describe('a token that the database has confirmed', () => {
     const { value, revoke } = await signIn()
     const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, value)
     await run('alter table password_grant.tokens disable trigger tokens_ended', revoke)
-    onTestFinished(() => void run('alter table password_grant.tokens enable trigger tokens_ended'))
+    onTestFinished(async () => {
+      await run('alter table password_grant.tokens enable trigger tokens_ended')
+    })
     expect(await findToken(value)).toMatchObject({ ended: 'revoked' })
     proxy.become('gone')
     await expect(findToken(value)).rejects.toMatchObject(away)

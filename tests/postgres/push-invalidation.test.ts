@@ -142,7 +142,9 @@ describe('what a node remembers', async () => {
 
   test('is gone after `seconds` even when no announcement comes', async () => {
     await runOn(url, ['alter table password_grant.tokens disable trigger tokens_ended'])
-    onTestFinished(() => void runOn(url, ['alter table password_grant.tokens enable trigger tokens_ended']))
+    onTestFinished(async () => {
+      await runOn(url, ['alter table password_grant.tokens enable trigger tokens_ended'])
+    })
     const node = await openNode(url, 1)
     const user = await addUser(database)
     const value = await signIn(Promise.resolve(user))
