@@ -8,7 +8,7 @@ import { type Figure, figure, type Round } from './support/figure.ts'
 import { collectToken, signIn } from './support/load.ts'
 import { addPeople, type People, userName } from './support/people.ts'
 import { defaultCost } from './support/place.ts'
-import { cpuMs, highestResidentMib } from './support/proc.ts'
+import { highestResidentMib, watchCores } from './support/proc.ts'
 import type { Room } from './support/room.ts'
 import { writeRequest } from './timing/timed-connection.ts'
 
@@ -91,10 +91,9 @@ async function setUp({ cluster, seconds }: Bench, room: Room): Promise<Stage> {
     trickle: startHelper<FloodQuestion, FloodReply>(room, 'flood'),
     probe,
     measureBest: async () => {
-      const cpuBefore = process.cpuUsage()
+      const coresUsed = watchCores(process.pid)
       const load = await signIn(server.url, people, inFlight, 160 * seconds)
-      const { user, system } = process.cpuUsage(cpuBefore)
-      return { perSecond: load.count / load.seconds, ownCpu: (user + system) / 1_000_000 / load.seconds }
+      return { perSecond: load.count / load.seconds, ownCpu: coresUsed() }
     },
   }
 }
@@ -142,9 +141,9 @@ async function floodByMany(stage: Stage, seconds: number): Promise<ManyRound> {
 }
 
 async function coresUsed(pid: number, seconds: number): Promise<number> {
-  const [began, before] = [performance.now(), cpuMs(pid)]
+  const coresSince = watchCores(pid)
   await sleep(seconds * 1_000)
-  return (cpuMs(pid) - before) / (performance.now() - began)
+  return coresSince()
 }
 
 function describeFlood(rounds: readonly ManyRound[]): Figure[] {

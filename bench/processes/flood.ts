@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answerQuestions } from '../support/answer-questions.ts'
+import { watchCores } from '../support/proc.ts'
 
 /** Requests that arrive at a rate, whether or not those before them have been answered. */
 export interface FloodQuestion {
@@ -105,14 +106,13 @@ async function flood(question: FloodQuestion): Promise<FloodReply> {
     socket.write(bytes[turn % bytes.length] ?? '')
   }
 
-  const cpuBefore = process.cpuUsage()
+  const coresUsed = watchCores(process.pid)
   for (let turn = 0; turn < total * perSecond; ) {
     const due = Math.min(total * perSecond, ((performance.now() - began) / 1_000) * perSecond)
     for (; turn < due; turn += 1) send(turn)
     await sleep(tickMs)
   }
-  const { user, system } = process.cpuUsage(cpuBefore)
-  const ownCpu = (user + system) / 1_000 / (performance.now() - began)
+  const ownCpu = coresUsed()
   for (const end = performance.now() + patienceMs; waiting > 0 && performance.now() < end; ) await sleep(20)
   for (const socket of open) {
     take(socket, '0')

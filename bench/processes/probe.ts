@@ -1,6 +1,7 @@
 import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answerQuestions } from '../support/answer-questions.ts'
+import { watchCores } from '../support/proc.ts'
 
 /** Which addresses to ask in turn, how often a second each, for how long. */
 export interface ProbeQuestion {
@@ -22,7 +23,7 @@ answerQuestions<ProbeQuestion, ProbeReply>(async ({ urls, token, perSecond, seco
   const agent = new Agent({ keepAlive: true, maxSockets: 16 })
   const headers = { authorization: `Bearer ${token}` }
   const answers: Promise<number>[][] = urls.map(() => [])
-  const cpuBefore = process.cpuUsage()
+  const coresUsed = watchCores(process.pid)
   const began = performance.now()
   for (let turn = 0; turn < seconds * perSecond * urls.length; turn += 1) {
     const which = turn % urls.length
@@ -31,8 +32,7 @@ answerQuestions<ProbeQuestion, ProbeReply>(async ({ urls, token, perSecond, seco
   }
   const times = await Promise.all(answers.map((each) => Promise.all(each)))
   agent.destroy()
-  const { user, system } = process.cpuUsage(cpuBefore)
-  return { p99: times.map(p99), ownCpu: (user + system) / 1_000 / (performance.now() - began) }
+  return { p99: times.map(p99), ownCpu: coresUsed() }
 })
 
 function timeAnswer(url: string, agent: Agent, headers: Record<string, string>): Promise<number> {

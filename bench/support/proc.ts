@@ -11,6 +11,12 @@ export function cpuMs(pid: number): number {
   return ((Number(fields[11]) + Number(fields[12])) * 1_000) / ticksPerSecond
 }
 
+/** Begins to watch a process. What is returned tells how many cores it has used on average since. */
+export function watchCores(pid: number): () => number {
+  const [before, began] = [cpuMs(pid), performance.now()]
+  return () => (cpuMs(pid) - before) / (performance.now() - began)
+}
+
 /** Memory a process has in use. */
 export function residentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024

@@ -1,5 +1,5 @@
 import type { Query } from '../database/database.ts'
-import { gatherRows } from '../database/gather-rows.ts'
+import { gatherRows, mostForFlood } from '../database/gather-rows.ts'
 import { OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { generateBytes, hashSecret, keyedHash, matchHash } from '../secrets.ts'
@@ -35,11 +35,11 @@ const longestMemory = 10_000
 /**
  * Checks clients against the database. What a check costs depends on what was sent and not on what is stored: a long
  * secret costs a fast hash, a short one argon2id, whether there is such a client or not. A short one that was right is
- * then remembered under a key that only this check has. Of statements that look clients up, no more
- * than `mostUnderWay` are under way.
+ * then remembered under a key that only this check has. Where sign-ins may flood it (`isFloodable`), few statements look
+ * clients up at a time.
  */
-export function createClientCheck(query: Query, passwords: Passwords, mostUnderWay?: number): AuthenticateClient {
-  const findClient = createClientFinder(query, mostUnderWay)
+export function createClientCheck(query: Query, passwords: Passwords, isFloodable = false): AuthenticateClient {
+  const findClient = createClientFinder(query, isFloodable ? mostForFlood : undefined)
   const key = generateBytes(32)
   const remembered = new Map<string, Promise<boolean>>()
 

@@ -1,3 +1,6 @@
+/** Statements under way for what a flood of sign-ins asks: more would only take the processor from hashing. */
+export const mostForFlood = 2
+
 /**
  * Turns a look-up of many rows into one of single rows: what is asked for in one turn of the event loop is asked in one
  * statement, since a round trip costs more than a row; and where no more than `mostUnderWay` statements may be, so is what

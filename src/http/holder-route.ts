@@ -44,7 +44,7 @@ export async function holderRoute(scope: FastifyInstance, options: HolderRouteOp
     const error = toOAuthError(thrown)
     logRefusal(request, error, { durationMs: Math.round(reply.elapsedTime) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-    return refuseHolder(reply.headers({ ...error.headers }), error, findSpeaker(request), request)
+    refuseHolder(reply.headers({ ...error.headers }), error, findSpeaker(request), request) // as in fields-route, not returned
   })
   scope.route({
     method: [...methods],

@@ -77,7 +77,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   }
   const { findToken, forgetToken } = options.tokenCache ?? createTokenCache(database)
   const clientThrottle = throttle.clients
-  const check = { authenticateClient: createClientCheck(query, passwords, mostUnderWay), clientThrottle }
+  const check = { authenticateClient: createClientCheck(query, passwords, true), clientThrottle }
   // sign-ins that queue must not hold a check back
   const checkAsker = { authenticateClient: createClientCheck(tokenQuery, passwords), clientThrottle }
   for (const dialect of dialects) {
@@ -101,9 +101,6 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
 }
 
 const usualSeats = 50
-
-/** Look-ups of clients: a flood of sign-ins would otherwise take the processor from hashing. */
-const mostUnderWay = 2
 
 function requireMountable({ dialects, encryptionKey, maxSeatsPerUser = usualSeats }: TokenServerOptions): void {
   if (!Number.isInteger(maxSeatsPerUser) || maxSeatsPerUser < 1) {

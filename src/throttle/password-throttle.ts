@@ -1,5 +1,5 @@
 import type { Query } from '../database/database.ts'
-import { gatherRows } from '../database/gather-rows.ts'
+import { gatherRows, mostForFlood } from '../database/gather-rows.ts'
 import { keyedHash } from '../secrets.ts'
 import { createFailureCount, refuseForNow, type WaitOptions } from './failure-count.ts'
 import type { FindNetworkKey } from './network-key.ts'
@@ -118,11 +118,8 @@ function createStandingFinder(
     const values = [asked, forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit - 1]
     const rows = await query<Standing & { asked: string }>('find_standing', standingText, values)
     return new Map(rows.map((row) => [row.asked, row]))
-  }, mostUnderWay)
+  }, mostForFlood)
 }
-
-/** A flood would otherwise take the processor from hashing. */
-const mostUnderWay = 2
 
 const standingText = `
 select

@@ -2,7 +2,7 @@
 import { createHook } from 'node:async_hooks'
 import type { FastifyInstance } from 'fastify'
 import pg from 'pg'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { setClientEnabled } from '../../src/clients/register-client.ts'
 import { envelope } from '../../src/dialects/envelope.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
@@ -66,6 +66,7 @@ describe('while nobody gets a hash', () => {
   test('whoever is told to come again costs no question about failures before', async () => {
     const other = new pg.Client(url)
     await other.connect()
+    onTestFinished(() => other.end())
     await whileHashing(async () => {
       await other.query(
         'begin; lock table password_grant.failures, password_grant.guesses, password_grant.known_networks',
@@ -76,7 +77,6 @@ describe('while nobody gets a hash', () => {
       expect(statusCode).toBe(503)
       expect(JSON.parse(body).error_description).toBe('Too many sign-ins are waiting. Try again shortly.')
     })
-    await other.end()
   })
 
   test('a token is checked as ever, and so is a client whose secret is long, or short and known to be right', async () => {
