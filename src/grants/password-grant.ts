@@ -1,6 +1,7 @@
 import { type Client, refuseClient } from '../clients/authenticate-client.ts'
 import { OAuthError } from '../errors.ts'
 import { generateBytes } from '../secrets.ts'
+import type { Attempt } from '../throttle/password-throttle.ts'
 import { issueToken } from '../tokens/issue-token.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import { secretBytes, writeTokenValue } from '../tokens/token-value.ts'
@@ -17,7 +18,7 @@ export interface PasswordRequest {
   readonly device: string
 }
 
-const mostAttempts = 3
+const mostTries = 3
 
 /**
  * RFC 6749 §4.3: the password is checked, unless there were too many attempts, then the seat is taken. A user who was
@@ -32,8 +33,8 @@ export async function grantPassword(
 ): Promise<IssuedToken> {
   const { query, passwords, lifetimeSeconds, mostSeats } = tools
   const { password, device } = request
-  for (let attempt = 1; attempt <= mostAttempts; attempt += 1) {
-    const user = await tryPassword(tools, client, request, source)
+  for (let tries = 1; tries <= mostTries; tries += 1) {
+    const { user, attempt } = await tryPassword(tools, client, request, source)
     const subject = {
       userId: user.id,
       credentialVersion: user.credentialVersion,
@@ -44,7 +45,7 @@ export async function grantPassword(
       mostSeats,
     }
     const secret = generateBytes(secretBytes)
-    const issue = await issueToken(query, subject, secret)
+    const issue = await attempt.succeed((guess) => issueToken(query, subject, secret, guess))
     if ('seat' in issue) {
       if (user.hashToRenew !== null) tools.inBackground(() => renewPasswordHash(query, passwords, user, password))
       return { ...issue.seat, value: writeTokenValue(issue.seat.id, secret) }
@@ -57,13 +58,13 @@ export async function grantPassword(
   })
 }
 
-/** What was wrong is counted before it is told; what was right counts only while no wait runs. */
+/** What was wrong is counted before it is told; what was right counts with the seat it takes. */
 async function tryPassword(
   { query, passwords, throttle }: GrantTools,
   client: Client,
   { username, password }: PasswordRequest,
   source: Source,
-): Promise<AuthenticatedUser> {
+): Promise<{ user: AuthenticatedUser; attempt: Attempt }> {
   const arrival = await throttle.admit(userNameKey(username), source.network)
   const place = { client: client.id, ...source }
   passwords.requireRoom(place) // before the database is asked: most of a flood ends here
@@ -73,6 +74,5 @@ async function tryPassword(
     if (error instanceof OAuthError && error.code === 'invalid_grant') await attempt.fail()
     throw error
   })
-  await attempt.succeed(user.id)
-  return user
+  return { user, attempt }
 }

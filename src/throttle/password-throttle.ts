@@ -26,8 +26,25 @@ export interface Arrival {
 export interface Attempt {
   /** Counts the failure. Throws OAuthError `slow_down` when meanwhile a wait began: then nobody is told what it was. */
   fail(): Promise<void>
-  /** Forgets the failures before and remembers the network. Throws OAuthError `slow_down` likewise. */
-  succeed(userId: string): Promise<void>
+  /**
+   * Lets `take` take the seat, which settles the guess in the same statement: forgets the failures before and remembers the
+   * network, or takes nothing and says how long a wait that began meanwhile still runs. Throws OAuthError `slow_down` then.
+   */
+  succeed<T extends object>(take: (guess: RightGuess | null) => Promise<T | Wait>): Promise<T>
+}
+
+/** How long a wait still runs. */
+export interface Wait {
+  readonly waitSeconds: number
+}
+
+/** What the statement that takes a seat settles a right password with. */
+export interface RightGuess
+  extends Pick<PasswordThrottleOptions, 'forgetSeconds' | 'knownNetworkDays' | 'strangersSeconds' | 'strangersLimit'> {
+  /** The keyed hash of user and network. */
+  readonly pair: string
+  /** The keyed hash of the user alone, under which the guesses of strangers are counted. */
+  readonly stranger: string
 }
 
 /** Decides whose attempts are looked at. */
@@ -42,7 +59,14 @@ export interface PasswordThrottle {
 
 /** Lets everyone try as often as they like: for tests and benchmarks. */
 export const noPasswordThrottle: PasswordThrottle = {
-  admit: async () => ({ begin: async () => ({ fail: async () => undefined, succeed: async () => undefined }) }),
+  admit: async () => ({
+    begin: async () => ({ fail: async () => undefined, succeed: async (take) => requireSeat(await take(null)) }),
+  }),
+}
+
+function requireSeat<T extends object>(taken: T | Wait): T {
+  if ('waitSeconds' in taken) throw refuseForNow(taken.waitSeconds)
+  return taken
 }
 
 /**
@@ -57,10 +81,10 @@ export function createPasswordThrottle(
 ): PasswordThrottle {
   const failures = createFailureCount(query, options)
   const findStanding = createStandingFinder(query, options)
-  const { strangersLimit, strangersSeconds } = options
+  const { forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit } = options
 
-  async function requireLookedAt(pair: string, user: string): Promise<Standing> {
-    const standing = await findStanding(`${pair} ${user}`)
+  async function requireLookedAt(pair: string, stranger: string): Promise<Standing> {
+    const standing = await findStanding(`${pair} ${stranger}`)
     if (!standing) throw new Error('find_standing has a row for whatever is asked')
     failures.noteWait(pair, standing.waitSeconds)
     failures.requireNoWait(pair)
@@ -76,20 +100,20 @@ export function createPasswordThrottle(
     },
   }
 
-  async function beginAttempt(pair: string, user: string): Promise<Attempt> {
-    const { isKnown } = await requireLookedAt(pair, user)
+  async function beginAttempt(pair: string, stranger: string): Promise<Attempt> {
+    const { isKnown } = await requireLookedAt(pair, stranger)
     return {
       fail: async () => {
         await failures.countFailure(pair)
-        if (await countGuess(query, isKnown ? pair : user, strangersLimit, strangersSeconds)) return
-        await requireLookedAt(pair, user)
+        if (await countGuess(query, isKnown ? pair : stranger, strangersLimit, strangersSeconds)) return
+        await requireLookedAt(pair, stranger)
         throw refuseForNow(1) // there is room again just now
       },
-      succeed: async (userId) => {
+      succeed: async (take) => {
         await failures.settleFailures(pair)
-        const { hasFailed, isFresh } = await requireLookedAt(pair, user)
-        if (hasFailed) await failures.forgetFailures(pair)
-        if (!isFresh) await rememberNetwork(query, pair, userId)
+        const taken = await take({ pair, stranger, forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit })
+        if ('waitSeconds' in taken) failures.noteWait(pair, taken.waitSeconds)
+        return requireSeat(taken)
       },
     }
   }
@@ -97,57 +121,28 @@ export function createPasswordThrottle(
 
 /** How an attempt at a user from a network stands. */
 interface Standing {
-  readonly hasFailed: boolean
   /** The user signed in from there lately. */
   readonly isKnown: boolean
-  /** So lately that it need not be written again. */
-  readonly isFresh: boolean
   /** 0: no wait runs. */
   readonly waitSeconds: number
 }
 
-/**
- * Finds how attempts stand, by the keys of pair and user with a blank between; those asked for at the same time share a
- * statement. A network the user is known from has an allowance of guesses of its own, so that both kinds cost the same.
- */
+/** Finds how attempts stand, by the keys of pair and stranger with a blank between; those asked for at the same time share a statement. */
 function createStandingFinder(
   query: Query,
   { forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit }: PasswordThrottleOptions,
 ): (keys: string) => Promise<Standing | undefined> {
   return gatherRows(async (asked) => {
-    const values = [asked, forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit - 1]
-    const rows = await query<Standing & { asked: string }>('find_standing', standingText, values)
+    const rows = await query<Standing & { asked: string }>(
+      'find_standing',
+      `select asked, is_known as "isKnown", wait_seconds as "waitSeconds"
+      from unnest($1::text[]) asked
+      cross join password_grant.find_standing(split_part(asked, ' ', 1), split_part(asked, ' ', 2), $2, $3, $4, $5)`,
+      [asked, forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit],
+    )
     return new Map(rows.map((row) => [row.asked, row]))
   }, mostForFlood)
 }
-
-const standingText = `
-select
-  n.asked,
-  f.key is not null as "hasFailed",
-  n.is_known as "isKnown",
-  n.is_known and n.signed_in_at > now() - interval '1 hour' as "isFresh",
-  greatest(
-    0,
-    extract(epoch from f.wait_until - now()),
-    (
-      select extract(epoch from at + make_interval(secs => $4) - now())
-      from password_grant.guesses g
-      cross join unnest(g.guessed_at) at
-      where g.key = case when n.is_known then n.pair else split_part(n.asked, ' ', 2) end
-      order by at desc
-      offset $5
-      limit 1
-    )
-  )::float8 as "waitSeconds"
-from (
-  select asked, pair, signed_in_at, coalesce(signed_in_at > now() - make_interval(days => $3), false) as is_known
-  from unnest($1::text[]) asked
-  cross join split_part(asked, ' ', 1) pair
-  left join password_grant.known_networks on key = pair
-) n
-left join password_grant.failures f
-  on f.key = n.pair and (f.failed_at > now() - make_interval(secs => $2) or f.wait_until > now())`
 
 /** Counts a guess, if there is room for one more in the time before now. */
 async function countGuess(query: Query, key: string, limit: number, seconds: number): Promise<boolean> {
@@ -164,15 +159,3 @@ set guessed_at = array(
 ) || clock_timestamp()
 where (select count(*) from unnest(g.guessed_at) at where at > clock_timestamp() - make_interval(secs => $2)) < $3
 returning key`
-
-async function rememberNetwork(query: Query, pair: string, userId: string): Promise<void> {
-  await query(
-    'remember_network',
-    `insert into password_grant.known_networks (key, user_id, signed_in_at)
-    select $1, id, now() from password_grant.users where id = $2 for key share
-    on conflict (key) do update set user_id = excluded.user_id, signed_in_at = excluded.signed_in_at
-    where known_networks.user_id <> excluded.user_id
-      or known_networks.signed_in_at < excluded.signed_in_at - interval '1 hour'`,
-    [pair, userId],
-  )
-}

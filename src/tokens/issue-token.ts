@@ -1,5 +1,6 @@
 import type { Query } from '../database/database.ts'
 import { generateId, hashSecret } from '../secrets.ts'
+import type { RightGuess, Wait } from '../throttle/password-throttle.ts'
 import type { IssuedToken, Token } from './token.ts'
 
 /** Who takes the seat, and under which facts they were authenticated. */
@@ -26,9 +27,22 @@ export type Issue = { readonly seat: Seat } | { readonly changed: 'user' | 'clie
 /**
  * Takes the seat in one statement, whoever sat there is out. The user's row and then the client's are
  * looked at again under locks (the foreign keys' own are too weak), so that no token outlives a change
- * of password or role, a disabling or a revocation that happened meanwhile. Of the secret only a hash is kept.
+ * of password or role, a disabling or a revocation that happened meanwhile. Of the secret only a hash is kept. A `guess`,
+ * a password that was right, takes no seat while a wait runs, and otherwise settles what the throttle knows of it.
  */
-export async function issueToken(query: Query, subject: TokenSubject, secret: Buffer): Promise<Issue> {
+export async function issueToken(query: Query, subject: TokenSubject, secret: Buffer): Promise<Issue>
+export async function issueToken(
+  query: Query,
+  subject: TokenSubject,
+  secret: Buffer,
+  guess: RightGuess | null,
+): Promise<Issue | Wait>
+export async function issueToken(
+  query: Query,
+  subject: TokenSubject,
+  secret: Buffer,
+  guess: RightGuess | null = null,
+): Promise<Issue | Wait> {
   const [row] = await query<IssueRow>('issue_token', text, [
     subject.userId,
     subject.credentialVersion,
@@ -39,13 +53,20 @@ export async function issueToken(query: Query, subject: TokenSubject, secret: Bu
     subject.lifetimeSeconds,
     subject.clientVersion,
     subject.mostSeats,
+    guess?.pair ?? null,
+    guess?.stranger ?? null,
+    guess?.forgetSeconds ?? null,
+    guess?.knownNetworkDays ?? null,
+    guess?.strangersSeconds ?? null,
+    guess?.strangersLimit ?? null,
   ])
   if (!row?.userIsCurrent) return { changed: 'user' }
+  if (row.waitSeconds) return { waitSeconds: row.waitSeconds }
   if (row.id === null) return { changed: 'client' }
   return { seat: { ...row, signInId: generateId() } }
 }
 
-type IssueRow = { userIsCurrent: boolean | null } & (
+type IssueRow = { userIsCurrent: boolean | null; waitSeconds: number | null } & (
   | (Token & { lifetimeSeconds: number })
   | { [field in keyof Token]: null }
 )
@@ -61,10 +82,17 @@ with current_user_row as materialized (
   from password_grant.clients
   where id = $3 and credential_version = $8 and is_enabled and exists (select from current_user_row)
   for share
+), wait as materialized (
+  select case when $10::text is null then 0 else
+    password_grant.settle_right_guess($10, $11, u.id, $12, $13, $14, $15)
+  end as seconds
+  from current_user_row u
+  cross join current_client_row c
 ), room as materialized (
   select password_grant.make_room(u.id, $5::text, $9)
   from current_user_row u
-  cross join current_client_row c
+  cross join wait
+  where wait.seconds = 0
 ), seat as (
   insert into password_grant.tokens as kept
     (id, user_id, device, client_id, secret_hash, issued_at, expires_at, signed_in_at)
@@ -87,6 +115,7 @@ with current_user_row as materialized (
 )
 select
   (select true from current_user_row) as "userIsCurrent",
+  (select seconds from wait) as "waitSeconds",
   seat.id,
   seat.client_id as "clientId",
   u.id as "userId",

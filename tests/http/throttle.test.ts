@@ -8,9 +8,11 @@ import { openDatabase } from '../../src/database/postgres.ts'
 import { envelope } from '../../src/dialects/envelope.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { webapiSession } from '../../src/dialects/webapi-session.ts'
+import type { PasswordOptions } from '../../src/passwords/password.ts'
 import { generateBytes } from '../../src/secrets.ts'
 import { createServer } from '../../src/server.ts'
 import { createNetworkKeyFinder } from '../../src/throttle/network-key.ts'
+import type { RightGuess } from '../../src/throttle/password-throttle.ts'
 import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from '../../src/throttle/throttle.ts'
 import { changeUser, removeUser } from '../../src/users/register-user.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
@@ -26,7 +28,7 @@ import {
 } from '../support/guesses.ts'
 import { keepSecret, logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
-import { type Asking, basic, passwordForm } from '../support/requests.ts'
+import { type Asking, askWhose, basic, passwordForm } from '../support/requests.ts'
 import { freePort } from '../support/sockets.ts'
 import { plainOptions, serverBeside, testServer } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
@@ -186,11 +188,7 @@ describe('a source', () => {
 describe('a server that is asked during a wait', () => {
   test('hashes nothing, and asks the database for it once', async () => {
     const names: string[] = []
-    const target = await createServer(noting(names), pino({ level: 'trace' }, logLines), {
-      ...plainOptions,
-      ...behindProxy,
-    })
-    onTestFinished(() => target.close())
+    const target = await serverOn(notingIn(names))
     const [asking, from] = [await addAsking(), newNetwork()]
     await guessTimes(5, app, asking, from)
     const askedFor = async (answer: () => Promise<LightMyRequestResponse>) => {
@@ -205,17 +203,68 @@ describe('a server that is asked during a wait', () => {
     names.length = 0
     expect((await guess(target, asking, newNetwork())).statusCode).toBe(400)
     expect(names).toEqual(['find_client', 'find_standing', 'find_credentials', 'count_failure', 'count_guess'])
+    const home = newNetwork()
+    await guess(target, asking, home)
+    for (const wasKnown of [false, true]) {
+      names.length = 0
+      expect((await signInFrom(target, asking, home)).statusCode, `known: ${wasKnown}`).toBe(200)
+      expect(names).toEqual(['find_client', 'find_standing', 'find_credentials', 'issue_token'])
+    }
   })
 })
 
-/** The database, noting which statements sign-ins send. */
-function noting(names: string[]): Database {
-  return {
+describe('a wait that another server begins while a right password is being looked at', () => {
+  test.each([
+    [
+      'after failures',
+      "update password_grant.failures set wait_until = now() + interval '1 minute' where wait_until is null",
+      [{ count: 1 }],
+    ],
+    [
+      "by strangers' guesses",
+      'update password_grant.guesses set guessed_at = array_fill(clock_timestamp(), array[100])',
+      [{ count: 1 }],
+    ],
+  ])('%s: the seat stays whose it is, and nothing is forgotten or remembered', async (_, beginWait, failures) => {
+    const { query } = database
+    await query('', 'delete from password_grant.failures; delete from password_grant.guesses')
+    const [asking, from] = [await addAsking(), newNetwork()]
+    const { access_token: token } = (await signInFrom(app, asking, newNetwork())).json()
+    await guess(other, asking, from)
+    const target = await serverOn(async (name) => {
+      if (name === 'issue_token') await query('', beginWait)
+    })
+    expectSlowDown(await signInFrom(target, asking, from))
+    expectSlowDown(await signInFrom(target, asking, from)) // from memory
+    expect((await askWhose(app, keepSecret(token))).statusCode).toBe(200)
+    expect(await query('', 'select count from password_grant.failures')).toEqual(failures)
+    const networks = await query('', 'select from password_grant.known_networks where user_id = $1', [asking.user.id])
+    expect(networks).toHaveLength(1)
+  })
+})
+
+/** A server whose database tells first which statement a sign-in sends. */
+async function serverOn(
+  onStatement: (name: string) => unknown,
+  passwords: PasswordOptions = cheapPasswords,
+): Promise<FastifyInstance> {
+  const watched: Database = {
     ...database,
-    query: (name, text, values) => {
-      if (!name.startsWith('purge')) names.push(name)
+    query: async (name, text, values) => {
+      await onStatement(name)
       return database.query(name, text, values)
     },
+  }
+  const log = pino({ level: 'trace' }, logLines)
+  const server = await createServer(watched, log, { ...plainOptions, ...behindProxy, passwords })
+  onTestFinished(() => server.close())
+  return server
+}
+
+/** Notes which statements sign-ins send. */
+function notingIn(names: string[]): (name: string) => void {
+  return (name) => {
+    if (!name.startsWith('purge')) names.push(name)
   }
 }
 
@@ -284,11 +333,7 @@ describe('guesses at', () => {
 
   test('them send the database the same statements', async () => {
     const names: string[] = []
-    const target = await createServer(noting(names), pino({ level: 'trace' }, logLines), {
-      ...plainOptions,
-      ...behindProxy,
-    })
-    onTestFinished(() => target.close())
+    const target = await serverOn(notingIn(names))
     const sent = async (name: string) => {
       names.length = 0
       await guess(target, { client, user: { name, password: '' } }, newNetwork())
@@ -559,12 +604,8 @@ describe('what does not count as a guess at the user', () => {
 
   test('is one whose caller has hung up before it was looked at', async () => {
     const names: string[] = []
-    const target = await createServer(noting(names), pino({ level: 'trace' }, logLines), {
-      ...plainOptions,
-      ...behindProxy,
-      passwords: { ...cheapPasswords, memoryKib: 65_536, passes: 6, concurrency: 1, queueSeconds: 60 },
-    })
-    onTestFinished(() => target.close())
+    const slowly = { ...cheapPasswords, memoryKib: 65_536, passes: 6, concurrency: 1, queueSeconds: 60 }
+    const target = await serverOn(notingIn(names), slowly)
     const address = await target.listen({ host: '127.0.0.1', port: 0 })
     const name = `nobody-${randomWord()}`
     const hangUp = new AbortController()
@@ -742,6 +783,20 @@ describe('each number of the throttle', async () => {
   const fail = async (name: string, from: string, options: Partial<ThrottleOptions> = {}) =>
     outcomeOf(attemptAt(name, from, options).then((attempt) => attempt.fail()))
 
+  /** What the statement that takes a seat does with a right guess. */
+  async function settle(guess: RightGuess | null) {
+    const { pair, stranger, forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit } = guess ?? expect.fail()
+    return query('', 'select password_grant.settle_right_guess($1, $2, $3, $4, $5, $6, $7)', [
+      pair,
+      stranger,
+      userId,
+      forgetSeconds,
+      knownNetworkDays,
+      strangersSeconds,
+      strangersLimit,
+    ])
+  }
+
   /** What was decided: null where it may be told. */
   async function outcomeOf(decision: Promise<unknown>): Promise<string | null> {
     return decision.then(
@@ -829,7 +884,7 @@ describe('each number of the throttle', async () => {
   ])('knownNetworkDays: %i days after a sign-in: %s', async (days, outcome) => {
     const [name, home] = [randomWord(), newNetwork()]
     const options = { strangersLimit: 1, knownNetworkDays: 2 }
-    await (await attemptAt(name, home, options)).succeed(userId)
+    await (await attemptAt(name, home, options)).succeed(settle)
     await fail(name, newNetwork(), options)
     await query(
       '',

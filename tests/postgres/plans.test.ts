@@ -210,6 +210,7 @@ async function explain(database: Database, mode: string, { text, values }: State
 }
 
 function literal(value: unknown): string {
+  if (value === null) return 'null'
   if (Array.isArray(value)) return pg.escapeLiteral(`{${value.join(',')}}`)
   return pg.escapeLiteral(Buffer.isBuffer(value) ? `\\x${value.toString('hex')}` : String(value))
 }
