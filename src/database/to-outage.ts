@@ -9,8 +9,8 @@ const conditions: readonly (readonly [sqlState: RegExp, condition: string])[] = 
   [/^40/, 'in conflict'], // deadlocks and serialization failures, tried again in vain
   [/^(55P03|57014)/, 'slow'], // a lock or a statement took too long
   // 08 connection, 28 authorization, 3D no such database, 57 operator, 58 system, 25P03 and 25P04 a transaction took
-  // too long, 26 a pooler forgot our statements, 3F and 42P01 not migrated
-  [/^(08|25P0[34]|26|28|3D|3F|42P01|57|58)/, 'away'],
+  // too long, 26 a pooler forgot our statements, 3F, 42P01 and 42883 not migrated
+  [/^(08|25P0[34]|26|28|3D|3F|42P01|42883|57|58)/, 'away'],
 ]
 
 /** What `pg` says, without a code, when its own patience ends. */

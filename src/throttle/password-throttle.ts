@@ -27,8 +27,9 @@ export interface Attempt {
   /** Counts the failure. Throws OAuthError `slow_down` when meanwhile a wait began: then nobody is told what it was. */
   fail(): Promise<void>
   /**
-   * Lets `take` take the seat, which settles the guess in the same statement: forgets the failures before and remembers the
-   * network, or takes nothing and says how long a wait that began meanwhile still runs. Throws OAuthError `slow_down` then.
+   * Lets `take` take the seat, and in the same statement settle the guess: the failures before are forgotten and the
+   * network is remembered. Where no seat is taken, nothing is settled. Throws OAuthError `slow_down` when meanwhile a wait
+   * began, of which this process has heard or which `take` says is running.
    */
   succeed<T extends object>(take: (guess: RightGuess | null) => Promise<T | Wait>): Promise<T>
 }
@@ -127,7 +128,10 @@ interface Standing {
   readonly waitSeconds: number
 }
 
-/** Finds how attempts stand, by the keys of pair and stranger with a blank between; those asked for at the same time share a statement. */
+/**
+ * Finds how attempts stand, by the keys of pair and stranger with a blank between; those asked for at the same time share
+ * a statement.
+ */
 function createStandingFinder(
   query: Query,
   { forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit }: PasswordThrottleOptions,
@@ -137,7 +141,7 @@ function createStandingFinder(
       'find_standing',
       `select asked, is_known as "isKnown", wait_seconds as "waitSeconds"
       from unnest($1::text[]) asked
-      cross join password_grant.find_standing(split_part(asked, ' ', 1), split_part(asked, ' ', 2), $2, $3, $4, $5)`,
+      cross join password_grant.find_standing(split_part(asked, ' ', 1), split_part(asked, ' ', 2), now(), $2, $3, $4, $5)`,
       [asked, forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit],
     )
     return new Map(rows.map((row) => [row.asked, row]))

@@ -231,16 +231,34 @@ describe('a wait that another server begins while a right password is being look
     const [asking, from] = [await addAsking(), newNetwork()]
     const { access_token: token } = (await signInFrom(app, asking, newNetwork())).json()
     await guess(other, asking, from)
+    const names: string[] = []
     const target = await serverOn(async (name) => {
+      names.push(name)
       if (name === 'issue_token') await query('', beginWait)
     })
     expectSlowDown(await signInFrom(target, asking, from))
-    expectSlowDown(await signInFrom(target, asking, from)) // from memory
+    names.length = 0
+    expectSlowDown(await signInFrom(target, asking, from))
+    expect(names).toEqual(['find_client'])
     expect((await askWhose(app, keepSecret(token))).statusCode).toBe(200)
     expect(await query('', 'select count from password_grant.failures')).toEqual(failures)
     const networks = await query('', 'select from password_grant.known_networks where user_id = $1', [asking.user.id])
     expect(networks).toHaveLength(1)
   })
+})
+
+test('a right password whose client is disabled at the last moment settles nothing', async () => {
+  const { query } = database
+  await query('', 'delete from password_grant.failures')
+  const [asking, from] = [{ client: await addClient(database), user: await addUser(database) }, newNetwork()]
+  await guess(app, asking, from)
+  const target = await serverOn(async (name) => {
+    if (name !== 'issue_token') return
+    await query('', 'update password_grant.clients set is_enabled = false where id = $1', [asking.client.id])
+  })
+  expect((await signInFrom(target, asking, from)).statusCode).toBe(401)
+  expect(await query('', 'select count from password_grant.failures')).toEqual([{ count: 1 }])
+  expect(await query('', 'select from password_grant.known_networks where user_id = $1', [asking.user.id])).toEqual([])
 })
 
 /** A server whose database tells first which statement a sign-in sends. */
@@ -786,7 +804,7 @@ describe('each number of the throttle', async () => {
   /** What the statement that takes a seat does with a right guess. */
   async function settle(guess: RightGuess | null) {
     const { pair, stranger, forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit } = guess ?? expect.fail()
-    return query('', 'select password_grant.settle_right_guess($1, $2, $3, $4, $5, $6, $7)', [
+    const settled = await query('', 'select password_grant.settle_right_guess($1, $2, $3, $4, $5, $6, $7) as wait', [
       pair,
       stranger,
       userId,
@@ -795,6 +813,8 @@ describe('each number of the throttle', async () => {
       strangersSeconds,
       strangersLimit,
     ])
+    expect(settled).toEqual([{ wait: 0 }])
+    return settled
   }
 
   /** What was decided: null where it may be told. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
 import { askForToken, askWhose } from '../support/requests.ts'
-import { runOn } from '../support/test-cluster.ts'
+import { countSessions } from '../support/test-cluster.ts'
 import { testServer } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
 
@@ -66,11 +66,3 @@ describe('a server that is hashing more passwords than it has connections', asyn
     expect(settled).toEqual(signIns.map(() => 400))
   })
 })
-
-async function countSessions(url: string, condition: string): Promise<number> {
-  const [row] = await runOn(url, [
-    `select count(*)::integer as count from pg_stat_activity
-    where datname = current_database() and application_name = 'password-grant' and ${condition}`,
-  ])
-  return row?.['count'] as number
-}

@@ -65,3 +65,12 @@ export async function runOn(url: string, statements: readonly string[]): Promise
     await client.end()
   }
 }
+
+/** Sessions of ours in a database of which something holds. */
+export async function countSessions(url: string, condition: string): Promise<number> {
+  const [row] = await runOn(url, [
+    `select count(*)::integer as count from pg_stat_activity
+    where datname = current_database() and application_name = 'password-grant' and ${condition}`,
+  ])
+  return row?.['count'] as number
+}

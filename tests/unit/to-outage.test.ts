@@ -18,6 +18,7 @@ describe('what the database says is an outage', () => {
     ['40001', 'database in conflict'],
     ['40P01', 'database in conflict'],
     ['42P01', 'database away'],
+    ['42883', 'database away'],
     ['53100', 'database full'],
     ['53200', 'database overloaded'],
     ['53300', 'database overloaded'],
