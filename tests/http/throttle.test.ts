@@ -15,7 +15,7 @@ import { createNetworkKeyFinder } from '../../src/throttle/network-key.ts'
 import type { RightGuess } from '../../src/throttle/password-throttle.ts'
 import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from '../../src/throttle/throttle.ts'
 import { changeUser, removeUser } from '../../src/users/register-user.ts'
-import { freshDatabase } from '../support/fresh-database.ts'
+import { freshDatabase, patience } from '../support/fresh-database.ts'
 import {
   behindProxy,
   expectSlowDown,
@@ -288,8 +288,7 @@ function notingIn(names: string[]): (name: string) => void {
 
 describe('two hundred right sign-ins at once', async () => {
   // a slow machine's own limits are no matter of the throttle
-  const timeouts = { connectionMs: 25_000, lockMs: 25_000, statementMs: 25_000, answerMs: 28_000 }
-  const patient = await openDatabase(url, { timeouts })
+  const patient = await openDatabase(url, { timeouts: patience })
   const target = await createServer(patient, pino({ level: 'trace' }, logLines), {
     ...plainOptions,
     ...behindProxy,

@@ -19,7 +19,7 @@ import {
 } from '../../src/tokens/revoke-token.ts'
 import { authenticateUser } from '../../src/users/authenticate-user.ts'
 import { changeUser } from '../../src/users/register-user.ts'
-import { freshDatabase } from '../support/fresh-database.ts'
+import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { keepSecret, logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, cheapPasswords } from '../support/people.ts'
 import { askWhose, bearer } from '../support/requests.ts'
@@ -209,7 +209,7 @@ describe('two servers', async () => {
   }
 
   async function openServer(url: string, options: Partial<ServerOptions>): Promise<Server> {
-    const opened = await openDatabase(url)
+    const opened = await openDatabase(url, { timeouts: patience })
     let lookUps = 0
     const database: Database = {
       ...opened,
@@ -357,7 +357,8 @@ describe('a storm of sign-ins whose seats give way, revocations and disablings',
 
   test('fails nowhere, and leaves nobody more seats than anybody may have', async () => {
     const { database: first, url } = await freshDatabase()
-    const databases = [first, await openDatabase(url), await openDatabase(url)]
+    const others = [0, 1].map(() => openDatabase(url, { timeouts: patience }))
+    const databases = [first, ...(await Promise.all(others))]
     onTestFinished(async () => {
       await Promise.all(databases.map((database) => database.close()))
     })

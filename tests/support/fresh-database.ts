@@ -2,12 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { inject } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
-import { commandTimeouts } from '../../src/database/timeouts.ts'
+import { commandTimeouts, type Timeouts } from '../../src/database/timeouts.ts'
 import { databaseUrl, runOn } from './test-cluster.ts'
 
+/** As patient as an operator, and with whoever queues for a connection too: no promise here is about how fast a machine is. */
+export const patience: Timeouts = { ...commandTimeouts, connectionMs: 60_000 }
+
 /**
- * A database of one test file's own: a copy of the migrated template, or an empty one. It is as patient as an operator,
- * since tests hold locks for as long as their machine needs.
+ * A database of one test file's own: a copy of the migrated template, or an empty one. It is patient, since tests hold
+ * locks for as long as their machine needs.
  */
 export async function freshDatabase({ isMigrated = true } = {}): Promise<{ database: Database; url: string }> {
   const template = inject('template')
@@ -15,5 +18,5 @@ export async function freshDatabase({ isMigrated = true } = {}): Promise<{ datab
   const clusterUrl = inject('clusterUrl')
   await runOn(clusterUrl, [`create database ${name} ${isMigrated ? `template ${template}` : ''}`])
   const url = databaseUrl(clusterUrl, name)
-  return { database: await openDatabase(url, { timeouts: commandTimeouts }), url }
+  return { database: await openDatabase(url, { timeouts: patience }), url }
 }

@@ -6,7 +6,7 @@ import type { Database } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { createServer, type ServerOptions } from '../../src/server.ts'
-import { freshDatabase } from './fresh-database.ts'
+import { freshDatabase, patience } from './fresh-database.ts'
 import { leakedLines, logLines } from './kept-secrets.ts'
 import { cheapPasswords } from './people.ts'
 
@@ -50,7 +50,7 @@ export async function testServer(
 
 /** Another server on a database that is there already, or away; closed after the file. */
 export async function serverBeside(url: string, options: Partial<ServerOptions>): Promise<FastifyInstance> {
-  const database = await openDatabase(url)
+  const database = await openDatabase(url, { timeouts: patience })
   const app = await createServer(database, pino({ level: 'trace' }, logLines), { ...plainOptions, ...options })
   await app.ready()
   afterAll(async () => {
