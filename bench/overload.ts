@@ -153,11 +153,11 @@ function describeFlood(rounds: readonly ManyRound[]): Figure[] {
     madeOf: { perSecond: watched.goodput, bestPerSecond: best, probeCores: beside.ownCpu },
   }))
   const refusals = rounds.map(({ watched }) => {
-    const { p50 = Number.NaN, p99 = Number.NaN, max = Number.NaN } = watched.ms['503'] ?? {}
+    const { p50, p99, max } = timesOf(watched, 503)
     return { value: p99, madeOf: { p50, max, ...shares(watched) } }
   })
   const successes = rounds.map(({ watched }) => {
-    const { p50 = Number.NaN, p99 = Number.NaN, max = Number.NaN } = watched.ms['200'] ?? {}
+    const { p50, p99, max } = timesOf(watched, 200)
     return { value: p99, madeOf: { p50, max } }
   })
   const probed = paths.map((path, which) => {
@@ -179,6 +179,11 @@ function describeFlood(rounds: readonly ManyRound[]): Figure[] {
     line('sign-ins that succeed p99', 'ms', '', successes),
     ...probed,
   ]
+}
+
+/** How long answers of a status took, in milliseconds; NaN where there were none. */
+function timesOf({ ms }: FloodReply, status: number) {
+  return ms[status] ?? { p50: Number.NaN, p99: Number.NaN, max: Number.NaN }
 }
 
 /** Of what was offered: refused, signed in, never sent, and anything else. */
@@ -212,7 +217,7 @@ async function floodByOne(stage: Stage, seconds: number): Promise<Round> {
       localAddress: modestAddress,
     }),
   ])
-  const { p50 = Number.NaN, max = Number.NaN } = modest.ms['200'] ?? {}
+  const { p50, max } = timesOf(modest, 200)
   return {
     value: (modest.answers['200'] ?? 0) / modest.offered,
     madeOf: { p50Ms: p50, maxMs: max, offered: modest.offered },

@@ -46,18 +46,14 @@ create function password_grant.settle_right_guess(
 returns double precision
 language plpgsql as $$
 declare
-  moment timestamptz := clock_timestamp();
+  moment timestamptz;
   standing record;
 begin
+  -- whoever is counting another failure has the row: what stands there afterwards is what counts
+  perform from password_grant.failures where key = pair for update;
+  moment := clock_timestamp();
   select * into standing from password_grant.find_standing(
     pair, stranger, moment, forget_seconds, known_days, strangers_seconds, strangers_limit);
-  if standing.has_failed then
-    -- whoever is counting another failure has the row: what stands there afterwards is what counts
-    perform from password_grant.failures where key = pair for update;
-    moment := clock_timestamp();
-    select * into standing from password_grant.find_standing(
-      pair, stranger, moment, forget_seconds, known_days, strangers_seconds, strangers_limit);
-  end if;
   if standing.wait_seconds > 0 then
     return standing.wait_seconds;
   end if;
