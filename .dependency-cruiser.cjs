@@ -14,7 +14,10 @@ const rooms = {
   database: { uses: ['errors'] },
   'database/embedded': { uses: ['database', 'secrets'] },
   passwords: { uses: ['errors', 'secrets', 'fold-case'] },
-  clients: { uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'], types: ['passwords'] },
+  clients: {
+    uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'],
+    types: ['passwords', 'throttle'],
+  },
   users: { uses: ['errors', 'secrets', 'fold-case', 'passwords', 'database/database.ts'] },
   throttle: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
   tokens: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['throttle', 'database/database.ts'] },
@@ -23,7 +26,7 @@ const rooms = {
   client: {},
   // what must be true before a token is given
   grants: {
-    uses: ['errors', 'secrets', 'clients', 'users', 'tokens'],
+    uses: ['errors', 'secrets', 'fold-case', 'clients', 'users', 'tokens'],
     types: ['passwords', 'throttle', 'database/database.ts'],
   },
   // words
@@ -32,6 +35,7 @@ const rooms = {
   http: {
     uses: [
       ...['errors', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'throttle', 'tokens', 'grants'],
+      'users/find-hash-costs.ts',
       'bearer',
       ...[
         'dialects/dialect.ts',

@@ -183,7 +183,19 @@ export const variables = {
     defaultThrottleOptions.strangersLimit,
     'guesses at a user that are looked at, from all networks the user is not known from, in the time below',
   ),
+  THROTTLE_STRANGERS_SOURCE_LIMIT: wholeNumber(
+    1,
+    10_000,
+    defaultThrottleOptions.strangersSourceLimit,
+    'how many of these guesses one IPv4 address or one IPv6 /48 may spend',
+  ),
   THROTTLE_STRANGERS_SECONDS: wholeNumber(1, 2_592_000, defaultThrottleOptions.strangersSeconds, 'that time'),
+  THROTTLE_NETWORK_NAMES: wholeNumber(
+    1,
+    1_000_000,
+    defaultThrottleOptions.networkNames,
+    'after this many different names failed from one network in that time, it may try only names known from there',
+  ),
   THROTTLE_KNOWN_NETWORK_DAYS: wholeNumber(
     1,
     3_650,
@@ -255,6 +267,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       longestWaitSeconds: values.THROTTLE_LONGEST_WAIT_SECONDS,
       forgetSeconds: values.THROTTLE_FORGET_SECONDS,
       strangersLimit: values.THROTTLE_STRANGERS_LIMIT,
+      strangersSourceLimit: values.THROTTLE_STRANGERS_SOURCE_LIMIT,
+      networkNames: values.THROTTLE_NETWORK_NAMES,
       strangersSeconds: values.THROTTLE_STRANGERS_SECONDS,
       knownNetworkDays: values.THROTTLE_KNOWN_NETWORK_DAYS,
     },
@@ -303,6 +317,8 @@ interface Values {
   THROTTLE_LONGEST_WAIT_SECONDS: number
   THROTTLE_FORGET_SECONDS: number
   THROTTLE_STRANGERS_LIMIT: number
+  THROTTLE_STRANGERS_SOURCE_LIMIT: number
+  THROTTLE_NETWORK_NAMES: number
   THROTTLE_STRANGERS_SECONDS: number
   THROTTLE_KNOWN_NETWORK_DAYS: number
   ENCRYPTION_KEY?: string

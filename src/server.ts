@@ -15,6 +15,7 @@ import { allowOrigins } from './http/cors.ts'
 import { docsPath, docsRoute } from './http/docs-route.ts'
 import { toOAuthError } from './http/failure.ts'
 import { healthRoute } from './http/health-route.ts'
+import { trustProxies } from './http/network.ts'
 import { openapiRoute } from './http/openapi-route.ts'
 import { type TokenServerOptions, tokenServer } from './http/token-server.ts'
 import { createTokenCache } from './tokens/token-cache.ts'
@@ -49,7 +50,7 @@ export async function createServer(
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }), // ours are one line a sign-in or refusal
     childLoggerFactory: (parent) => parent, // nor does one line need a request's number
-    trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
+    trustProxy: trustProxies(options.trustProxy),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still arrives on an open connection is answered like everything before it
     requestTimeout: 30_000,

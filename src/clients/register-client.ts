@@ -4,7 +4,6 @@ import { OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { generateSecret, hashSecret } from '../secrets.ts'
 import { isClientId } from './client-id.ts'
-import { isShortSecret } from './client-secret.ts'
 
 /** A client as an administrator sees it: never its secret. */
 export interface RegisteredClient {
@@ -23,8 +22,11 @@ export interface RegisteredClient {
 /** A client to be added. */
 export interface NewClient {
   readonly id: string
-  /** `public` has none, `generated` gets 256 bits, `{ chosen }` is what an older system gave it. */
-  readonly secret: 'public' | 'generated' | { readonly chosen: string }
+  /**
+   * `public` has none, `generated` gets 256 bits, `{ chosen }` is a secret from an older system: at least 16 characters,
+   * unless `allowShort` is true, which is for migrations only.
+   */
+  readonly secret: 'public' | 'generated' | { readonly chosen: string; readonly allowShort?: boolean | undefined }
   readonly lifetimeSeconds?: number | undefined
   /** The customer's own backend, through which everyone comes; never a public one. Default: no. */
   readonly isTrusted?: boolean | undefined
@@ -50,14 +52,14 @@ export async function registerClient(
   if (client.isTrusted && client.secret === 'public')
     throw refuse('A public client proves nothing, so it is not trusted.')
   const generated = client.secret === 'generated' ? generateSecret() : null
-  const secret = typeof client.secret === 'object' ? client.secret.chosen : generated
-  const secretHash = secret === null ? null : await hashForStorage(passwords, secret)
+  const secretHash =
+    typeof client.secret === 'object' ? await hashChosen(passwords, client.secret) : generated && fastHash(generated)
   const [row] = await query<RegisteredClient>(
     'register_client',
     `insert into password_grant.clients (id, is_public, secret_hash, lifetime_seconds, is_trusted)
     values ($1, $2, $3, $4, $5)
     returning ${columns}`,
-    [client.id, secret === null, secretHash, client.lifetimeSeconds ?? null, client.isTrusted ?? false],
+    [client.id, secretHash === null, secretHash, client.lifetimeSeconds ?? null, client.isTrusted ?? false],
   ).catch((error: unknown) => {
     if (violates(error, 'clients_pkey')) throw refuse('A client of that id exists already.')
     throw error
@@ -131,11 +133,24 @@ export async function listClients(query: Query): Promise<RegisteredClient[]> {
   return query<RegisteredClient>('list_clients', `select ${columns} from password_grant.clients order by id`)
 }
 
-async function hashForStorage(passwords: Passwords, secret: string): Promise<string> {
-  if (Buffer.byteLength(secret) > 1024 || secret === '' || /[\p{Cc}\p{Cs}]/u.test(secret)) {
-    throw refuse('A client secret has 1 to 1024 bytes of UTF-8 and no control characters.')
+/** The fewest characters of a chosen secret: what a client's users cannot guess under the throttle. */
+export const minSecretLength = 16
+
+/** Whether a chosen secret is shorter than the minimum, in Unicode code points. */
+export function isShortSecret(secret: string): boolean {
+  return [...secret].length < minSecretLength
+}
+
+/** A chosen secret costs argon2id whatever its length: its length does not tell how it was chosen. */
+async function hashChosen(
+  passwords: Passwords,
+  { chosen, allowShort = false }: { chosen: string; allowShort?: boolean | undefined },
+): Promise<string> {
+  if (Buffer.byteLength(chosen) > 1024 || chosen === '' || /[\p{Cc}\p{Cs}]/u.test(chosen)) {
+    throw refuse('A client secret has at most 1024 bytes of UTF-8 and no control characters.')
   }
-  return isShortSecret(secret) ? passwords.hash(secret) : fastHash(secret)
+  if (!allowShort && isShortSecret(chosen)) throw refuse(`A client secret has at least ${minSecretLength} characters.`)
+  return passwords.hash(chosen)
 }
 
 function fastHash(secret: string): string {

@@ -1,6 +1,6 @@
 import { OAuthError } from '../errors.ts'
 import type { Dialect, Fields, WireReply } from './dialect.ts'
-import { optionalField, requiredField } from './fields.ts'
+import { mediaType, optionalField, requiredField } from './fields.ts'
 import { readJson } from './read-json.ts'
 import { writeJson } from './reply.ts'
 
@@ -18,7 +18,10 @@ export const device: Dialect = {
   tokenPlace: 'x-access-token',
   example: null,
   limit: { field: 'device_key', attempts: 10 },
-  decode: ({ text }) => readJson(text),
+  decode: ({ text, headers }) => {
+    requireJson(headers['content-type'])
+    return readJson(text)
+  },
   read: (fields) => ({
     grant: 'device signature',
     deviceKey: requiredField(fields, 'device_key'),
@@ -27,6 +30,12 @@ export const device: Dialect = {
   }),
   write: (token) => writeJson(200, { token: token.value }),
   refuse: writeRefusal,
+}
+
+/** A page of another origin can send a form or plain text without asking, but no JSON. */
+function requireJson(contentType: string | readonly string[] | undefined): void {
+  if (/^(application|text)\/json$/.test(mediaType(contentType))) return
+  throw new OAuthError('invalid_request', 'Send JSON, with Content-Type: application/json.', { status: 415 })
 }
 
 /** Whole seconds since 1970, as the digits that were sent: those are what is signed. */

@@ -36,6 +36,8 @@ export interface Dialect {
   readonly client: 'authenticated' | 'built-in'
   /** The public client that a request without any client credentials stands for. */
   readonly defaultClient?: string | undefined
+  /** Reads client credentials from the form when the Authorization header is not a readable Basic one. Default: false. */
+  readonly ignoresOtherSchemes?: boolean | undefined
   /** Seconds its tokens live, unless the client says otherwise. Default: the server's. */
   readonly lifetimeSeconds?: number | undefined
   /** Where its tokens may be sent besides `Authorization: Bearer`. */

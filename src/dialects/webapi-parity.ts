@@ -11,6 +11,7 @@ import { describeToken, readPasswordGrant, refuseGrantType, webapi } from './web
 export const webapiParity: Dialect = {
   ...webapi,
   example: null, // a refusal's words are part of what is the same
+  ignoresOtherSchemes: true, // old clients send their old token with every request
   read(fields) {
     if (optionalField(fields, 'grant_type') === null) throw refuseGrantType()
     return readPasswordGrant(fields)

@@ -1,12 +1,14 @@
 import { type Client, refuseClient } from '../clients/authenticate-client.ts'
 import { OAuthError } from '../errors.ts'
+import { foldCase } from '../fold-case.ts'
 import { generateBytes } from '../secrets.ts'
 import { issueToken } from '../tokens/issue-token.ts'
 import { signedSecretBytes, signTokenValue } from '../tokens/signed-value.ts'
 import { noteLifetime } from '../tokens/signing-keys.ts'
 import type { IssuedToken } from '../tokens/token.ts'
-import { authenticateDevice, type SignedTime } from '../users/authenticate-device.ts'
+import { authenticateDevice, type SignedTime, useTimestamp } from '../users/authenticate-device.ts'
 import type { GrantTools } from './grant-tools.ts'
+import type { Source } from './source.ts'
 
 /** A time that a device has signed. */
 export interface DeviceRequest extends SignedTime {
@@ -14,14 +16,26 @@ export interface DeviceRequest extends SignedTime {
 }
 
 /**
- * The signature is checked and its time used up, then the device's one seat is taken by a token that is signed itself.
- * Throws OAuthError `invalid_grant`, `invalid_client` or `temporarily_unavailable`.
+ * Checks the signature under the throttle, uses up its timestamp, and issues a signed token in the device's one seat. A
+ * device is a user whose name is its key, so both share one count. Throws OAuthError `invalid_grant`, `invalid_client`,
+ * `slow_down` or `temporarily_unavailable`.
  */
-export async function grantDevice(tools: GrantTools, client: Client, request: DeviceRequest): Promise<IssuedToken> {
-  const { query, signing, lifetimeSeconds, mostSeats } = tools
+export async function grantDevice(
+  tools: GrantTools,
+  client: Client,
+  request: DeviceRequest,
+  source: Source,
+): Promise<IssuedToken> {
+  const { query, signing, throttle, lifetimeSeconds, mostSeats } = tools
   if (signing === null) throw new Error('devices need an encryption key')
-  const key = await signing.findSigningKey() // before the time is used up
-  const device = await authenticateDevice(query, signing.encryptionKey, request)
+  const attempt = await throttle.open(foldCase(request.deviceKey), source.network)
+  await attempt.check()
+  const key = await signing.findSigningKey() // before the timestamp is used up
+  const device = await authenticateDevice(query, signing.encryptionKey, request).catch(async (error: unknown) => {
+    if (error instanceof OAuthError && error.code === 'invalid_grant') await attempt.recordFailure()
+    throw error
+  })
+  await useTimestamp(query, device, request.timestamp)
   const secret = generateBytes(signedSecretBytes)
   const subject = {
     userId: device.userId,
@@ -32,7 +46,7 @@ export async function grantDevice(tools: GrantTools, client: Client, request: De
     lifetimeSeconds,
     mostSeats,
   }
-  const issue = await issueToken(query, subject, secret)
+  const issue = await attempt.recordSuccess((clearance) => issueToken(query, subject, secret, clearance))
   if ('changed' in issue) throw refuseChanged(issue.changed, client)
   await noteLifetime(query, key, issue.seat.lifetimeSeconds)
   return { ...issue.seat, value: await signTokenValue(key, issue.seat, secret) }

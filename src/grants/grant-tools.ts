@@ -1,13 +1,13 @@
 import type { Query } from '../database/database.ts'
 import type { Passwords } from '../passwords/password.ts'
-import type { PasswordThrottle } from '../throttle/password-throttle.ts'
+import type { SignInThrottle } from '../throttle/sign-in-throttle.ts'
 import type { SigningKey } from '../tokens/signing-keys.ts'
 
 /** What a grant works with. */
 export interface GrantTools {
   readonly query: Query
   readonly passwords: Passwords
-  readonly throttle: PasswordThrottle
+  readonly throttle: SignInThrottle
   readonly lifetimeSeconds: number
   /** Seats a user may have. */
   readonly mostSeats: number

@@ -19,6 +19,6 @@ export function grantToken(
     case 'password':
       return grantPassword(tools, client, request, source)
     case 'device signature':
-      return grantDevice(tools, client, request)
+      return grantDevice(tools, client, request, source)
   }
 }

@@ -1,7 +1,7 @@
 import { type Client, refuseClient } from '../clients/authenticate-client.ts'
 import { OAuthError } from '../errors.ts'
 import { generateBytes } from '../secrets.ts'
-import type { Attempt } from '../throttle/password-throttle.ts'
+import type { SignInAttempt } from '../throttle/sign-in-throttle.ts'
 import { issueToken } from '../tokens/issue-token.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import { secretBytes, writeTokenValue } from '../tokens/token-value.ts'
@@ -45,7 +45,7 @@ export async function grantPassword(
       mostSeats,
     }
     const secret = generateBytes(secretBytes)
-    const issue = await attempt.succeed((guess) => issueToken(query, subject, secret, guess))
+    const issue = await attempt.recordSuccess((clearance) => issueToken(query, subject, secret, clearance))
     if ('seat' in issue) {
       if (user.hashToRenew !== null) tools.inBackground(() => renewPasswordHash(query, passwords, user, password))
       return { ...issue.seat, value: writeTokenValue(issue.seat.id, secret) }
@@ -58,20 +58,20 @@ export async function grantPassword(
   })
 }
 
-/** What was wrong is counted before it is told; what was right counts with the seat it takes. */
+/** Counts a failure before answering. The statement that issues the token records a success. */
 async function tryPassword(
   { query, passwords, throttle }: GrantTools,
   client: Client,
   { username, password }: PasswordRequest,
   source: Source,
-): Promise<{ user: AuthenticatedUser; attempt: Attempt }> {
-  const arrival = await throttle.admit(userNameKey(username), source.network)
+): Promise<{ user: AuthenticatedUser; attempt: SignInAttempt }> {
+  const attempt = await throttle.open(userNameKey(username), source.network)
   const place = { client: client.id, ...source }
   passwords.requireRoom(place) // before the database is asked: most of a flood ends here
-  const attempt = await arrival.begin()
-  passwords.requireRoom(place) // others have come meanwhile
+  await attempt.check()
+  passwords.requireRoom(place) // other sign-ins arrived meanwhile
   const user = await authenticateUser(query, passwords, username, password, place).catch(async (error: unknown) => {
-    if (error instanceof OAuthError && error.code === 'invalid_grant') await attempt.fail()
+    if (error instanceof OAuthError && error.code === 'invalid_grant') await attempt.recordFailure()
     throw error
   })
   return { user, attempt }

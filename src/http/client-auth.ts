@@ -1,11 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readAuthorization } from '../bearer/authorization.ts'
-import type { AuthenticateClient, Client, ClientCredentials } from '../clients/authenticate-client.ts'
-import { isShortSecret } from '../clients/client-secret.ts'
+import type { AuthenticateClient, Client, ClientCredentials, ClientReadings } from '../clients/authenticate-client.ts'
 import type { Fields } from '../dialects/dialect.ts'
 import { optionalField } from '../dialects/fields.ts'
 import { OAuthError } from '../errors.ts'
-import type { ClientThrottle } from '../throttle/client-throttle.ts'
 import { networkOf } from './network.ts'
 
 /** A symbol, since a host may have decorated its own requests with any name. */
@@ -29,13 +27,7 @@ export async function keepBasicCredentials(id: string, secret: string, request: 
   request[basicCredentials] = { id, secret }
 }
 
-/** How clients are known. */
-export interface ClientCheck {
-  readonly authenticateClient: AuthenticateClient
-  readonly clientThrottle: ClientThrottle
-}
-
-/** Whose request it is. Throws OAuthError when it is nobody's. */
+/** Identifies the client of a request. Throws OAuthError when the request proves no client. */
 export type IdentifyClient = (
   scope: FastifyInstance,
   request: FastifyRequest,
@@ -43,72 +35,64 @@ export type IdentifyClient = (
   fields: Fields,
 ) => Promise<Client>
 
+/** How an endpoint reads client credentials. */
+export interface CredentialRules {
+  /** The public client that a request without any credentials stands for. */
+  readonly defaultClient?: string | undefined
+  /** Reads the form when the Authorization header is not a readable Basic one, as Katana does. Default: false. */
+  readonly ignoresOtherSchemes?: boolean | undefined
+}
+
 /**
  * RFC 6749 §2.3: a client proves itself by header or by fields, never both; a public one names itself in
  * `client_id`. Any Authorization header counts as one way. Throws OAuthError `invalid_request` for two ways
- * or two ids, `invalid_client` for everything that does not prove a client, `slow_down` after too many wrong secrets. A
- * request that does not try stands for `defaultClient`, which must be public.
+ * or two ids, `invalid_client` for everything that does not prove a client, `slow_down` after too many wrong secrets.
  */
-export function byCredentials(check: ClientCheck, defaultClient = ''): IdentifyClient {
+export function byCredentials(authenticateClient: AuthenticateClient, rules: CredentialRules = {}): IdentifyClient {
   return async (scope, request, reply, fields) => {
-    const credentials = await readCredentials(scope, defaultClient, request, reply, fields)
-    return checkCredentials(check, credentials, networkOf(request.ip))
+    const credentials = await readCredentials(scope, request, reply, { fields, ...rules })
+    return authenticateClient(credentials, networkOf(request.ip))
   }
 }
-
-/** What a request says of its client, in one reading or two. */
-type Readings = readonly [ClientCredentials, ClientCredentials | null]
 
 async function readCredentials(
   scope: FastifyInstance,
-  defaultClient: string,
   request: FastifyRequest,
   reply: FastifyReply,
-  fields: Fields,
-): Promise<Readings> {
+  { fields, defaultClient = '', ignoresOtherSchemes = false }: CredentialRules & { fields: Fields },
+): Promise<ClientReadings> {
   const id = optionalField(fields, 'client_id')
   const secret = optionalField(fields, 'client_secret')
-  if (readAuthorization(request) === null) {
-    return [{ id: id ?? (secret === null ? defaultClient : ''), secret }, null]
-  }
+  const inForm: ClientReadings = [{ id: id ?? (secret === null ? defaultClient : ''), secret }]
+  if (readAuthorization(request) === null) return inForm
+  if (ignoresOtherSchemes && !isReadableBasic(request.headers.authorization ?? '')) return inForm
   if (secret !== null) throw refuse('The client authenticates in two ways. Use the Authorization header or fields.')
-  const [asSent, decoded] = await readBasic(scope, request, reply)
-  if (id !== null && id !== asSent.id && id !== decoded?.id) {
+  const readings = await readBasic(scope, request, reply)
+  if (id !== null && !readings.some((reading) => reading.id === id)) {
     throw refuse('The client_id in the body is not the one in the Authorization header.')
   }
-  return [asSent, decoded]
+  return readings
 }
 
-/** Whoever sends no secret guesses none; two readings of one header are one attempt. */
-async function checkCredentials(
-  { authenticateClient, clientThrottle }: ClientCheck,
-  [first, second]: Readings,
-  network: string,
-): Promise<Client> {
-  const check = () =>
-    authenticateClient(first, network).catch((error: unknown) => {
-      if (second !== null && isRefusal(error)) return authenticateClient(second, network)
-      throw error
-    })
-  const { id } = second ?? first // no id needs encoding: no spelling of one has a count of its own
-  return first.secret === null
-    ? check()
-    : clientThrottle.check({ id, network, isGuessable: isShortSecret(first.secret), check, isFailure: isRefusal })
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof OAuthError && error.code === 'invalid_client'
+/** Whether Katana's TryGetBasicCredentials succeeds: `Basic `, base64, and a colon in what it decodes to. */
+function isReadableBasic(header: string): boolean {
+  const encoded = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(header.trim())?.[1]
+  return encoded !== undefined && Buffer.from(encoded, 'base64').includes(':')
 }
 
 /** The header's halves as they are and, where that makes a difference, form-decoded (RFC 6749 §2.3.1). */
-async function readBasic(scope: FastifyInstance, request: FastifyRequest, reply: FastifyReply): Promise<Readings> {
+async function readBasic(
+  scope: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<ClientReadings> {
   await new Promise<void>((resolve, reject) => {
     scope.basicAuth(request, reply, (error?: Error) => (error ? reject(error) : resolve()))
   })
   const halves = request[basicCredentials] ?? { id: '', secret: '' }
   const decoded = { id: formDecode(halves.id), secret: formDecode(halves.secret) }
   const isSame = decoded.id === halves.id && decoded.secret === halves.secret
-  return [withoutEmptySecret(halves), isSame ? null : withoutEmptySecret(decoded)]
+  return isSame ? [withoutEmptySecret(halves)] : [withoutEmptySecret(halves), withoutEmptySecret(decoded)]
 }
 
 function formDecode(text: string): string {

@@ -1,15 +1,16 @@
 import type { FastifyInstance } from 'fastify'
-import { refuseClient } from '../clients/authenticate-client.ts'
+import { type AuthenticateClient, refuseClient } from '../clients/authenticate-client.ts'
 import { requiredField } from '../dialects/fields.ts'
 import { readForm } from '../dialects/read-form.ts'
 import { writeJson, writeRefusal } from '../dialects/reply.ts'
 import type { FindToken, FoundToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
-import { byCredentials, type ClientCheck } from './client-auth.ts'
+import { byCredentials } from './client-auth.ts'
 import { type Asked, fieldsRoute } from './fields-route.ts'
 
 /** Who may ask, and how tokens are found. */
-export interface IntrospectionRouteOptions extends ClientCheck {
+export interface IntrospectionRouteOptions {
+  readonly authenticateClient: AuthenticateClient
   readonly findToken: FindToken
 }
 
@@ -30,7 +31,7 @@ export async function introspectionRoute(scope: FastifyInstance, options: Intros
     example,
     decode: ({ text }) => readForm(text, example),
     logged: { endpoint: 'introspection' },
-    identifyClient: byCredentials(options),
+    identifyClient: byCredentials(options.authenticateClient),
     answer: async (asked) => {
       const { client, fields } = asked
       // §2.1: who only says its id could scan for tokens

@@ -2,14 +2,15 @@ import { isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 /**
- * The network an address counts for: an IPv4 address alone, of IPv6 the first 64 bits, which one household has. What is no
- * address (a Unix socket has none, and a header may say anything) counts as one network.
+ * Returns the network that counts for an address: an IPv4 address, or the first 64 bits of an IPv6 address, which one
+ * household has. A text that names no address is a network of its own and begins with `?`. A connection without an address,
+ * as over a Unix socket, has the network `''`.
  */
 export function networkOf(address: string | undefined): string {
-  if (address !== undefined && isIPv4(address)) return address // nearly all, for which the rest is dear
-  const bare = withoutPort(address ?? '')
-  if (!ipaddr.isValid(bare)) return ''
-  const parsed = ipaddr.process(bare) // an IPv4 address written as IPv6 is one
+  if (address === undefined) return ''
+  if (isIPv4(address)) return address // the common case, without the cost of parsing
+  const parsed = readAddress(address)
+  if (parsed === null) return `?${address.trim().toLowerCase().slice(0, longestUnreadable)}`
   if (!(parsed instanceof ipaddr.IPv6)) return parsed.toString()
   return parsed.parts
     .slice(0, 4)
@@ -17,7 +18,52 @@ export function networkOf(address: string | undefined): string {
     .join(':')
 }
 
-/** Some proxies forward `address:port`. */
+const longestUnreadable = 64
+
+/**
+ * Reads an address in every spelling that proxies write: with a port, in brackets or quotes, with a zone, an IPv4 address
+ * as IPv6. Returns null for a text that names no address.
+ */
+export function readAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
+  if (text.length > longestAddress) return null
+  const bare = withoutPort(
+    text
+      .trim()
+      .replace(/^"([^"]*)"$/, '$1')
+      .trim(),
+  ).replace(/%[^%\]]*$/, '')
+  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return ipaddr.IPv4.parse(bare)
+  return ipaddr.IPv6.isValid(bare) ? ipaddr.process(bare) : null // an IPv4 address written as IPv6 is IPv4
+}
+
+const longestAddress = 100
+
 function withoutPort(address: string): string {
-  return address.replace(/^\[(.+)\](?::\d+)?$/, '$1').replace(/^([\d.]+):\d+$/, '$1')
+  const bracketed = /^\[([^\]]+)\](?::\d{0,5})?$/.exec(address)
+  if (bracketed) return bracketed[1] ?? ''
+  return address.replace(/^(\d{1,3}(?:\.\d{1,3}){3}):\d{0,5}$/, '$1')
+}
+
+/**
+ * Builds Fastify's `trustProxy` from a list of addresses and networks. A hop is trusted however it is spelled, so that a
+ * proxy's `address:port` is not taken for the caller. Returns false for an empty list, which trusts no header.
+ */
+export function trustProxies(proxies: readonly string[]): ((address: string) => boolean) | false {
+  if (proxies.length === 0) return false
+  const networks = proxies.map(readNetwork)
+  return (address) => {
+    const parsed = readAddress(address ?? '')
+    return (
+      parsed !== null && networks.some(([range, bits]) => parsed.kind() === range.kind() && parsed.match(range, bits))
+    )
+  }
+}
+
+function readNetwork(network: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
+  const [address = '', bits] = network.split('/')
+  const range = ipaddr.parse(address)
+  if (range instanceof ipaddr.IPv6 && range.isIPv4MappedAddress()) {
+    return [range.toIPv4Address(), bits === undefined ? 32 : Math.max(0, Number(bits) - 96)]
+  }
+  return [range, bits === undefined ? (range.kind() === 'ipv4' ? 32 : 128) : Number(bits)]
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { AuthenticateClient } from '../clients/authenticate-client.ts'
 import type { Query } from '../database/database.ts'
 import { requiredField } from '../dialects/fields.ts'
 import { readForm } from '../dialects/read-form.ts'
@@ -7,11 +8,12 @@ import { OAuthError } from '../errors.ts'
 import { revokeToken } from '../tokens/revoke-token.ts'
 import { createValueReader } from '../tokens/signed-value.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
-import { byCredentials, type ClientCheck } from './client-auth.ts'
+import { byCredentials } from './client-auth.ts'
 import { fieldsRoute } from './fields-route.ts'
 
 /** Who may ask, where tokens end, and who is to forget them. */
-export interface RevocationRouteOptions extends ClientCheck {
+export interface RevocationRouteOptions {
+  readonly authenticateClient: AuthenticateClient
   readonly query: Query
   readonly forgetToken: TokenCache['forgetToken']
 }
@@ -34,7 +36,7 @@ export async function revocationRoute(scope: FastifyInstance, options: Revocatio
     example,
     decode: ({ text }) => readForm(text, example),
     logged: { endpoint: 'revocation' },
-    identifyClient: byCredentials(options),
+    identifyClient: byCredentials(options.authenticateClient),
     answer: async ({ client, fields, request }) => {
       const named = await readValue(requiredField(fields, 'token'))
       const revoked = named && (await revokeToken(query, client.id, named))

@@ -7,14 +7,15 @@ import type { GrantTools } from '../grants/grant-tools.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
 import { type CountAttempt, refuseAttempt, writeAllowance } from './attempt-limit.ts'
-import { byCredentials, type ClientCheck, type IdentifyClient } from './client-auth.ts'
+import { byCredentials, type IdentifyClient } from './client-auth.ts'
 import { connectionSignal } from './connection-signal.ts'
 import { type Asked, describeRequest, fieldsRoute } from './fields-route.ts'
 import { networkOf } from './network.ts'
 import { pathInAnyCase } from './path-pattern.ts'
 
 /** What one mounted dialect works with. */
-export interface TokenRouteOptions extends ClientCheck {
+export interface TokenRouteOptions {
+  readonly authenticateClient: AuthenticateClient
   readonly dialect: Dialect
   /** All of them, this one included. */
   readonly mounted: readonly Dialect[]
@@ -36,7 +37,8 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
     decode,
     refuse,
     logged: { dialect: dialect.name },
-    identifyClient: dialect.client === 'built-in' ? asBuiltIn(authenticateClient, dialect) : asSent(options),
+    identifyClient:
+      dialect.client === 'built-in' ? asBuiltIn(authenticateClient, dialect) : asSent(authenticateClient, dialect),
     answer: async (asked) => {
       const request = dialect.read(asked.fields)
       if (countAttempt) await takeTurn(asked, dialect, countAttempt)
@@ -68,8 +70,8 @@ function ignoresSlash({ initialConfig }: FastifyInstance): boolean {
 }
 
 /** A client that proves itself; the built-in ones prove nothing and count in their own dialect only. */
-function asSent(options: TokenRouteOptions): IdentifyClient {
-  const identify = byCredentials(options, options.dialect.defaultClient)
+function asSent(authenticateClient: AuthenticateClient, dialect: Dialect): IdentifyClient {
+  const identify = byCredentials(authenticateClient, dialect)
   return async (...request) => {
     const client = await identify(...request)
     if (client.isBuiltIn) throw refuseClient('built-in client', { clientId: client.id })
@@ -80,7 +82,7 @@ function asSent(options: TokenRouteOptions): IdentifyClient {
 /** The client named after the dialect; where it is disabled, the dialect is closed. */
 function asBuiltIn(authenticateClient: AuthenticateClient, { name }: Dialect): IdentifyClient {
   return async () => {
-    const client = await authenticateClient({ id: name, secret: null }, '').catch((error: unknown) => {
+    const client = await authenticateClient([{ id: name, secret: null }], '').catch((error: unknown) => {
       throw closed(error)
     })
     if (!client.isBuiltIn) throw closed(refuseClient('not a built-in client', { clientId: name }))
@@ -108,7 +110,7 @@ async function takeTurn({ request, reply, fields }: Asked, { limit }: Dialect, c
 function tellAllowance(scope: FastifyInstance, { limit }: Dialect, count: CountAttempt): void {
   scope.decorateRequest(isCounted, false)
   scope.addHook('onSend', async (request, reply) => {
-    if (request[isCounted]) return
+    if (request[isCounted] || reply.statusCode === 403) return // a page of another origin spends no turns
     const { fields } = describeRequest(request)
     reply.headers(writeAllowance(await count(fields.get(limit?.field ?? '') ?? '', request.ip)))
   })

@@ -2,17 +2,19 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { availableCores } from '../available-cores.ts'
 import { createClientCheck } from '../clients/authenticate-client.ts'
-import type { Database } from '../database/database.ts'
+import type { Database, Query } from '../database/database.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { signsTokens } from '../dialects/dialect.ts'
 import { findSharedPath } from '../dialects/index.ts'
 import { OAuthError } from '../errors.ts'
-import { createPasswords, defaultPasswordOptions, type PasswordOptions } from '../passwords/password.ts'
+import { createPasswords, defaultPasswordOptions, type PasswordOptions, type Passwords } from '../passwords/password.ts'
 import { createNetworkKeyFinder, type FindNetworkKey } from '../throttle/network-key.ts'
 import { createThrottle, defaultThrottleOptions, type Throttle, type ThrottleOptions } from '../throttle/throttle.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { createTokenCache, type TokenCache } from '../tokens/token-cache.ts'
+import { findHashCosts } from '../users/find-hash-costs.ts'
 import { type CountAttempt, createAttemptLimit } from './attempt-limit.ts'
+import { refuseCrossSite } from './cross-site.ts'
 import { introspectionRoute } from './introspection-route.ts'
 import { jwksRoute } from './jwks-route.ts'
 import { metadataRoute } from './metadata-route.ts'
@@ -35,6 +37,8 @@ export interface TokenServerOptions {
   readonly throttle?: Partial<ThrottleOptions> | boolean
   /** Cost and queue of password hashes. Default: OWASP's first choice, as many at once as there are cores. */
   readonly passwords?: Partial<PasswordOptions>
+  /** Origins whose pages may send sign-ins and client credentials; others are refused with 403. Default: none. */
+  readonly corsOrigins?: readonly string[]
   /** Where tokens are found; share it with the guards of the same process. Default: one of its own, for 5 seconds. */
   readonly tokenCache?: TokenCache
   /** The origin under which the server is known, for its metadata. Default: where it listens. */
@@ -66,20 +70,22 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   const findKey = createNetworkKeyFinder(query, encryptionKey)
   const throttle = createThrottle(query, findKey, readThrottle(options))
   purgeHourly(scope, throttle)
+  noteHashCosts(scope, query, passwords)
   const tools = {
     query,
     passwords,
-    throttle: throttle.passwords,
+    throttle: throttle.signIns,
     lifetimeSeconds,
     mostSeats: options.maxSeatsPerUser ?? usualSeats,
     signing: encryptionKey ? { encryptionKey, findSigningKey: createSigningKeyFinder(query, encryptionKey) } : null,
     inBackground: background,
   }
   const { findToken, forgetToken } = options.tokenCache ?? createTokenCache(database)
-  const clientThrottle = throttle.clients
-  const check = { authenticateClient: createClientCheck(query, passwords, true), clientThrottle }
+  const clientTools = { query, passwords, throttle: throttle.clients }
+  const check = { authenticateClient: createClientCheck(clientTools, true) }
   // sign-ins that queue must not hold a check back
-  const checkAsker = { authenticateClient: createClientCheck(tokenQuery, passwords), clientThrottle }
+  const checkAsker = { authenticateClient: createClientCheck({ ...clientTools, query: tokenQuery }) }
+  scope.addHook('onRequest', refuseCrossSite(options.corsOrigins ?? [], publicUrl))
   for (const dialect of dialects) {
     await scope.register(tokenRoute, {
       logSerializers: { req: writeRequestLine as never }, // its type knows texts only, pino takes objects
@@ -145,6 +151,17 @@ function purgeHourly(scope: FastifyInstance, throttle: Throttle): void {
     closing.abort()
     await underWay
   })
+}
+
+const minuteMs = 60_000
+
+/** Refusals cost as much as the dearest stored hash, which other processes may have stored a minute ago. */
+function noteHashCosts(scope: FastifyInstance, query: Query, passwords: Passwords): void {
+  const note = async () => passwords.noteStoredCosts(await findHashCosts(query))
+  const noteOrWait = () => note().catch(() => undefined) // in an outage nobody is refused for a password either
+  const timer = setInterval(noteOrWait, minuteMs).unref()
+  scope.addHook('onReady', noteOrWait)
+  scope.addHook('onClose', async () => clearInterval(timer))
 }
 
 /** What a host that logs requests writes of those to a dialect: a query may hold a password, by design or by mistake. */

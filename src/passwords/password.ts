@@ -15,12 +15,15 @@ export interface Passwords {
   /** An argon2id hash at today's cost. */
   hash(password: string, place?: HashPlace): Promise<string>
   /**
-   * Whether `password` made `storedHash`. `null` (nobody, or nobody with a password) costs a hash too and is
-   * false; a hash at a lower cost than today's is made up for. Rejects as the hash queue does, and with a plain Error for
-   * a stored text that is no hash, after the same work.
+   * Whether `password` made `storedHash`. A refusal always costs as much as the dearest known hash: `null` (no user, or a
+   * user without a password) costs a decoy and is false, a cheaper hash is filled up. `isRefused` says that the caller
+   * refuses the user anyway. Rejects as the hash queue does, and with a plain Error for a stored text that is no hash, after
+   * the same work.
    */
-  match(storedHash: string | null, password: string, place: HashPlace): Promise<boolean>
-  /** Throws what a hash would be refused with at this moment, before anything is done for it. */
+  match(storedHash: string | null, password: string, place: HashPlace, isRefused?: boolean): Promise<boolean>
+  /** Notes the costs that stored hashes have, as `m=…,t=…,p=…` texts, so that refusals cost as much as the dearest. */
+  noteStoredCosts(parameters: readonly string[]): void
+  /** Throws the refusal that a hash would meet at this moment, before anything is done for it. */
   requireRoom(place: HashPlace): void
   /** Whether a hash was made with another cost than today's. */
   needsRenewal(storedHash: string): boolean
@@ -35,32 +38,50 @@ export const defaultPasswordOptions = {
   queueSeconds: 5,
 } as const
 
-/** Loads argon2 and makes up one decoy, the hash of nobody's password. */
+/** Loads argon2 and creates the decoy, a hash that no password made. */
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
   const argon2 = await loadArgon2()
   const inTurn = createHashQueue({
     ...options,
     queueSeconds: options.queueSeconds ?? defaultPasswordOptions.queueSeconds,
   })
-  const decoyHash = writeDecoyHash(options)
+  let dearest: Argon2Cost = options
+  let decoyHash = writeDecoyHash(dearest)
 
-  async function match(storedHash: string | null, password: string): Promise<boolean> {
+  function noteStoredCosts(parameters: readonly string[]): void {
+    const costs = parameters.map(readCost).filter((cost) => cost !== null)
+    const next = [options, ...costs].reduce((one, other) => (workOf(other) > workOf(one) ? other : one))
+    if (workOf(next) === workOf(dearest)) return
+    dearest = next
+    decoyHash = writeDecoyHash(dearest)
+  }
+
+  async function match(storedHash: string | null, password: string, isRefused: boolean): Promise<boolean> {
     const matches = await argon2.verify(storedHash ?? decoyHash, password).catch(async (cause: unknown) => {
       await argon2.verify(decoyHash, password)
       throw new Error('a stored hash is unreadable', { cause })
     })
-    const missing = storedHash === null ? null : findMissingCost(storedHash, options)
+    const isRight = matches && storedHash !== null
+    // a right password is not made to wait for the dearest hash: only refusals are compared
+    const missing = storedHash === null ? null : findMissingCost(storedHash, isRight && !isRefused ? options : dearest)
     if (missing) await argon2.verify(writeDecoyHash(missing), password)
-    return matches && storedHash !== null
+    return isRight
   }
 
   return {
     binding: argon2.binding,
     hash: (password, place = nobody) => inTurn(place, () => argon2.hash(password, options)),
-    match: (storedHash, password, place) => inTurn(place, () => match(storedHash, password)),
+    match: (storedHash, password, place, isRefused = false) =>
+      inTurn(place, () => match(storedHash, password, isRefused)),
+    noteStoredCosts,
     requireRoom: inTurn.requireRoom,
     needsRenewal: (storedHash) => !hasCost(storedHash, options),
   }
+}
+
+/** argon2's work is its memory times its passes (RFC 9106 §3.1). */
+function workOf({ memoryKib, passes }: Argon2Cost): number {
+  return memoryKib * passes
 }
 
 /** The hash of nobody's password: checking it costs by the parameters, whatever the digest is. */
@@ -79,17 +100,19 @@ function hasCost(hash: string, cost: Argon2Cost): boolean {
   return expected.every((parameter) => written.includes(parameter))
 }
 
-/** What a cheaper hash spares; argon2's work is its memory times its passes (RFC 9106 §3.1). Null: nothing worth a call. */
-export function findMissingCost(hash: string, { memoryKib, passes, lanes }: Argon2Cost): Argon2Cost | null {
-  const written = new Map(
-    parameters
-      .exec(hash)?.[1]
-      ?.split(',')
-      .map((parameter) => [parameter.charAt(0), parameter]),
-  )
-  const [memory, times] = ['m', 't'].map((name) => Number(written.get(name)?.slice(2)))
-  const missingKib = Math.floor((memoryKib * passes - (memory ?? 0) * (times ?? 0)) / passes)
+/** Returns the cost that a cheaper hash saves, or null when nothing worth a call is missing. */
+export function findMissingCost(hash: string, dearest: Argon2Cost): Argon2Cost | null {
+  const written = readCost(parameters.exec(hash)?.[1] ?? '')
+  const { passes, lanes } = dearest
+  const missingKib = Math.floor((workOf(dearest) - (written ? workOf(written) : 0)) / passes)
   return missingKib >= 8 * lanes ? { memoryKib: missingKib, passes, lanes } : null
+}
+
+/** Reads `m=…,t=…,p=…` in any order; null for a text without all three. */
+function readCost(text: string): Argon2Cost | null {
+  const values = new Map(text.split(',').map((parameter) => [parameter.charAt(0), Number(parameter.slice(2))]))
+  const [memoryKib, passes, lanes] = [values.get('m'), values.get('t'), values.get('p')]
+  return memoryKib && passes && lanes ? { memoryKib, passes, lanes } : null
 }
 
 const longestPasswordBytes = 1024

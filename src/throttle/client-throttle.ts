@@ -1,59 +1,80 @@
-import { LRUCache } from 'lru-cache'
 import type { Query } from '../database/database.ts'
+import { gatherRows, mostForFlood } from '../database/gather-rows.ts'
+import { isOutage } from '../errors.ts'
 import { keyedHash } from '../secrets.ts'
-import { createFailureCount, mostKeys, type WaitOptions } from './failure-count.ts'
+import { createFailureCount, type WaitOptions } from './failure-count.ts'
 import type { FindNetworkKey } from './network-key.ts'
 
-/** A client's secret that is to be looked at. */
-export interface SecretCheck<T> {
-  /** What the request calls its client, whether there is one or not. */
-  readonly id: string
-  readonly network: string
-  /** Whether the secret is so short that somebody might guess it. */
-  readonly isGuessable: boolean
-  readonly check: () => Promise<T>
-  /** Whether what the check rejected with says that the secret was wrong. */
-  readonly isFailure: (error: unknown) => boolean
-}
-
-/** Decides whose client secrets are looked at. */
+/** Limits guesses at clients' secrets. */
 export interface ClientThrottle {
-  /** Runs the check. Throws what it throws, and OAuthError `slow_down` while a wait runs. */
-  check<T>(secret: SecretCheck<T>): Promise<T>
+  /**
+   * Opens an attempt at a client, which need not exist, from a network. Throws OAuthError `slow_down` while a wait runs that
+   * this process remembers, `temporarily_unavailable` when the network key must be read and the database is away.
+   */
+  open(clientId: string, network: string): Promise<SecretAttempt>
 }
 
-/** Lets every client try as often as it likes. */
-export const noClientThrottle: ClientThrottle = { check: ({ check }) => check() }
+/** One attempt at a client's secret. Record its result before you answer. */
+export interface SecretAttempt {
+  /** Counts the failure. Throws OAuthError `slow_down` while a wait runs that any server began. */
+  recordFailure(): Promise<void>
+  /** Clears the failures. Throws OAuthError `slow_down` while a wait runs that any server began. */
+  recordSuccess(): Promise<void>
+}
 
-/**
- * Counts wrong client secrets by client and network together: of secrets that might be guessed in the database, for all
- * servers, of longer ones in this process, since anybody can invent clients and none of it is worth a row. Clients ask
- * often: a right secret costs no question.
- */
+/** A throttle that limits nothing, for tests and benchmarks. */
+export const noClientThrottle: ClientThrottle = {
+  open: async () => ({ recordFailure: async () => undefined, recordSuccess: async () => undefined }),
+}
+
+/** Counts wrong secrets by client and network together, in the database, so that all servers obey the same waits. */
 export function createClientThrottle(query: Query, findKey: FindNetworkKey, options: WaitOptions): ClientThrottle {
-  const { freeAttempts, longestWaitSeconds, forgetSeconds } = options
   const failures = createFailureCount(query, options)
-  const counts = new LRUCache<string, number>({ max: mostKeys, ttl: forgetSeconds * 1_000 })
-
-  async function countFailure(key: string, isGuessable: boolean): Promise<void> {
-    const count = (counts.get(key) ?? 0) + 1
-    counts.set(key, count)
-    if (isGuessable) return failures.countFailure(key)
-    failures.requireNoWait(key)
-    if (count >= freeAttempts) failures.noteWait(key, Math.min(longestWaitSeconds, 2 ** (count - freeAttempts)))
-  }
-
+  const findFailures = createFailuresFinder(query, options)
   return {
-    check: async ({ id, network, isGuessable, check, isFailure }) => {
-      const key = keyedHash(await findKey(), `client\n${id}\n${network}`)
+    open: async (clientId, network) => {
+      const key = keyedHash(await findKey(), `client\n${clientId}\n${network}`)
       failures.requireNoWait(key)
-      const checked = await check().catch(async (error: unknown) => {
-        if (isFailure(error)) await countFailure(key, isGuessable)
-        throw error
-      })
-      await failures.settleFailures(key) // so many sent at once gain nothing
-      if (counts.delete(key)) await failures.forgetFailures(key).catch(() => counts.set(key, 1)) // later, where it cannot write
-      return checked
+      return {
+        recordFailure: async () => {
+          await failures.countFailure(key)
+        },
+        recordSuccess: async () => {
+          await failures.settleFailures(key) // a burst that holds the right secret learns nothing
+          const found = await findFailures(key)
+          if (!found) return
+          failures.noteWait(key, found.waitSeconds)
+          failures.requireNoWait(key)
+          await failures.forgetFailures(key).catch(passOutage)
+        },
+      }
     },
   }
+}
+
+/** A database that only reads still authenticates clients; the next right secret clears the failures. */
+function passOutage(error: unknown): void {
+  if (!isOutage(error)) throw error
+}
+
+interface Failures {
+  readonly key: string
+  readonly waitSeconds: number
+}
+
+/** Finds the failures that count at this moment; look-ups at the same time share a statement. */
+function createFailuresFinder(
+  query: Query,
+  { forgetSeconds }: WaitOptions,
+): (key: string) => Promise<Failures | undefined> {
+  return gatherRows(async (keys) => {
+    const rows = await query<Failures>(
+      'find_failures',
+      `select key, greatest(0, coalesce(extract(epoch from wait_until - now()), 0))::float8 as "waitSeconds"
+      from password_grant.failures
+      where key = any ($1::text[]) and (failed_at > now() - make_interval(secs => $2) or wait_until > now())`,
+      [keys, forgetSeconds],
+    )
+    return new Map(rows.map((row) => [row.key, row]))
+  }, mostForFlood)
 }

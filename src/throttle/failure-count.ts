@@ -4,39 +4,56 @@ import { OAuthError } from '../errors.ts'
 
 /** The waits after failures. */
 export interface WaitOptions {
-  /** Failures without a wait after them but the last one's, which is a second; each more doubles it. */
+  /** Failures before the first wait, which lasts a second; each further failure doubles the wait. */
   readonly freeAttempts: number
   readonly longestWaitSeconds: number
-  /** Without a failure for so long, what was is forgotten. */
+  /** The count starts again after this time without a failure. */
   readonly forgetSeconds: number
 }
 
-/** Failures in PostgreSQL, so that all servers share them, and the waits that this process has heard of. */
+/** Counts failures by key in PostgreSQL, so that all servers share them, and remembers waits in this process. */
 export interface FailureCount {
-  /** Throws OAuthError `slow_down` while a wait runs of which this process has heard: no question to the database. */
+  /** Throws OAuthError `slow_down` while a wait runs that this process remembers. Asks no database. */
   requireNoWait(key: string): void
-  /** Remembers that a wait has so many seconds to run. */
+  /** Remembers a wait; 0 seconds is none. */
   noteWait(key: string, seconds: number): void
-  /** Counts a failure. Throws OAuthError `slow_down` instead while a wait runs, whatever server began it. */
-  countFailure(key: string): Promise<void>
-  /** Waits until what this process is counting for a key has been counted, and then as `requireNoWait`. */
+  /**
+   * Counts a failure, and in the same statement the guess in its buckets. Returns whether the buckets had room. Throws
+   * OAuthError `slow_down` and counts nothing while a wait runs that any server began.
+   */
+  countFailure(key: string, buckets?: GuessBuckets): Promise<boolean>
+  /** Waits for the failures that this process is counting under a key. Throws as `requireNoWait` does. */
   settleFailures(key: string): Promise<void>
-  /** Forgets them, everywhere. */
+  /** Clears the failures under a key on all servers. */
   forgetFailures(key: string): Promise<void>
 }
 
-/** How many keys a process remembers something about; who is forgotten is asked for in the database again. */
-export const mostKeys = 20_000
+/** Where a guess is counted: first at its source, then with all guesses at the user; a first failure also at its network. */
+export interface GuessBuckets {
+  readonly source?: GuessBucket
+  readonly all: GuessBucket
+  readonly names?: GuessBucket
+  readonly windowSeconds: number
+}
+
+/** A bucket allows `limit` guesses within the window. */
+interface GuessBucket {
+  readonly key: string
+  readonly limit: number
+}
+
+/** How many keys a process remembers. The database answers for the others. */
+const maxKeys = 20_000
 
 /**
- * Counts failures by key. Those of one key are counted one after the other, and whoever stands behind the one that begins
- * a wait is refused from memory: a flood costs the database as many statements as there are free attempts, and the
- * refusal of a right one comes no sooner than that of a wrong one.
+ * Counts the failures of one key one after the other. Later callers also fail on an outage; a `slow_down` does not block
+ * them. A burst therefore costs as many statements as there are free attempts, and the refusal of a right guess comes no
+ * sooner than that of a wrong one.
  */
 export function createFailureCount(query: Query, options: WaitOptions): FailureCount {
   const { freeAttempts, longestWaitSeconds, forgetSeconds } = options
-  const waits = new LRUCache<string, number>({ max: mostKeys })
-  const underWay = new Map<string, Promise<void>>()
+  const waits = new LRUCache<string, number>({ max: maxKeys })
+  const underWay = new Map<string, Promise<unknown>>()
 
   function noteWait(key: string, seconds: number): void {
     if (seconds > 0) waits.set(key, performance.now() + seconds * 1_000, { ttl: Math.ceil(seconds * 1_000) })
@@ -47,24 +64,25 @@ export function createFailureCount(query: Query, options: WaitOptions): FailureC
     if (secondsLeft > 0) throw refuseForNow(secondsLeft)
   }
 
-  async function count(key: string): Promise<void> {
+  async function count(key: string, buckets: GuessBuckets | undefined): Promise<boolean> {
     requireNoWait(key)
-    const values = [key, freeAttempts, longestWaitSeconds, forgetSeconds]
-    const [row] = await query<{ isCounted: boolean; waitSeconds: number | null }>('count_failure', countText, values)
-    const { isCounted = false, waitSeconds = null } = row ?? {}
+    const values = [key, freeAttempts, longestWaitSeconds, forgetSeconds, ...bucketValues(buckets)]
+    const [row] = await query<Counted>('count_failure', countText, values)
+    const { isCounted = false, waitSeconds = null, hasRoom = false } = row ?? {}
     noteWait(key, waitSeconds ?? 0)
     if (!isCounted) throw refuseForNow(waitSeconds ?? 0)
+    return hasRoom
   }
 
   return {
     requireNoWait,
     noteWait,
-    countFailure: (key) => {
-      const counted = (underWay.get(key) ?? Promise.resolve()).then(() => count(key))
+    countFailure: (key, buckets) => {
+      const counted = (underWay.get(key) ?? Promise.resolve()).then(() => count(key, buckets))
       const settled = counted.catch(passOutage).finally(() => {
         if (underWay.get(key) === settled) underWay.delete(key)
       })
-      settled.catch(() => undefined) // heard by whoever stands behind
+      settled.catch(() => undefined) // the next caller in line receives it
       underWay.set(key, settled)
       return counted
     },
@@ -79,14 +97,38 @@ export function createFailureCount(query: Query, options: WaitOptions): FailureC
   }
 }
 
-/** An outage is everybody's who stands behind; whoever is slowed down holds nobody up. */
 function passOutage(error: unknown): void {
   if (!(error instanceof OAuthError && error.code === 'slow_down')) throw error
 }
 
-// by the clock and not by the transaction's beginning: who waited for the row is judged by what stands there then
+function bucketValues(buckets: GuessBuckets | undefined): unknown[] {
+  const { source, all, names, windowSeconds = 0 } = buckets ?? {}
+  const pairs = [source, all, names].flatMap((bucket) => [bucket?.key ?? null, bucket?.limit ?? 0])
+  return [windowSeconds, ...pairs]
+}
+
+interface Counted {
+  readonly isCounted: boolean
+  readonly waitSeconds: number | null
+  readonly hasRoom: boolean
+}
+
+/** Counts a guess under the key of one parameter, up to the limit of the next, where `condition` holds. */
+const writeGuess = (key: string, limit: string, condition: string) => `
+  insert into password_grant.guesses as g (key, guessed_at)
+  select ${key}, array[clock_timestamp()] from failed where ${key}::text is not null and ${condition}
+  on conflict (key) do update
+  set guessed_at = array(
+    select at from unnest(g.guessed_at) at where at > clock_timestamp() - make_interval(secs => $5) order by at
+  ) || clock_timestamp()
+  where (
+    select count(*) from unnest(g.guessed_at) at where at > clock_timestamp() - make_interval(secs => $5)
+  ) < ${limit}::integer
+  returning key`
+
+// clock_timestamp, not now: a statement that waited for the row judges by the time after the wait
 const countText = `
-with counted as (
+with failed as (
   insert into password_grant.failures as f (key, count, failed_at, wait_until)
   values ($1, 1, clock_timestamp(), clock_timestamp() + password_grant.wait_after(1, $2, $3))
   on conflict (key) do update
@@ -97,15 +139,25 @@ with counted as (
     ) failure (number)
   )
   where f.wait_until is null or f.wait_until <= clock_timestamp()
-  returning coalesce(extract(epoch from wait_until - clock_timestamp()), 0)::float8 as seconds
+  returning f.count, coalesce(extract(epoch from f.wait_until - clock_timestamp()), 0)::float8 as seconds
+), at_source as (${writeGuess('$6', '$7', 'true')}
+), at_user as (${writeGuess('$8', '$9', '($6::text is null or exists (select from at_source))')}
+), at_network as (${writeGuess('$10', '$11', 'failed.count = 1 and exists (select from at_user)')}
 )
-select true as "isCounted", seconds as "waitSeconds" from counted
+select true as "isCounted", seconds as "waitSeconds",
+  ($8::text is null or exists (select from at_user))
+  and ($10::text is null or exists (select from at_network) or (failed.count > 1 and not exists (
+    select from password_grant.guesses g
+    where g.key = $10
+      and g.guessed_at[cardinality(g.guessed_at) - $11::integer + 1] > clock_timestamp() - make_interval(secs => $5)
+  ))) as "hasRoom"
+from failed
 union all
-select false, extract(epoch from wait_until - clock_timestamp())::float8
+select false, extract(epoch from wait_until - clock_timestamp())::float8, false
 from password_grant.failures
-where key = $1 and not exists (select from counted)`
+where key = $1 and not exists (select from failed)`
 
-/** The refusal of whoever has to wait. */
+/** The refusal while a wait runs. */
 export function refuseForNow(seconds: number): OAuthError {
   return new OAuthError('slow_down', 'Too many attempts.', {
     reason: 'too many failed attempts',

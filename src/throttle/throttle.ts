@@ -2,14 +2,14 @@ import type { Query } from '../database/database.ts'
 import { type ClientThrottle, createClientThrottle, noClientThrottle } from './client-throttle.ts'
 import type { FindNetworkKey } from './network-key.ts'
 import {
-  createPasswordThrottle,
-  noPasswordThrottle,
-  type PasswordThrottle,
-  type PasswordThrottleOptions,
-} from './password-throttle.ts'
+  createSignInThrottle,
+  noSignInThrottle,
+  type SignInThrottle,
+  type SignInThrottleOptions,
+} from './sign-in-throttle.ts'
 
 /** Every number of the throttle. */
-export type ThrottleOptions = PasswordThrottleOptions
+export type ThrottleOptions = SignInThrottleOptions
 
 /** Five failures are free, then 1, 2, 4 … 900 seconds; 100 guesses of strangers an hour; a network is known for 30 days. */
 export const defaultThrottleOptions: ThrottleOptions = {
@@ -17,21 +17,23 @@ export const defaultThrottleOptions: ThrottleOptions = {
   longestWaitSeconds: 900,
   forgetSeconds: 3_600,
   strangersLimit: 100,
+  strangersSourceLimit: 10,
   strangersSeconds: 3_600,
+  networkNames: 100,
   knownNetworkDays: 30,
 }
 
-/** Who has to wait before an attempt is looked at. */
+/** The limits on guesses, for users and for clients. */
 export interface Throttle {
-  readonly passwords: PasswordThrottle
+  readonly signIns: SignInThrottle
   readonly clients: ClientThrottle
-  /** Removes what counts no more (networks not signed in from for so long, failures and guesses that are forgotten) until aborted. */
+  /** Deletes expired rows (networks, failures, guesses) until aborted. */
   purge(signal: AbortSignal): Promise<void>
 }
 
 /**
- * One throttle for all dialects and clients of a server, and for all servers of a database. `false`: nobody waits. Throws
- * TypeError for a number that cannot be one.
+ * Creates one throttle for all dialects and clients of a server, and for all servers of a database. `false` limits nothing.
+ * Throws TypeError for a number that is out of range.
  */
 export function createThrottle(query: Query, findKey: FindNetworkKey, options: ThrottleOptions | false): Throttle {
   for (const [name, value] of Object.entries(options)) {
@@ -39,13 +41,13 @@ export function createThrottle(query: Query, findKey: FindNetworkKey, options: T
   }
   const { forgetSeconds, strangersSeconds, knownNetworkDays } = options || defaultThrottleOptions
   return {
-    passwords: options ? createPasswordThrottle(query, findKey, options) : noPasswordThrottle,
+    signIns: options ? createSignInThrottle(query, findKey, options) : noSignInThrottle,
     clients: options ? createClientThrottle(query, findKey, options) : noClientThrottle,
     purge: async (signal) => {
       const removals = [
-        removeAll(query, signal, 'purge_networks', networksText, knownNetworkDays),
-        removeAll(query, signal, 'purge_failures', failuresText, forgetSeconds),
-        removeAll(query, signal, 'purge_guesses', guessesText, strangersSeconds),
+        deleteExpired(query, signal, knownNetworkDays, purgeNetworks),
+        deleteExpired(query, signal, forgetSeconds, purgeFailures),
+        deleteExpired(query, signal, strangersSeconds, purgeGuesses),
       ]
       const [failed] = (await Promise.allSettled(removals)).filter(({ status }) => status === 'rejected')
       if (failed && 'reason' in failed) throw failed.reason
@@ -53,18 +55,25 @@ export function createThrottle(query: Query, findKey: FindNetworkKey, options: T
   }
 }
 
-const mostAtOnce = 50_000
+const maxAtOnce = 50_000
 
-/** A part at a time: under attack there may be millions, and no statement may take long. */
-async function removeAll(query: Query, signal: AbortSignal, name: string, text: string, age: number): Promise<void> {
-  for (let count = mostAtOnce; count === mostAtOnce && !signal.aborted; ) {
-    const [removed] = await query<{ count: number }>(name, text, [age, mostAtOnce])
+/** Deletes in parts: under attack there may be millions of rows, and no statement may take long. */
+async function deleteExpired(query: Query, signal: AbortSignal, age: number, removal: Removal): Promise<void> {
+  for (let count = maxAtOnce; count === maxAtOnce && !signal.aborted; ) {
+    const [removed] = await query<{ count: number }>(removal.name, removal.text, [age, maxAtOnce])
     count = removed?.count ?? 0
   }
 }
 
-/** Rows are skipped while somebody counts in them: those are not over. */
-const writeRemoval = (table: string, isOver: string) => `
+interface Removal {
+  readonly name: string
+  readonly text: string
+}
+
+/** Skips rows that another session is counting in: they have not expired. */
+const writeRemoval = (name: string, table: string, isOver: string): Removal => ({
+  name,
+  text: `
 with removed as (
   delete from password_grant.${table}
   where key = any (array(
@@ -72,11 +81,21 @@ with removed as (
   ))
   returning key
 )
-select count(*)::integer as count from removed`
+select count(*)::integer as count from removed`,
+})
 
-const failuresText = writeRemoval(
+const purgeFailures = writeRemoval(
+  'purge_failures',
   'failures',
   'failed_at < now() - make_interval(secs => $1) and (wait_until is null or wait_until < now())',
 )
-const guessesText = writeRemoval('guesses', 'guessed_at[cardinality(guessed_at)] < now() - make_interval(secs => $1)')
-const networksText = writeRemoval('known_networks', 'signed_in_at < now() - make_interval(days => $1)')
+const purgeGuesses = writeRemoval(
+  'purge_guesses',
+  'guesses',
+  'guessed_at[cardinality(guessed_at)] < now() - make_interval(secs => $1)',
+)
+const purgeNetworks = writeRemoval(
+  'purge_networks',
+  'known_networks',
+  'signed_in_at < now() - make_interval(days => $1)',
+)

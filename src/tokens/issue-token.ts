@@ -1,6 +1,6 @@
 import type { Query } from '../database/database.ts'
 import { generateId, hashSecret } from '../secrets.ts'
-import type { RightGuess, Wait } from '../throttle/password-throttle.ts'
+import type { Clearance, Wait } from '../throttle/sign-in-throttle.ts'
 import type { IssuedToken, Token } from './token.ts'
 
 /** Who takes the seat, and under which facts they were authenticated. */
@@ -27,21 +27,21 @@ export type Issue = { readonly seat: Seat } | { readonly changed: 'user' | 'clie
 /**
  * Takes the seat in one statement, whoever sat there is out. The user's row and then the client's are
  * looked at again under locks (the foreign keys' own are too weak), so that no token outlives a change
- * of password or role, a disabling or a revocation that happened meanwhile. Of the secret only a hash is kept. A `guess`,
- * a password that was right, takes no seat while a wait runs, and otherwise settles what the throttle knows of it.
+ * of password or role, a disabling or a revocation that happened meanwhile. Of the secret only a hash is kept. With a
+ * `clearance` the statement takes no seat while a wait runs, and otherwise clears the failures and remembers the network.
  */
 export async function issueToken(query: Query, subject: TokenSubject, secret: Buffer): Promise<Issue>
 export async function issueToken(
   query: Query,
   subject: TokenSubject,
   secret: Buffer,
-  guess: RightGuess | null,
+  clearance: Clearance | null,
 ): Promise<Issue | Wait>
 export async function issueToken(
   query: Query,
   subject: TokenSubject,
   secret: Buffer,
-  guess: RightGuess | null = null,
+  clearance: Clearance | null = null,
 ): Promise<Issue | Wait> {
   const [row] = await query<IssueRow>('issue_token', text, [
     subject.userId,
@@ -53,12 +53,13 @@ export async function issueToken(
     subject.lifetimeSeconds,
     subject.clientVersion,
     subject.mostSeats,
-    guess?.pair ?? null,
-    guess?.stranger ?? null,
-    guess?.forgetSeconds ?? null,
-    guess?.knownNetworkDays ?? null,
-    guess?.strangersSeconds ?? null,
-    guess?.strangersLimit ?? null,
+    clearance?.pair ?? null,
+    clearance?.buckets ?? null,
+    clearance?.limits ?? null,
+    clearance?.forgetSeconds ?? null,
+    clearance?.knownNetworkDays ?? null,
+    clearance?.strangersSeconds ?? null,
+    clearance?.maxNetworks ?? null,
   ])
   if (!row?.userIsCurrent) return { changed: 'user' }
   if (row.waitSeconds) return { waitSeconds: row.waitSeconds }
@@ -84,7 +85,7 @@ with current_user_row as materialized (
   for share
 ), wait as materialized (
   select case when $10::text is null then 0 else
-    password_grant.settle_right_guess($10, $11, u.id, $12, $13, $14, $15)
+    password_grant.settle_sign_in($10, $11::text[], $12::integer[], u.id, $13, $14, $15, $16)
   end as seconds
   from current_user_row u
   cross join current_client_row c

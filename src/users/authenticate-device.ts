@@ -22,8 +22,8 @@ export interface AuthenticatedDevice {
 const toleranceSeconds = 300
 
 /**
- * Checks a signature and uses its time up: each is accepted once, and none that is older. Throws OAuthError `invalid_grant`
- * with one sentence for whatever is wrong, Error when the customer key cannot be decrypted.
+ * Checks a device's signature. Throws OAuthError `invalid_grant` with one sentence for an unknown device, a wrong signature
+ * and a disabled device, Error when the customer key cannot be decrypted.
  */
 export async function authenticateDevice(
   query: Query,
@@ -34,7 +34,6 @@ export async function authenticateDevice(
   const matches = matchSignature(encryptionKey, device, signed)
   if (!device || !matches || !device.isEnabled) throw refuseDevice(reasonFor(device, matches), device?.userId)
   const { userId, credentialVersion } = device
-  if (!(await useTimestamp(query, userId, signed.timestamp))) throw refuseDevice('stale or repeated timestamp', userId)
   return { userId, credentialVersion }
 }
 
@@ -79,8 +78,12 @@ async function findDevice(query: Query, deviceKey: string): Promise<DeviceRow | 
   return device ?? null
 }
 
-/** By the database's clock, and in one statement, so that of two equal requests one is let in. */
-async function useTimestamp(query: Query, userId: string, timestamp: string): Promise<boolean> {
+/**
+ * Uses up the timestamp of a right signature: each is accepted once, and no older one after it. The database's clock
+ * decides, in one statement. Throws OAuthError `invalid_grant` for a stale or repeated timestamp, in the words of a wrong
+ * signature.
+ */
+export async function useTimestamp(query: Query, { userId }: AuthenticatedDevice, timestamp: string): Promise<void> {
   const used = await query(
     'use_timestamp',
     `update password_grant.devices
@@ -91,5 +94,5 @@ async function useTimestamp(query: Query, userId: string, timestamp: string): Pr
     returning user_id`,
     [userId, timestamp, toleranceSeconds],
   )
-  return used.length > 0
+  if (used.length === 0) throw refuseDevice('stale or repeated timestamp', userId)
 }

@@ -39,7 +39,7 @@ async function matchPassword(
   password: string,
   place: HashPlace,
 ): Promise<boolean | Error> {
-  return passwords.match(user?.passwordHash ?? null, password, place).catch((error: unknown) => {
+  return passwords.match(user?.passwordHash ?? null, password, place, !user?.isEnabled).catch((error: unknown) => {
     if (error instanceof OAuthError || !(error instanceof Error)) throw error
     return error
   })

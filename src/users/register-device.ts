@@ -20,21 +20,34 @@ export interface Device {
 export interface NewDevice {
   readonly deviceKey: string
   readonly role?: string | undefined
-  /** What it signs with; only encrypted in the database. */
+  /** The key it signs with, at least 16 characters; stored encrypted. */
   readonly customerKey: string
+  /** Accepts a shorter customer key, which is for migrations only. */
+  readonly allowShort?: boolean | undefined
 }
 
 const longestCustomerKeyBytes = 1024
+
+/** The fewest characters of a customer key. */
+export const minCustomerKeyLength = 16
+
+/** Whether a customer key is shorter than the minimum, in Unicode code points. */
+export function isShortCustomerKey(customerKey: string): boolean {
+  return [...customerKey].length < minCustomerKeyLength
+}
 
 /**
  * Adds a device, in the caller's transaction. Throws OAuthError `invalid_request` for a device key that is taken or cannot
  * be one, and for a customer key that cannot be one.
  */
 export async function registerDevice(query: Query, encryptionKey: Buffer, device: NewDevice): Promise<Device> {
-  const { deviceKey, role, customerKey } = device
+  const { deviceKey, role, customerKey, allowShort = false } = device
   if (!isUserName(deviceKey)) throw refuse('A device key has 1 to 256 characters and no control characters.')
   if (customerKey === '' || Buffer.byteLength(customerKey) > longestCustomerKeyBytes || /\p{Cc}/u.test(customerKey)) {
-    throw refuse(`A customer key has 1 to ${longestCustomerKeyBytes} bytes of UTF-8 and no control characters.`)
+    throw refuse(`A customer key has at most ${longestCustomerKeyBytes} bytes of UTF-8 and no control characters.`)
+  }
+  if (!allowShort && isShortCustomerKey(customerKey)) {
+    throw refuse(`A customer key has at least ${minCustomerKeyLength} characters.`)
   }
   const user = await registerUser(query, { name: deviceKey, role, passwordHash: null })
   await query(

@@ -65,19 +65,26 @@ export interface UserChange {
 
 /**
  * Changes a user and renews the credential version, which refuses every sign-in under way; in the same
- * transaction the caller ends the live tokens. Throws OAuthError `invalid_request` when there is no such user.
+ * transaction the caller ends the live tokens. A new password and disabling also forget the networks the user is known
+ * from, since they may be a thief's. Throws OAuthError `invalid_request` when there is no such user.
  */
 export async function changeUser(query: Query, name: string, change: UserChange): Promise<User> {
   if (change.role !== undefined) requireRole(change.role)
   const [user] = await query<User>(
     'change_user',
-    `update password_grant.users
-    set credential_version = gen_random_uuid(),
-      password_hash = coalesce($2, password_hash),
-      role = coalesce($3, role),
-      is_enabled = coalesce($4, is_enabled)
-    where name_key = $1
-    returning ${columns}`,
+    `with changed as (
+      update password_grant.users
+      set credential_version = gen_random_uuid(),
+        password_hash = coalesce($2, password_hash),
+        role = coalesce($3, role),
+        is_enabled = coalesce($4, is_enabled)
+      where name_key = $1
+      returning ${columns}
+    ), forgotten as (
+      delete from password_grant.known_networks
+      where user_id = (select id from changed where $2 is not null or not $4)
+    )
+    select * from changed`,
     [userNameKey(name), change.passwordHash ?? null, change.role ?? null, change.isEnabled ?? null],
   )
   return user ?? refuseUnknown()

@@ -24,6 +24,7 @@ async function statusAt(url: string, { deviceKey, customerKey }: { deviceKey: st
   const signature = createHmac('sha256', customerKey).update(`${timestamp}${deviceKey}`).digest('hex')
   const { status, body } = await ask(`${url}/auth/login`, {
     method: 'POST',
+    headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ device_key: deviceKey, timestamp, device_signature: signature }),
   })
   if (status === 200) keepSecret(body.token)

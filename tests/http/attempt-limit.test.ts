@@ -11,7 +11,9 @@ import { freePort } from '../support/sockets.ts'
 import { serverBeside, testServer } from '../support/test-server.ts'
 
 const encryptionKey = generateBytes(32)
-const options = { dialects: [webapi, device], encryptionKey, trustProxy: ['127.0.0.1'] }
+// the throttle counts wrong signatures too; here it allows more of them than the limit a minute
+const throttle = { freeAttempts: 1_000, strangersLimit: 1_000, strangersSourceLimit: 1_000 }
+const options = { dialects: [webapi, device], encryptionKey, trustProxy: ['127.0.0.1'], throttle }
 const { app, database, url } = await testServer(options)
 const other = await anotherServer({})
 
@@ -30,11 +32,11 @@ function signed({ deviceKey, customerKey }: DeviceKeys): Record<string, unknown>
 
 const wrong = ({ deviceKey }: DeviceKeys) => signed({ deviceKey, customerKey: 'wrong' })
 
-async function login(body: unknown, { target = app, from = '' } = {}) {
+async function login(body: unknown, { target = app, from = '', type = 'application/json' } = {}) {
   const response = await target.inject({
     method: 'POST',
     url: '/auth/login',
-    headers: from === '' ? {} : { 'x-forwarded-for': from },
+    headers: { 'content-type': type, ...(from !== '' && { 'x-forwarded-for': from }) },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   })
   if (response.statusCode === 200) keepSecret(response.json().token)
@@ -82,6 +84,7 @@ describe('every answer tells what is left', () => {
     [400, 'a missing field', ({ deviceKey }) => login({ device_key: deviceKey })],
     [400, 'no JSON', () => login('no JSON')],
     [400, 'no body', () => login('')],
+    [415, 'no JSON content type', () => login('{}', { type: 'text/plain' })],
     [413, 'a body that is too long', () => login('x'.repeat(20_000))],
     [405, 'another method', () => app.inject({ method: 'GET', url: '/auth/login' })],
     [405, 'another method with a body', () => app.inject({ method: 'PUT', url: '/auth/login', body: '{}' })],

@@ -1,4 +1,4 @@
-// Guesses at a client's secret: slowed down for that client from that network, and for nobody else.
+// Guesses at a client's secret: slowed down for that client from that network. A generated secret is never slowed down.
 import { describe, expect, test } from 'vitest'
 import {
   behindProxy,
@@ -48,7 +48,9 @@ async function ask(
   return response
 }
 
-/** So short that it might be a chosen one's. */
+/** A client with a secret of its own choice. */
+const addChosen = () => addClient(database, { secret: { chosen: keepSecret(`chosen ${randomWord()}`) } })
+
 const wrong = ({ id }: { id: string }) => ({ id, secret: keepSecret(randomWord()) })
 const long = ({ id }: { id: string }) => ({ id, secret: keepSecret(randomWord() + randomWord() + randomWord()) })
 
@@ -61,8 +63,8 @@ async function tryWrong(times: number, client: { id: string }, from: string): Pr
 const fiveRefused = [401, 401, 401, 401, 401]
 
 describe('five wrong secrets of a client from one network', () => {
-  test('are refused as such, and then nothing is looked at for a while', async () => {
-    const [client, from] = [await addClient(database), newNetwork()]
+  test('are refused as such, and then no guess is checked for a while', async () => {
+    const [client, from] = [await addChosen(), newNetwork()]
     expect(await tryWrong(5, client, from)).toEqual(fiveRefused)
     for (const place of endpoints) {
       expectSlowDown(await ask(wrong(client), from, { place }))
@@ -70,8 +72,18 @@ describe('five wrong secrets of a client from one network', () => {
     }
   })
 
-  test('are five at all endpoints and in both ways together', async () => {
+  test('never keep the generated secret waiting, which was compared first', async () => {
     const [client, from] = [await addClient(database), newNetwork()]
+    expect(await tryWrong(6, client, from)).toEqual([...fiveRefused, 429])
+    for (const place of endpoints) {
+      expect((await ask(client, from, { place })).statusCode).toBe(200)
+      expect((await ask(client, from, { place, way: 'fields' })).statusCode).toBe(200)
+      expectSlowDown(await ask(wrong(client), from, { place }))
+    }
+  })
+
+  test('are five at all endpoints and in both ways together', async () => {
+    const [client, from] = [await addChosen(), newNetwork()]
     const tried = [
       ['/Token', 'header'],
       ['/Token', 'fields'],
@@ -92,35 +104,38 @@ describe('five wrong secrets of a client from one network', () => {
       expect((await ask(await addClient(database), from, { place })).statusCode).toBe(200)
       expect((await ask(client, newNetwork(), { place })).statusCode).toBe(200)
     }
-    expectSlowDown(await ask(client, from))
+    expectSlowDown(await ask(wrong(client), from))
   })
 
   test('are forgotten when the right one comes before the fifth', async () => {
-    const [client, from] = [await addClient(database), newNetwork()]
+    const [client, from] = [await addChosen(), newNetwork()]
     for (let turn = 0; turn < 3; turn += 1) {
       expect(await tryWrong(4, client, from)).toEqual([401, 401, 401, 401])
       expect((await ask(client, from)).statusCode).toBe(200)
     }
   })
 
-  test('are heard of by another server with its first wrong one', async () => {
-    const [client, from] = [await addClient(database), newNetwork()]
+  test.each(['wrong', 'right'])('make another server wait too, with a %s one', async (which) => {
+    const [client, from] = [await addChosen(), newNetwork()]
     const target = await serverBeside(url, behindProxy)
+    expect((await ask(client, newNetwork(), { target })).statusCode).toBe(200) // it remembers the right one
     await tryWrong(5, client, from)
-    expectSlowDown(await ask(wrong(client), from, { target }))
-    expectSlowDown(await ask(client, from, { target }))
+    for (const _ of [1, 2]) expectSlowDown(await ask(which === 'right' ? client : wrong(client), from, { target }))
   })
 
-  test('that nobody could guess are counted by each server for itself, and leave no row', async () => {
-    const [client, from] = [await addClient(database), newNetwork()]
+  test('are five whatever their length and spelling, on all servers', async () => {
+    const [client, from] = [await addChosen(), newNetwork()]
     const target = await serverBeside(url, behindProxy)
-    const countRows = () => database.query('', 'select key from password_grant.failures')
-    const before = await countRows()
-    for (let turn = 0; turn < 5; turn += 1) expect((await ask(long(client), from)).statusCode).toBe(401)
-    expectSlowDown(await ask(long(client), from))
-    expectSlowDown(await ask(client, from))
-    expect((await ask(client, from, { target })).statusCode).toBe(200)
-    expect(await countRows()).toEqual(before)
+    const encoded = (word: string) => [...word].map((letter) => `%${letter.charCodeAt(0).toString(16)}`).join('')
+    const guesses = [long(client), wrong(client), { ...client, secret: encoded(wrong(client).secret) }]
+    for (const guess of [...guesses, long(client), { ...client, secret: 'x' }]) {
+      expect((await ask(guess, from)).statusCode).toBe(401)
+    }
+    for (const server of [app, target]) {
+      for (const guess of [...guesses, client, { ...client, secret: encoded(client.secret) }]) {
+        expectSlowDown(await ask(guess, from, { target: server }))
+      }
+    }
   })
 
   test('are five when forty come at once', async () => {
@@ -199,7 +214,11 @@ describe('one attempt', () => {
   })
 
   test('is one at the same client, however its id is encoded', async () => {
-    const [{ id, secret }, from] = [await addClient(database, { id: `cl.${randomWord()}` }), newNetwork()]
+    const secret = keepSecret(`chosen ${randomWord()}`)
+    const [{ id }, from] = [
+      await addClient(database, { id: `cl.${randomWord()}`, secret: { chosen: secret } }),
+      newNetwork(),
+    ]
     const spellings = [
       id,
       id.replace('.', '%2E'),
@@ -280,4 +299,35 @@ test('a wrong secret is an outage while it cannot be counted, and a right one is
     expect([response.statusCode, response.json().error]).toEqual([503, 'temporarily_unavailable'])
   }
   expect((await ask(client, from, { target: own.app })).statusCode).toBe(200)
+})
+
+describe('a chosen secret', () => {
+  test('has at least sixteen characters, unless a migration brings a shorter one', async () => {
+    const add = (chosen: string, allowShort?: boolean) => addClient(database, { secret: { chosen, allowShort } })
+    await expect(add('x'.repeat(15))).rejects.toMatchObject({ code: 'invalid_request' })
+    const short = keepSecret('s'.repeat(15))
+    expect((await ask({ id: (await add(short, true)).id, secret: short }, newNetwork())).statusCode).toBe(200)
+    await expect(add('😀'.repeat(15))).rejects.toMatchObject({ code: 'invalid_request' })
+  })
+
+  test('is stored with argon2id, whatever its length', async () => {
+    const ids = []
+    for (const length of [16, 43, 200]) {
+      ids.push((await addClient(database, { secret: { chosen: randomWord().repeat(13).slice(0, length) } })).id)
+    }
+    const stored = await database.query<{ hash: string }>(
+      '',
+      'select secret_hash as hash from password_grant.clients where id = any ($1)',
+      [ids],
+    )
+    expect(stored.map(({ hash }) => hash.slice(0, 10))).toEqual(['$argon2id$', '$argon2id$', '$argon2id$'])
+  })
+})
+
+test('a server that remembers no wait asks the database before it accepts a chosen secret', async () => {
+  const own = await serverBeside(url, behindProxy)
+  const [client, from] = [await addChosen(), newNetwork()]
+  for (let turn = 0; turn < 5; turn += 1) await ask(wrong(client), from, { target: own })
+  const another = await serverBeside(url, behindProxy)
+  expectSlowDown(await ask(client, from, { target: another }))
 })

@@ -52,6 +52,7 @@ async function signIn({ deviceKey, customerKey }: Signer, target = app): Promise
   const response = await target.inject({
     method: 'POST',
     url: '/auth/login',
+    headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       device_key: deviceKey,
       timestamp: lastTime,

@@ -97,7 +97,12 @@ test('a device’s allowance is told beside a limit of the host’s own', async 
   const host = await createHost({}, (furnished) => {
     furnished.addHook('onRequest', async (_request, reply) => void reply.header('x-ratelimit-limit', '1000'))
   })
-  const { headers } = await host.inject({ method: 'POST', url: '/auth/login', body: '{}' })
+  const { headers } = await host.inject({
+    method: 'POST',
+    url: '/auth/login',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  })
   expect([headers['x-ratelimit-limit'], headers['x-ratelimit-remaining']]).toEqual([
     '10',
     expect.stringMatching(/^\d$/),

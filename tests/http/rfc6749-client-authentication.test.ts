@@ -239,10 +239,11 @@ describe('RFC 6749 §5.2: invalid_client', () => {
   })
 })
 
-describe('a chosen short secret', () => {
+describe('a chosen secret', () => {
   test('is remembered when it was right, and forgotten with the secret', async () => {
     const secret = randomWord().slice(0, 9)
-    const { id } = await addClient(database, { secret: { chosen: keepSecret(secret) } })
+    const chosen = { chosen: keepSecret(secret), allowShort: true }
+    const { id } = await addClient(database, { secret: chosen })
     for (let time = 0; time < 3; time += 1) expect((await askAs(id, secret)).statusCode).toBe(200)
     expectRefusal(await askAs(id, `${secret}x`), 401, 'invalid_client')
     expectRefusal(await askAs(id, `${secret}x`), 401, 'invalid_client')
@@ -289,7 +290,7 @@ describe('rotation', () => {
 })
 
 test('a stored secret hash that cannot be read refuses the client and is logged as a fault', async () => {
-  const broken = await addClient(database, { secret: { chosen: 'broken one' } })
+  const broken = await addClient(database, { secret: { chosen: 'a secret of a broken client' } })
   await database.query(
     '',
     `update password_grant.clients set secret_hash = '$argon2id$garbage' where id = '${broken.id}'`,
@@ -300,7 +301,7 @@ test('a stored secret hash that cannot be read refuses the client and is logged 
 })
 
 test('a stored secret hash that cannot be read refuses all who ask at once the same', async () => {
-  const broken = await addClient(database, { secret: { chosen: 'broken two' } })
+  const broken = await addClient(database, { secret: { chosen: 'a secret of another broken client' } })
   await database.query(
     '',
     `update password_grant.clients set secret_hash = '$argon2id$garbage' where id = '${broken.id}'`,

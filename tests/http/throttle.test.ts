@@ -12,7 +12,7 @@ import type { PasswordOptions } from '../../src/passwords/password.ts'
 import { generateBytes } from '../../src/secrets.ts'
 import { createServer } from '../../src/server.ts'
 import { createNetworkKeyFinder } from '../../src/throttle/network-key.ts'
-import type { RightGuess } from '../../src/throttle/password-throttle.ts'
+import type { Clearance } from '../../src/throttle/sign-in-throttle.ts'
 import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from '../../src/throttle/throttle.ts'
 import { changeUser, removeUser } from '../../src/users/register-user.ts'
 import { freshDatabase, patience } from '../support/fresh-database.ts'
@@ -197,18 +197,18 @@ describe('a server that is asked during a wait', () => {
       return [...names]
     }
     // credentials that are not read cannot be hashed for
-    expect(await askedFor(() => signInFrom(target, asking, from))).toEqual(['find_client', 'find_standing'])
+    expect(await askedFor(() => signInFrom(target, asking, from))).toEqual(['find_client', 'find_throttle_state'])
     expect(await askedFor(() => signInFrom(target, asking, from))).toEqual(['find_client'])
     expect(await askedFor(() => guess(target, asking, from))).toEqual(['find_client'])
     names.length = 0
     expect((await guess(target, asking, newNetwork())).statusCode).toBe(400)
-    expect(names).toEqual(['find_client', 'find_standing', 'find_credentials', 'count_failure', 'count_guess'])
+    expect(names).toEqual(['find_client', 'find_throttle_state', 'find_credentials', 'count_failure'])
     const home = newNetwork()
     await guess(target, asking, home)
     for (const wasKnown of [false, true]) {
       names.length = 0
       expect((await signInFrom(target, asking, home)).statusCode, `known: ${wasKnown}`).toBe(200)
-      expect(names).toEqual(['find_client', 'find_standing', 'find_credentials', 'issue_token'])
+      expect(names).toEqual(['find_client', 'find_throttle_state', 'find_credentials', 'issue_token'])
     }
   })
 })
@@ -280,7 +280,7 @@ async function serverOn(
 /** Notes which statements sign-ins send. */
 function notingIn(names: string[]): (name: string) => void {
   return (name) => {
-    if (!name.startsWith('purge')) names.push(name)
+    if (!name.startsWith('purge') && name !== 'find_hash_costs') names.push(name)
   }
 }
 
@@ -580,6 +580,135 @@ describe('strangers', async () => {
   })
 })
 
+describe('one source of strangers', () => {
+  const strict = async (throttle: Partial<ThrottleOptions> = {}) =>
+    serverBeside(url, { ...behindProxy, throttle: { strangersSourceLimit: 3, ...throttle } })
+  const inOneSite = (count: number) => Array.from({ length: count }, (_, place) => `2001:db8:${randomSite}:${place}::1`)
+  const randomSite = generateBytes(2).readUInt16BE(0).toString(16)
+
+  test('spends at most ten of the hundred guesses, whatever /64 of its /48 they come from', async () => {
+    const asking = await addAsking()
+    const answers = await Promise.all(inOneSite(60).map((from, place) => guess(place % 2 ? app : other, asking, from)))
+    expect(tally(answers)).toEqual({ 400: 10, 429: 50 })
+    for (const target of [app, other]) {
+      expectSlowDown(await signInFrom(target, asking, inOneSite(61).at(-1) ?? ''))
+      expect((await signInFrom(target, asking, '2001:db8:ffff:1::1')).statusCode).toBe(200)
+    }
+  })
+
+  test('leaves the rest of the hundred to others', async () => {
+    const target = await strict({ strangersLimit: 4 })
+    const asking = await addAsking()
+    const told = []
+    for (const from of [...inOneSite(5), newNetwork(), newNetwork()])
+      told.push((await guess(target, asking, from)).statusCode)
+    expect(told).toEqual([400, 400, 400, 429, 429, 400, 429])
+  })
+
+  test('is one IPv4 address, which waits until its oldest guess is an hour ago', async () => {
+    const target = await strict({ freeAttempts: 20 })
+    const [asking, from] = [await addAsking(), newNetwork()]
+    expect(await guessTimes(4, target, asking, from)).toEqual([400, 400, 400, 429])
+    const wait = Number((await signInFrom(target, asking, from)).headers['retry-after'])
+    expect(wait).toBeGreaterThan(3_500)
+    expect(wait).toBeLessThanOrEqual(3_600)
+    expect((await signInFrom(target, asking, newNetwork())).statusCode).toBe(200)
+  })
+})
+
+describe('a network that fails at many different names', () => {
+  const strict = () => serverBeside(url, { ...behindProxy, throttle: { networkNames: 4 } })
+  const nobodies = (count: number) =>
+    Array.from({ length: count }, () => ({ client, user: { name: `nobody-${randomWord()}`, password: '' } }))
+
+  test('is refused for the next name, and for those that failed, from every server', async () => {
+    const [target, from] = [await strict(), newNetwork()]
+    const asked = nobodies(4)
+    for (const asking of asked.slice(1)) expect(await guessTimes(2, target, asking, from)).toEqual([400, 400])
+    expect((await guess(target, asked[0] as Asking, from)).statusCode).toBe(400)
+    expectSlowDown(await guess(target, nobodies(1)[0] as Asking, from))
+    expectSlowDown(await guess(await strict(), asked[0] as Asking, from))
+    expectSlowDown(await signInFrom(target, await addAsking(), from))
+    expect((await signInFrom(target, await addAsking(), newNetwork())).statusCode).toBe(200)
+  })
+
+  test('is told of no more names when all of them come at once', async () => {
+    const [target, second, from] = [await strict(), await strict(), newNetwork()]
+    const answers = await Promise.all(
+      nobodies(30).map((asking, place) => guess(place % 2 ? target : second, asking, from)),
+    )
+    expect(tally(answers)).toEqual({ 400: 4, 429: 26 })
+  })
+
+  test('does not touch the users who are known from there', async () => {
+    const [target, home, asking] = [await strict(), newNetwork(), await addAsking()]
+    expect((await signInFrom(target, asking, home)).statusCode).toBe(200)
+    for (const one of nobodies(6)) await guess(target, one, home)
+    expect(await guessTimes(4, target, asking, home)).toEqual([400, 400, 400, 400])
+    expect((await signInFrom(target, asking, home)).statusCode).toBe(200)
+  })
+
+  test('may try again when an hour has passed', async () => {
+    const [target, from] = [await strict(), newNetwork()]
+    for (const one of nobodies(4)) await guess(target, one, from)
+    const [next] = nobodies(1)
+    await database.query(
+      '',
+      `update password_grant.guesses
+      set guessed_at = array(select at - interval '61 minutes' from unnest(guessed_at) at order by at)`,
+    )
+    expect((await guess(target, next as Asking, from)).statusCode).toBe(400)
+  })
+})
+
+describe('the networks a user is known from', async () => {
+  const { app, database } = await testServer(behindProxy)
+  const client = await addClient(database)
+  const countKnown = async ({ id }: { id: string }) =>
+    (await database.query('', 'select from password_grant.known_networks where user_id = $1', [id])).length
+
+  test('are the hundred newest', async () => {
+    const asking = { client, user: await addUser(database) }
+    await database.query(
+      '',
+      `insert into password_grant.known_networks
+      select rpad('network-' || place, 43, '-'), $1, now() - make_interval(hours => place)
+      from generate_series(2, 150) place`,
+      [asking.user.id],
+    )
+    const home = newNetwork()
+    expect((await signInFrom(app, asking, home)).statusCode).toBe(200)
+    expect(await countKnown(asking.user)).toBe(100)
+    const kept = await database.query<{ age: number }>(
+      '',
+      `select max(extract(epoch from now() - signed_in_at) / 3600)::integer as age
+      from password_grant.known_networks where user_id = $1`,
+      [asking.user.id],
+    )
+    expect(kept).toEqual([{ age: 100 }])
+  })
+
+  test.each([
+    ['a new password', { passwordHash: '$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ$c2FsdHNhbHRzYWx0c2FsdA' }],
+    ['disabling', { isEnabled: false }],
+  ])('are forgotten with %s', async (_what, change) => {
+    const [asking, neighbour] = [await addUser(database), await addUser(database)]
+    for (const user of [asking, neighbour]) await signInFrom(app, { client, user }, newNetwork())
+    await changeUser(database.query, asking.name, change)
+    expect([await countKnown(asking), await countKnown(neighbour)]).toEqual([0, 1])
+  })
+
+  test.each([
+    ['a new role', { role: 'Reader' }],
+    ['enabling', { isEnabled: true }],
+  ])('stay with %s', async (_what, change) => {
+    const user = await addUser(database)
+    await signInFrom(app, { client, user }, newNetwork())
+    await changeUser(database.query, user.name, change)
+    expect(await countKnown(user)).toBe(1)
+  })
+})
+
 describe('what does not count as a guess at the user', () => {
   test('is a request that is not understood, or of a client that is none', async () => {
     const [asking, from] = [await addAsking(), newNetwork()]
@@ -678,11 +807,15 @@ describe('a database that can be read and not written', async () => {
     expect((await signInFrom(own.app, asking, newNetwork())).statusCode).toBe(200)
   })
 
-  test.each(['failures', 'guesses', 'known_networks'])('is one, too, without %s', async (table) => {
+  test.each([
+    ['failures', [signInFrom, guess, guess, guess, guess, guess, guess]],
+    ['guesses', [guess, guess, guess, guess, guess, guess]],
+    ['known_networks', [signInFrom]],
+  ])('is one, too, without %s', async (table, sends) => {
     const rename = (from: string, to: string) =>
       own.database.query('', `alter table password_grant.${from} rename to ${to}`)
     await rename(table, 'gone')
-    for (const send of [signInFrom, guess, guess, guess, guess, guess, guess]) {
+    for (const send of sends) {
       const response = await send(own.app, asking, newNetwork())
       expect([response.statusCode, response.json().error]).toEqual([503, 'temporarily_unavailable'])
     }
@@ -792,23 +925,26 @@ describe('each number of the throttle', async () => {
   const throttleWith = (options: Partial<ThrottleOptions> = {}) =>
     createThrottle(query, createNetworkKeyFinder(query, undefined), { ...defaultThrottleOptions, ...options })
   const attemptAt = async (name: string, from: string, options: Partial<ThrottleOptions> = {}) => {
-    const arrival = await throttleWith(options).passwords.admit(name, from)
-    return arrival.begin()
+    const attempt = await throttleWith(options).signIns.open(name, from)
+    await attempt.check()
+    return attempt
   }
   const fail = async (name: string, from: string, options: Partial<ThrottleOptions> = {}) =>
-    outcomeOf(attemptAt(name, from, options).then((attempt) => attempt.fail()))
+    outcomeOf(attemptAt(name, from, options).then((attempt) => attempt.recordFailure()))
 
-  /** What the statement that takes a seat does with a right guess. */
-  async function settle(guess: RightGuess | null) {
-    const { pair, stranger, forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit } = guess ?? expect.fail()
-    const settled = await query('', 'select password_grant.settle_right_guess($1, $2, $3, $4, $5, $6, $7) as wait', [
+  /** Settles a right password as the statement that issues the token does. */
+  async function settle(clearance: Clearance | null) {
+    const { pair, buckets, limits, maxNetworks, ...spans } = clearance ?? expect.fail()
+    const { forgetSeconds, knownNetworkDays, strangersSeconds } = spans
+    const settled = await query('', 'select password_grant.settle_sign_in($1, $2, $3, $4, $5, $6, $7, $8) as wait', [
       pair,
-      stranger,
+      buckets,
+      limits,
       userId,
       forgetSeconds,
       knownNetworkDays,
       strangersSeconds,
-      strangersLimit,
+      maxNetworks,
     ])
     expect(settled).toEqual([{ wait: 0 }])
     return settled
@@ -833,7 +969,9 @@ describe('each number of the throttle', async () => {
       longestWaitSeconds: 900,
       forgetSeconds: 3_600,
       strangersLimit: 100,
+      strangersSourceLimit: 10,
       strangersSeconds: 3_600,
+      networkNames: 100,
       knownNetworkDays: 30,
     })
   })
@@ -901,7 +1039,7 @@ describe('each number of the throttle', async () => {
   ])('knownNetworkDays: %i days after a sign-in: %s', async (days, outcome) => {
     const [name, home] = [randomWord(), newNetwork()]
     const options = { strangersLimit: 1, knownNetworkDays: 2 }
-    await (await attemptAt(name, home, options)).succeed(settle)
+    await (await attemptAt(name, home, options)).recordSuccess(settle)
     await fail(name, newNetwork(), options)
     await query(
       '',

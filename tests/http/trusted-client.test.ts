@@ -71,14 +71,20 @@ describe('the address that a trusted client puts before its own', () => {
     expect((await signInFrom(app, asking, through('203.0.113.5'))).statusCode).toBe(200)
   })
 
-  test('is one source for all that is no address', async () => {
+  test('is a network of its own for each text that names no address, and all of them are one source', async () => {
     const asking = await addAsking()
-    const named = ['unknown', '_hidden', '999.1.1.1', 'localhost', '<script>']
-    const told = []
-    for (const name of named) told.push((await guess(app, asking, through(name))).statusCode)
-    expect(told).toEqual(fiveTold)
-    expectSlowDown(await signInFrom(app, asking, through('anything')))
+    expect(await guessTimes(6, app, asking, through('unknown'))).toEqual([...fiveTold, 429])
+    expect((await signInFrom(app, asking, through('_owner'))).statusCode).toBe(200)
+    expect(await guessTimes(6, app, asking, through('_hidden'))).toEqual([...fiveTold, 429])
+    expectSlowDown(await guess(app, asking, through('<script>'))) // the tenth guess of the source was the last
     expect((await signInFrom(app, asking, through(newNetwork()))).statusCode).toBe(200)
+  })
+
+  test('that names no address never becomes a known network', async () => {
+    const asking = await addAsking()
+    expect((await signInFrom(app, asking, through('unknown'))).statusCode).toBe(200)
+    const known = 'select from password_grant.known_networks where user_id = $1'
+    expect(await database.query('', known, [asking.user.id])).toEqual([])
   })
 })
 

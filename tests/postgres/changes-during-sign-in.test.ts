@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { type Client, createClientCheck } from '../../src/clients/authenticate-client.ts'
+import type { Client } from '../../src/clients/authenticate-client.ts'
 import { registerClient, setClientEnabled } from '../../src/clients/register-client.ts'
 import type { Database, Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
@@ -12,7 +12,7 @@ import { type AuthenticatedUser, authenticateUser, renewPasswordHash } from '../
 import { changeUser } from '../../src/users/register-user.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { logLines } from '../support/kept-secrets.ts'
-import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
+import { addClient, addUser, authenticateClient, cheapPasswords, randomWord } from '../support/people.ts'
 import { runCommand } from '../support/processes.ts'
 import { type Taking, takeSeat } from '../support/seats.ts'
 import { listen } from '../support/sockets.ts'
@@ -106,7 +106,7 @@ describe('a sign-in under way', async () => {
       const [client, user] = [await addClient(database), await addUser(database)]
       const { query } = database
       const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody)
-      const asking = await createClientCheck(query, passwords)(client, '')
+      const asking = await authenticateClient(query, passwords, client)
       await run(command(user, client), input)
       const issue = await takeSeat(query, subjectOf(authenticated, asking))
       expect(issue).toEqual({ changed: of === 'users' ? 'user' : 'client' })
@@ -161,7 +161,7 @@ describe('a sign-in under way', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const { query } = database
     const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody)
-    const asking = await createClientCheck(query, passwords)(client, '')
+    const asking = await authenticateClient(query, passwords, client)
     if (what.startsWith('the user')) {
       await run(['user', 'remove', user.name])
       await run(['user', 'add', user.name, '--id', user.id, '--password-stdin'], 'another password')
@@ -181,7 +181,7 @@ describe('a sign-in under way', async () => {
   test('is not refused because its client gets a new secret while the old one still counts', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const authenticated = await authenticateUser(database.query, passwords, user.name, user.password, nobody)
-    const asking = await createClientCheck(database.query, passwords)(client, '')
+    const asking = await authenticateClient(database.query, passwords, client)
     await run(['client', 'rotate', client.id, '--overlap', '60'])
     expect(await takeSeat(database.query, subjectOf(authenticated, asking))).toHaveProperty('seat')
   })
@@ -190,7 +190,7 @@ describe('a sign-in under way', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const dearer = await createPasswords({ ...cheapPasswords, memoryKib: 2048 })
     const { query } = database
-    const asking = await createClientCheck(query, dearer)(client, '')
+    const asking = await authenticateClient(query, dearer, client)
     const [first, second] = [
       await authenticateUser(query, dearer, user.name, user.password, nobody),
       await authenticateUser(query, dearer, user.name, user.password, nobody),
@@ -283,10 +283,9 @@ describe('a storm of sign-ins, disablings, enablings and revocations', async () 
         const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody).catch(
           () => null,
         )
-        const asking = await createClientCheck(query, passwords)(
-          { id: pick(clients, random()), secret: null },
-          '',
-        ).catch(() => null)
+        const asking = await authenticateClient(query, passwords, { id: pick(clients, random()), secret: null }).catch(
+          () => null,
+        )
         if (!authenticated || !asking) return
         await takeSeat(query, { ...subjectOf(authenticated, asking), device: pick(devices, random()) })
       }),

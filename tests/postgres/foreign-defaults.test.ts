@@ -29,7 +29,7 @@ test('a database with settings of its own is served like any other', async () =>
   })
   onTestFinished(() => app.close())
   const asking = {
-    client: await addClient(database, { secret: { chosen: 'short secret' } }),
+    client: await addClient(database, { secret: { chosen: 'a chosen secret of a client' } }),
     user: await addUser(database),
   }
   const answers = await Promise.all(Array.from({ length: 60 }, () => askForToken(app, asking)))

@@ -1,12 +1,11 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { createClientCheck } from '../../src/clients/authenticate-client.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { grantPassword } from '../../src/grants/password-grant.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
-import { noPasswordThrottle } from '../../src/throttle/password-throttle.ts'
+import { noSignInThrottle } from '../../src/throttle/sign-in-throttle.ts'
 import { makeCluster } from '../support/own-cluster.ts'
-import { addClient, addUser, cheapPasswords } from '../support/people.ts'
+import { addClient, addUser, authenticateClient, cheapPasswords } from '../support/people.ts'
 import { runOn } from '../support/test-cluster.ts'
 import { eventually } from '../support/wire.ts'
 
@@ -23,7 +22,7 @@ test('sign-ins rewrite their rows in place: nine of ten touch no index, so neith
   const database = await openDatabase(url)
   await migrate(database)
   const passwords = await createPasswords(cheapPasswords)
-  const client = await createClientCheck(database.query, passwords)(await addClient(database), '')
+  const client = await authenticateClient(database.query, passwords, await addClient(database))
   const users = await database.transaction(async (query) => {
     const added = []
     while (added.length < usersCount) added.push(await addUser({ ...database, query }))
@@ -32,7 +31,7 @@ test('sign-ins rewrite their rows in place: nine of ten touch no index, so neith
   const tools = {
     query: database.query,
     passwords,
-    throttle: noPasswordThrottle,
+    throttle: noSignInThrottle,
     lifetimeSeconds: 3600,
     mostSeats: 50,
     signing: null,

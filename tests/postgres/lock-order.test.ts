@@ -1,5 +1,4 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { createClientCheck } from '../../src/clients/authenticate-client.ts'
 import { removeClient } from '../../src/clients/register-client.ts'
 import type { Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
@@ -9,7 +8,7 @@ import { revokeTokensOfClient, revokeTokensOfUser } from '../../src/tokens/revok
 import { authenticateUser } from '../../src/users/authenticate-user.ts'
 import { removeUser } from '../../src/users/register-user.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
-import { addClient, addUser, cheapPasswords } from '../support/people.ts'
+import { addClient, addUser, authenticateClient, cheapPasswords } from '../support/people.ts'
 import { takeSeat } from '../support/seats.ts'
 import { eventually } from '../support/wire.ts'
 
@@ -51,13 +50,12 @@ test.each<[string, Ending, Ending]>([
   const user = await addUser(database)
   const sitting = await addClient(database, { secret: 'public' })
   const coming = await addClient(database, { secret: 'public' })
-  const check = createClientCheck(query, passwords)
   const { credentialVersion } = await authenticateUser(query, passwords, user.name, user.password, nobody)
   const subjectOf = async (id: string) => ({
     userId: user.id,
     credentialVersion,
     clientId: id,
-    clientVersion: (await check({ id, secret: null }, '')).credentialVersion,
+    clientVersion: (await authenticateClient(query, passwords, { id, secret: null })).credentialVersion,
     lifetimeSeconds: 3600,
   })
   const subject = await subjectOf(sitting.id)

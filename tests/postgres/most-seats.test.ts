@@ -2,7 +2,6 @@
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { createClientCheck } from '../../src/clients/authenticate-client.ts'
 import { setClientEnabled } from '../../src/clients/register-client.ts'
 import type { Database, Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
@@ -21,7 +20,7 @@ import { authenticateUser } from '../../src/users/authenticate-user.ts'
 import { changeUser } from '../../src/users/register-user.ts'
 import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { keepSecret, logLines } from '../support/kept-secrets.ts'
-import { addClient, addUser, cheapPasswords } from '../support/people.ts'
+import { addClient, addUser, authenticateClient, cheapPasswords } from '../support/people.ts'
 import { askWhose, bearer } from '../support/requests.ts'
 import { takeSeat } from '../support/seats.ts'
 import { plainOptions } from '../support/test-server.ts'
@@ -405,7 +404,7 @@ describe('a storm of sign-ins whose seats give way, revocations and disablings',
 
 /** Under which facts a user is signed in at a public client. */
 async function subjectFor(query: Query, id: string, user: Person) {
-  const client = await createClientCheck(query, passwords)({ id, secret: null }, '')
+  const client = await authenticateClient(query, passwords, { id, secret: null })
   const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody)
   return {
     userId: user.id,

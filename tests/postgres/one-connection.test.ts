@@ -71,7 +71,15 @@ describe('a server with one connection a side', async () => {
         return { method: 'POST', url: '/v1/oauth/', headers: typed, body }
       },
     ],
-    ['sign-ins of devices', async () => ({ method: 'POST', url: '/auth/login', body: await signedBy() })],
+    [
+      'sign-ins of devices',
+      async () => ({
+        method: 'POST',
+        url: '/auth/login',
+        headers: { 'content-type': 'application/json' },
+        body: await signedBy(),
+      }),
+    ],
     ['checks', async () => ({ url: '/userinfo', headers: bearer((await addHolder()).value) })],
     [
       'introspections',

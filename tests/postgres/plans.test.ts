@@ -1,6 +1,5 @@
 import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { createClientCheck } from '../../src/clients/authenticate-client.ts'
 import type { Database, Query } from '../../src/database/database.ts'
 import { nobody } from '../../src/passwords/hash-queue.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
@@ -19,7 +18,7 @@ import { authenticateUser } from '../../src/users/authenticate-user.ts'
 import { registerDevice } from '../../src/users/register-device.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
-import { cheapPasswords, randomWord } from '../support/people.ts'
+import { authenticateClient, cheapPasswords, randomWord } from '../support/people.ts'
 import { takeSeat } from '../support/seats.ts'
 
 const rowsCount = 50_000
@@ -55,7 +54,7 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users, tokens and devi
     await fill(database, await passwords.hash('password'))
     const userId = await findUserId(database)
     const user = await authenticateUser(recording, passwords, 'user-20000', 'password', nobody)
-    const client = await createClientCheck(recording, passwords)({ id: 'client-20000', secret: null }, '')
+    const client = await authenticateClient(recording, passwords, { id: 'client-20000', secret: null })
     const { value } = await takeSeat(recording, {
       userId: user.id,
       credentialVersion: user.credentialVersion,

@@ -65,7 +65,12 @@ async function signIn(app: App, { deviceKey, customerKey }: { deviceKey: string;
     timestamp: lastTime,
     device_signature: createHmac('sha256', customerKey).update(`${lastTime}${deviceKey}`).digest('hex'),
   }
-  const response = await app.inject({ method: 'POST', url: '/auth/login', body: JSON.stringify(body) })
+  const response = await app.inject({
+    method: 'POST',
+    url: '/auth/login',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
   expect(response.statusCode).toBe(200)
   const value: string = keepSecret(response.json().token)
   return { value, kid: decodeProtectedHeader(value).kid }

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { type Client, createClientCheck } from '../../src/clients/authenticate-client.ts'
 import { type NewClient, registerClient } from '../../src/clients/register-client.ts'
-import type { Database } from '../../src/database/database.ts'
-import { createPasswords, defaultPasswordOptions } from '../../src/passwords/password.ts'
+import type { Database, Query } from '../../src/database/database.ts'
+import { createPasswords, defaultPasswordOptions, type Passwords } from '../../src/passwords/password.ts'
+import { noClientThrottle } from '../../src/throttle/client-throttle.ts'
 import { type NewDevice, registerDevice } from '../../src/users/register-device.ts'
 import { type NewUser, registerUser } from '../../src/users/register-user.ts'
 import { keepSecret } from './kept-secrets.ts'
@@ -34,6 +36,15 @@ export async function addClient(
     ...client,
   })
   return { id: added.client.id, secret: keepSecret(added.secret ?? chosen) }
+}
+
+/** Authenticates a client by its credentials, without a throttle; a public one has no secret. */
+export function authenticateClient(
+  query: Query,
+  passwords: Passwords,
+  { id, secret }: { id: string; secret: string | null },
+): Promise<Client> {
+  return createClientCheck({ query, passwords, throttle: noClientThrottle })([{ id, secret }], '')
 }
 
 /** A user in the database, with the password. */
@@ -71,6 +82,6 @@ export async function addDevice(
 ): Promise<Signer> {
   const deviceKey = device.deviceKey ?? `device-${randomWord()}`
   const customerKey = keepSecret(device.customerKey ?? randomWord())
-  const { userId } = await registerDevice(query, encryptionKey, { role: 'Sensor', deviceKey, customerKey })
+  const { userId } = await registerDevice(query, encryptionKey, { role: 'Sensor', ...device, deviceKey, customerKey })
   return { userId, deviceKey, customerKey }
 }

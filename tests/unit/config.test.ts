@@ -130,6 +130,8 @@ const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> =
   THROTTLE_LONGEST_WAIT_SECONDS: { good: ['1', '86400'], bad: ['0', '86401', '15m'] },
   THROTTLE_FORGET_SECONDS: { good: ['1', '2592000'], bad: ['0', '2592001', '1h'] },
   THROTTLE_STRANGERS_LIMIT: { good: ['1', '10000'], bad: ['0', '10001', 'none'] },
+  THROTTLE_STRANGERS_SOURCE_LIMIT: { good: ['1', '10000'], bad: ['0', '10001', 'ten'] },
+  THROTTLE_NETWORK_NAMES: { good: ['1', '1000000'], bad: ['0', '1000001', 'all'] },
   THROTTLE_STRANGERS_SECONDS: { good: ['1', '2592000'], bad: ['0', '2592001', '1h'] },
   THROTTLE_KNOWN_NETWORK_DAYS: { good: ['1', '3650'], bad: ['0', '3651', '30d'] },
   OUTAGE_LEASE_SECONDS: { good: ['0', '86400'], bad: ['-1', '86401', '1h'] },
@@ -253,6 +255,8 @@ describe('the environment', () => {
       THROTTLE_STRANGERS_LIMIT: '4',
       THROTTLE_STRANGERS_SECONDS: '5',
       THROTTLE_KNOWN_NETWORK_DAYS: '6',
+      THROTTLE_STRANGERS_SOURCE_LIMIT: '7',
+      THROTTLE_NETWORK_NAMES: '8',
     })
     expect(throttle).toEqual({
       freeAttempts: 1,
@@ -261,6 +265,8 @@ describe('the environment', () => {
       strangersLimit: 4,
       strangersSeconds: 5,
       knownNetworkDays: 6,
+      strangersSourceLimit: 7,
+      networkNames: 8,
     })
   })
 

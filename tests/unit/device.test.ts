@@ -6,7 +6,12 @@ import { OAuthError, type OAuthErrorCode } from '../../src/errors.ts'
 import { signText } from '../../src/secrets.ts'
 import type { IssuedToken } from '../../src/tokens/token.ts'
 
-const request = (text: string): WireRequest => ({ text, query: '', headers: {}, fields: new Map() })
+const request = (text: string): WireRequest => ({
+  text,
+  query: '',
+  headers: { 'content-type': 'application/json' },
+  fields: new Map(),
+})
 
 async function read(body: string | object) {
   const text = typeof body === 'string' ? body : JSON.stringify(body)

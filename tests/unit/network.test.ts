@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { networkOf } from '../../src/http/network.ts'
+import { networkOf, trustProxies } from '../../src/http/network.ts'
 
 describe('the network an attempt counts for', () => {
   test.each([
@@ -12,8 +12,14 @@ describe('the network an attempt counts for', () => {
     ['192.0.2.7', '::ffff:192.0.2.7'],
     ['192.0.2.7', '192.0.2.7:443'],
     ['2001:db8::1', '[2001:db8::1]:443'],
-    ['unknown', 'whatever a header says'],
-    ['', undefined],
+    ['192.0.2.7', ' 192.0.2.7 '],
+    ['192.0.2.7', '"192.0.2.7:443"'],
+    ['192.0.2.7', '[::ffff:192.0.2.7]:443'],
+    ['192.0.2.7', '::FFFF:C000:207'],
+    ['2001:db8::1', '[2001:DB8::1]'],
+    ['2001:db8::1', '"[2001:db8::1]:443"'],
+    ['fe80::1', '[fe80::1%eth0.5]:443'],
+    ['unknown', ' Unknown '],
   ])('is the same for %s and %s', (one, other) => {
     expect(networkOf(one)).toBe(networkOf(other))
   })
@@ -26,7 +32,44 @@ describe('the network an attempt counts for', () => {
     ['2001:db8:12::1', '2001:db8:1:2::1'],
     ['::ffff:192.0.2.7', '::ffff:192.0.2.8'],
     ['::ffff:192.0.2.7', '::1'],
+    ['unknown', '_another'],
+    ['192.0.2.256', '192.0.2.300'],
+    ['010.0.0.1', '10.0.0.1'],
+    ['', undefined],
   ])('is not the same for %s and %s', (one, other) => {
     expect(networkOf(one)).not.toBe(networkOf(other))
+  })
+
+  test('is short and marked for a text that names no address', () => {
+    expect(networkOf(`x${'y'.repeat(10_000)}`)).toMatch(/^\?x.{63}$/)
+  })
+})
+
+describe('a trusted proxy', () => {
+  const trust = trustProxies(['10.0.0.0/8', '2001:db8:5::/48', '::ffff:192.0.2.1', '203.0.113.9'])
+
+  test.each([
+    '10.1.2.3',
+    '10.1.2.3:4711',
+    '"10.1.2.3:4711"',
+    '::ffff:10.1.2.3',
+    '[::ffff:10.1.2.3]:80',
+    '2001:db8:5:6::7',
+    '[2001:DB8:5::7%eth0]:443',
+    '192.0.2.1',
+    '203.0.113.9',
+  ])('is recognised as %s', (address) => {
+    expect(trust !== false && trust(address)).toBe(true)
+  })
+
+  test.each(['11.1.2.3', '2001:db8:6::7', '192.0.2.2', 'unknown', '', '10.1.2.3.4', '10.1.2'])(
+    'is not %j',
+    (address) => {
+      expect(trust !== false && trust(address)).toBe(false)
+    },
+  )
+
+  test('does not exist where none is named', () => {
+    expect(trustProxies([])).toBe(false)
   })
 })

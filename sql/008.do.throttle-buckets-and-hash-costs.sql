@@ -1,0 +1,91 @@
+-- Why: one source must not spend the guesses of all strangers, one network must not try every name, a user's known networks
+-- stay few, and a refusal takes as long as the dearest stored hash, which an index finds without reading the table.
+
+create function password_grant.find_throttle_state(
+  pair text, buckets text[], limits integer[], moment timestamptz,
+  forget_seconds double precision, known_days integer, window_seconds double precision
+)
+returns table (has_failed boolean, is_known boolean, is_fresh boolean, wait_seconds double precision)
+language sql stable rows 1
+begin atomic
+  select
+    f.key is not null,
+    n.is_known,
+    n.is_known and n.signed_in_at > moment - interval '1 hour',
+    greatest(
+      0,
+      extract(epoch from f.wait_until - moment),
+      (
+        select max(
+          extract(epoch from g.guessed_at[cardinality(g.guessed_at) - b.allowed + 1]
+            + make_interval(secs => window_seconds) - moment)
+        )
+        from unnest(
+          case when n.is_known then array[pair] else buckets end,
+          limits
+        ) b (key, allowed)
+        join password_grant.guesses g on g.key = b.key
+        where cardinality(g.guessed_at) >= b.allowed
+      )
+    )::double precision
+  from (
+    select k.signed_in_at, coalesce(k.signed_in_at > moment - make_interval(days => known_days), false) as is_known
+    from (select) always
+    left join password_grant.known_networks k on k.key = pair
+  ) n
+  left join password_grant.failures f
+    on f.key = pair and (f.failed_at > moment - make_interval(secs => forget_seconds) or f.wait_until > moment);
+end;
+comment on function password_grant.find_throttle_state(
+  text, text[], integer[], timestamptz, double precision, integer, double precision
+) is
+  'The throttle''s state for a user and a network: whether an attempt failed lately, whether the user signed in from there
+lately or within the hour, and how many seconds the next attempt has to wait. Each bucket allows its limit of guesses in
+the window; a known network has one bucket of its own, the pair, with the first limit.';
+
+create function password_grant.settle_sign_in(
+  pair text, buckets text[], limits integer[], of_user uuid,
+  forget_seconds double precision, known_days integer, window_seconds double precision, max_networks integer
+)
+returns double precision
+language plpgsql
+set search_path = pg_catalog
+as $$
+declare
+  moment timestamptz;
+  state record;
+begin
+  -- a session that counts a failure holds this row: its result decides
+  perform from password_grant.failures where key = pair for update;
+  moment := clock_timestamp();
+  select * into state from password_grant.find_throttle_state(
+    pair, buckets, limits, moment, forget_seconds, known_days, window_seconds);
+  if state.wait_seconds > 0 then
+    return state.wait_seconds;
+  end if;
+  if state.has_failed then
+    delete from password_grant.failures where key = pair;
+  end if;
+  if not state.is_fresh and max_networks > 0 then
+    delete from password_grant.known_networks where key in (
+      select key from password_grant.known_networks
+      where user_id = of_user and key <> pair
+      order by signed_in_at desc
+      offset max_networks - 1
+    );
+    insert into password_grant.known_networks (key, user_id, signed_in_at) values (pair, of_user, moment)
+    on conflict (key) do update set user_id = excluded.user_id, signed_in_at = excluded.signed_in_at;
+  end if;
+  return 0;
+end
+$$;
+comment on function password_grant.settle_sign_in(
+  text, text[], integer[], uuid, double precision, integer, double precision, integer
+) is
+  'Returns the seconds to wait when a wait began while the password was checked. Otherwise returns 0, forgets the failures
+and remembers the network, unless max_networks is 0. A function, because it must see what other sessions committed while
+it waited for the user''s row; the calling statement cannot.';
+
+create index users_hash_cost on password_grant.users
+  ((substring(password_hash from '^[$]argon2[a-z]+[$](?:v=[0-9]+[$])?([^$]+)') collate "C"));
+comment on index password_grant.users_hash_cost is 'the distinct costs of stored hashes, for the time of refusals';
