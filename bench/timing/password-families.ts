@@ -1,3 +1,4 @@
+import { requestsWith } from './client-families.ts'
 import type { Everybody } from './everybody.ts'
 import type { Family, Finding } from './family.ts'
 import { writeRequest } from './timed-connection.ts'
@@ -23,7 +24,7 @@ export function signInWriters({ clients, secrets }: Everybody): Record<'webapi' 
 }
 
 /**
- * Sign-ins that are refused for what the user or the password is, and the control, which has to be noticed. Each family
+ * Sign-ins that are refused for the user or the password, and the control, which has to be noticed. Each family
  * is about people of its own, so that no kind of user is asked for more often than another.
  */
 export const passwordFamilies: readonly ((everybody: Everybody) => Family)[] = [
@@ -34,18 +35,21 @@ export const passwordFamilies: readonly ((everybody: Everybody) => Family)[] = [
   (everybody) => ({ what: 'envelope', status: 200, kinds: usualKinds(everybody, 'envelope') }),
 ]
 
-/** A hash that costs one more than the others do: a comparison that does not see that would not see a missing one. */
-function control(everybody: Everybody): Family {
-  const write = signInWriters(everybody).webapi
-  const { users, secrets } = everybody
-  const guessAt = (names: readonly string[]) => names.map((name) => write(name, secrets.wrongPassword))
+/**
+ * A secret that has two readings costs two hashes: a comparison that does not see one hash more would not see a missing
+ * one.
+ */
+function control({ clients, secrets }: Everybody): Family {
+  const ask = (secret: string) => requestsWith('/introspect', 'token=unknown', secret)
+  const once = ask(secrets.wrongPassword)
+  const twice = ask(secrets.wrongPassword.replace(/.$/, (last) => `%${last.charCodeAt(0).toString(16)}`))
   return {
     what: 'control',
-    status: 400,
+    status: 401,
     kinds: {
-      'wrong password': guessAt(users.ordinary),
-      'wrong password, again': guessAt(users.others),
-      'one hash more': guessAt(users.withDearerHash),
+      'wrong secret': once(clients.ordinary),
+      'wrong secret, again': once(clients.others),
+      'one hash more': twice(clients.unknown),
     },
     looser: { 'one hash more': { verdict: 'slower', ms: Number.POSITIVE_INFINITY, why: 'has to be noticed' } },
   }
@@ -80,11 +84,17 @@ function webapi(everybody: Everybody): Family {
       'disabled user, wrong password': guessAt(users.alsoDisabled),
       'user without a password': guessAt(users.withoutPassword),
       'older, cheaper hash': guessAt(users.withOlderHash),
+      'dearer hash': guessAt(users.withDearerHash),
       'name longer than anybody has': guessAt(users.unknown.map((name) => name.padEnd(257, '-'))),
       'unreadable hash': guessAt(users.withUnreadableHash),
     },
     looser: {
       'older, cheaper hash': { verdict: 'slower', ms: Number.POSITIVE_INFINITY, why: 'filled up by a second hash' },
+      'dearer hash': {
+        verdict: 'quicker',
+        ms: Number.POSITIVE_INFINITY,
+        why: 'one hash, where others are filled up by a second',
+      },
       'name longer than anybody has': { verdict: 'quicker', ms: 0.3, why: 'hashed, not looked for' },
       'unreadable hash': { verdict: 'slower', ms: Number.POSITIVE_INFINITY, why: 'a fault, logged as one' },
     },

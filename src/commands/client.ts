@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import {
+  isShortSecret,
   listClients,
   type NewClient,
   type RegisteredClient,
@@ -21,14 +22,17 @@ export function addClientCommands(program: Command, answerWith: AnswerWith): voi
     .description('add a client and print its generated secret, once')
     .option('--public', 'a client that cannot keep a secret')
     .option('--secret-stdin', 'read a chosen secret from standard input')
+    .option('--allow-short-secret', 'accept a chosen secret of fewer than 16 characters, from an older system')
     .option('--lifetime <seconds>', 'how long its tokens live', wholeSeconds)
     .option('--trusted', 'your own backend: says in X-Forwarded-For for whom it asks')
-    .action((id: string, options: { public?: true; secretStdin?: true; lifetime?: number; trusted?: true }) => {
+    .action((id: string, options: AddOptions) => {
       if (options.public && options.secretStdin) program.error('error: a public client has no secret')
       if (options.public && options.trusted) program.error('error: a public client cannot be trusted')
       return answerWith(async ({ database, passwords, readSecret }) => {
-        const chosen = options.secretStdin ? { chosen: await readSecret() } : 'generated'
-        const secret = options.public ? 'public' : chosen
+        const chosen = options.secretStdin ? await readSecret() : null
+        if (chosen !== null && options.allowShortSecret && isShortSecret(chosen)) warnOfShortSecret()
+        const given = chosen === null ? 'generated' : { chosen, allowShort: options.allowShortSecret }
+        const secret = options.public ? 'public' : given
         const { lifetime: lifetimeSeconds, trusted: isTrusted } = options
         return addClient(database, await passwords(), { id, secret, lifetimeSeconds, isTrusted })
       })
@@ -52,6 +56,19 @@ export function addClientCommands(program: Command, answerWith: AnswerWith): voi
     .command('list')
     .description('all clients')
     .action(() => answerWith(({ database }) => showClients(database)))
+}
+
+/** The options of `client add`. */
+interface AddOptions {
+  readonly public?: true
+  readonly secretStdin?: true
+  readonly allowShortSecret?: true
+  readonly lifetime?: number
+  readonly trusted?: true
+}
+
+function warnOfShortSecret(): void {
+  process.stderr.write('The secret has fewer than 16 characters and can be guessed. Replace it with `client rotate`.\n')
 }
 
 function wholeSeconds(text: string): number {

@@ -2,7 +2,14 @@ import type { Command } from 'commander'
 import type { Database } from '../database/database.ts'
 import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
 import { requireRightKey, rotateSigningKey } from '../tokens/signing-keys.ts'
-import { type Device, listDevices, type NewDevice, registerDevice, requireDevice } from '../users/register-device.ts'
+import {
+  type Device,
+  isShortCustomerKey,
+  listDevices,
+  type NewDevice,
+  registerDevice,
+  requireDevice,
+} from '../users/register-device.ts'
 import { changeUser } from '../users/register-user.ts'
 import { type Answer, type AnswerWith, writeTable } from './answer.ts'
 
@@ -13,11 +20,13 @@ export function addDeviceCommands(program: Command, answerWith: AnswerWith): voi
     .command('add <device-key>')
     .description('add a device; its customer key is read from standard input and kept encrypted')
     .option('--role <role>', 'the one role the device has')
+    .option('--allow-short-key', 'accept a customer key of fewer than 16 characters, from an older system')
     .requiredOption('--customer-key-stdin', 'read the customer key from standard input')
-    .action((deviceKey: string, { role }: { role?: string }) =>
+    .action((deviceKey: string, { role, allowShortKey: allowShort }: { role?: string; allowShortKey?: true }) =>
       answerWith(async ({ database, encryptionKey, readSecret }) => {
         const customerKey = await readSecret()
-        return addDevice(database, await encryptionKey(), { deviceKey, role, customerKey })
+        if (allowShort && isShortCustomerKey(customerKey)) warnOfShortKey()
+        return addDevice(database, await encryptionKey(), { deviceKey, role, customerKey, allowShort })
       }),
     )
   const onKey = (name: string, description: string, act: (database: Database, key: string) => Promise<Answer>) =>
@@ -47,6 +56,12 @@ export function addKeyCommands(program: Command, answerWith: AnswerWith): void {
         return { json: { kid: id }, text: `Tokens are signed with the new key ${id}.` }
       }),
     )
+}
+
+function warnOfShortKey(): void {
+  process.stderr.write(
+    'The customer key has fewer than 16 characters and can be guessed. Give the device a longer one.\n',
+  )
 }
 
 async function addDevice(database: Database, encryptionKey: Buffer, device: NewDevice): Promise<Answer> {

@@ -16,7 +16,7 @@ export interface Passwords {
   hash(password: string, place?: HashPlace): Promise<string>
   /**
    * Whether `password` made `storedHash`. A refusal always costs as much as the dearest known hash: `null` (no user, or a
-   * user without a password) costs a decoy and is false, a cheaper hash is filled up. `isRefused` says that the caller
+   * user without a password) costs a decoy and is false, and what is cheaper is filled up. `isRefused` says that the caller
    * refuses the user anyway. Rejects as the hash queue does, and with a plain Error for a stored text that is no hash, after
    * the same work.
    */
@@ -45,25 +45,23 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     ...options,
     queueSeconds: options.queueSeconds ?? defaultPasswordOptions.queueSeconds,
   })
+  const decoyHash = writeDecoyHash(options)
   let dearest: Argon2Cost = options
-  let decoyHash = writeDecoyHash(dearest)
 
   function noteStoredCosts(parameters: readonly string[]): void {
-    const costs = parameters.map(readCost).filter((cost) => cost !== null)
-    const next = [options, ...costs].reduce((one, other) => (workOf(other) > workOf(one) ? other : one))
-    if (workOf(next) === workOf(dearest)) return
-    dearest = next
-    decoyHash = writeDecoyHash(dearest)
+    dearest = findDearest([options, ...parameters.map(readCost)])
   }
 
   async function match(storedHash: string | null, password: string, isRefused: boolean): Promise<boolean> {
-    const matches = await argon2.verify(storedHash ?? decoyHash, password).catch(async (cause: unknown) => {
+    const hash = storedHash ?? decoyHash // an unknown user costs what a user with today's hash costs
+    dearest = findDearest([dearest, readHashCost(hash)])
+    const matches = await argon2.verify(hash, password).catch(async (cause: unknown) => {
       await argon2.verify(decoyHash, password)
       throw new Error('a stored hash is unreadable', { cause })
     })
     const isRight = matches && storedHash !== null
-    // a right password is not made to wait for the dearest hash: only refusals are compared
-    const missing = storedHash === null ? null : findMissingCost(storedHash, isRight && !isRefused ? options : dearest)
+    // a right password does not wait for the dearest hash: only the times of refusals are compared
+    const missing = findMissingCost(hash, isRight && !isRefused ? options : dearest)
     if (missing) await argon2.verify(writeDecoyHash(missing), password)
     return isRight
   }
@@ -77,6 +75,11 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     requireRoom: inTurn.requireRoom,
     needsRenewal: (storedHash) => !hasCost(storedHash, options),
   }
+}
+
+function findDearest(costs: readonly (Argon2Cost | null)[]): Argon2Cost {
+  const known = costs.filter((cost) => cost !== null)
+  return known.reduce((one, other) => (workOf(other) > workOf(one) ? other : one))
 }
 
 /** argon2's work is its memory times its passes (RFC 9106 §3.1). */
@@ -102,10 +105,17 @@ function hasCost(hash: string, cost: Argon2Cost): boolean {
 
 /** Returns the cost that a cheaper hash saves, or null when nothing worth a call is missing. */
 export function findMissingCost(hash: string, dearest: Argon2Cost): Argon2Cost | null {
-  const written = readCost(parameters.exec(hash)?.[1] ?? '')
-  const { passes, lanes } = dearest
+  const written = readHashCost(hash)
+  const { memoryKib, passes, lanes } = dearest
+  if (written?.memoryKib === memoryKib && written.passes < passes) {
+    return { memoryKib, passes: passes - written.passes, lanes }
+  }
   const missingKib = Math.floor((workOf(dearest) - (written ? workOf(written) : 0)) / passes)
   return missingKib >= 8 * lanes ? { memoryKib: missingKib, passes, lanes } : null
+}
+
+function readHashCost(hash: string): Argon2Cost | null {
+  return readCost(parameters.exec(hash)?.[1] ?? '')
 }
 
 /** Reads `m=…,t=…,p=…` in any order; null for a text without all three. */

@@ -102,7 +102,22 @@ describe('the command line', () => {
 
     test('--secret-stdin --json answers with the id alone', async () => {
       const id = `client-${randomWord()}`
-      expect(await json(`client add ${id} --secret-stdin`, 'chosen')).toEqual({ client_id: id })
+      expect(await json(`client add ${id} --secret-stdin`, 'a chosen secret!')).toEqual({ client_id: id })
+    })
+
+    test('--secret-stdin refuses a secret of fifteen characters; --allow-short-secret takes it and warns', async () => {
+      const id = `client-${randomWord()}`
+      const secret = keepSecret(randomWord().slice(0, 15))
+      expect(await run(`client add ${id} --secret-stdin`, secret)).toMatchObject({
+        code: 1,
+        stdout: '',
+        stderr: 'A client secret has at least 16 characters.\n',
+      })
+      expect(await run(`client add ${id} --secret-stdin --allow-short-secret`, secret)).toMatchObject({
+        code: 0,
+        stderr: expect.stringContaining('can be guessed'),
+      })
+      expect(await statusOf({ id, secret }, await addUser())).toBe(200)
     })
 
     test('--lifetime is how long its tokens live', async () => {

@@ -187,7 +187,7 @@ describe('recipes', () => {
       ['a device', {}],
       [
         'a device with odd characters in its keys',
-        { deviceKey: `-"\\ü %s ${randomWord()}`, customerKey: `"\\n$HOME %d鍵'` },
+        { deviceKey: `-"\\ü %s ${randomWord()}`, customerKey: `"\\n$HOME %d鍵' and more` },
       ],
       ['a customer key of just one block', { customerKey: randomWord().repeat(4) }],
       ['a customer key longer than a block', { customerKey: `${randomWord().repeat(4)}x` }],

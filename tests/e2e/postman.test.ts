@@ -69,15 +69,21 @@ const encryptionKey = randomBytes(32)
 
 /** What is documented and cannot be brought about from outside, with the reason. */
 const notProvoked = [
+  '/Token 403: a browser marks what a page of another origin sends',
   '/Token 429: who runs it would have to wait', // by POST
   '/Token 429: who runs it would have to wait', // by GET
+  '/v2/token 403: a browser marks what a page of another origin sends',
   '/v2/token 404: only an administrator closes a dialect',
   '/v2/token 429: who runs it would have to wait',
+  '/v1/oauth/ 403: a browser marks what a page of another origin sends',
   '/v1/oauth/ 404: only an administrator closes a dialect',
   '/v1/oauth/ 429: who runs it would have to wait',
+  '/auth/login 403: a browser marks what a page of another origin sends',
   '/auth/login 404: only an administrator closes a dialect',
   '/userinfo expired: only time makes a token expire',
+  '/introspect 403: a browser marks what a page of another origin sends',
   '/introspect 429: who runs it would have to wait',
+  '/revoke 403: a browser marks what a page of another origin sends',
   '/revoke 429: who runs it would have to wait',
 ]
 

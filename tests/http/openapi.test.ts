@@ -347,6 +347,12 @@ describe('openapi.yaml describes what the server does', async () => {
       ['an unknown device', '', (signed) => ({ ...signed, device_key: 'nobody' }), 401],
       ['a long body', '', () => ({ x: 'x'.repeat(16 * 1024) }), 413],
     ]
+    test('another content type', async () => {
+      const response = await app.inject({ ...login({}), headers: { 'content-type': 'text/plain' } })
+      expectDescribed(response, operation, 415)
+      expectExample(response, operation)
+    })
+
     test.each(refused)('refusals: %s', async (_situation, example, change, status) => {
       const response = await app.inject(login(change(signTime(await addDevice(database)))))
       expectDescribed(response, operation, status)
@@ -368,6 +374,21 @@ describe('openapi.yaml describes what the server does', async () => {
       expectDescribed(responses[10], operation, 429)
       expectExample(responses[10], operation)
     })
+  })
+
+  test('a page of another origin', async () => {
+    const { app } = await testServer({ dialects: all })
+    const paths = ['/Token', '/v2/token', '/v1/oauth/', '/auth/login', '/introspect', '/revoke']
+    for (const url of paths) {
+      const headers = { 'sec-fetch-site': 'cross-site', 'content-type': 'application/x-www-form-urlencoded' }
+      const response = await app.inject({ method: 'POST', url, headers, body: '' })
+      expectDescribed(response, `POST ${url}`, 403)
+      expectExample(response, `POST ${url}`)
+    }
+    for (const accept of ['text/xml', 'application/xml', 'text/javascript', 'text/json']) {
+      const headers = { 'sec-fetch-site': 'cross-site', accept }
+      expectDescribed(await app.inject({ method: 'POST', url: '/v2/token', headers }), 'POST /v2/token', 403, accept)
+    }
   })
 
   test('a dialect that is closed', async () => {

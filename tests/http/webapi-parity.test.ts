@@ -184,8 +184,14 @@ describe('a refusal is 400 without a challenge, to the byte', async () => {
     'a client without its secret': [{ body: passwordForm(user, { client_id: client.id }) }, silentClient],
     'a disabled client': [{ headers: basic(disabledClient.id, disabledClient.secret), body: right }, silentClient],
     'a built-in client': [{ body: passwordForm(user, { client_id: 'envelope' }) }, silentClient],
-    'another scheme': [{ headers: { authorization: 'Bearer abc' }, body: right }, silentClient],
-    'an unreadable Authorization': [{ headers: { authorization: 'Basic *' }, body: right }, silentClient],
+    'another scheme and no client in the form': [
+      { headers: { authorization: 'Bearer abc' }, body: right },
+      silentClient,
+    ],
+    'an unreadable Authorization and no client in the form': [
+      { headers: { authorization: 'Basic *' }, body: right },
+      silentClient,
+    ],
     'no client and another grant_type': [{ body: 'grant_type=refresh_token' }, silentClient],
     'an empty body': [{ headers }, silentGrant],
     'no grant_type': [{ headers, body: 'username=a&password=b' }, silentGrant],
@@ -275,4 +281,32 @@ describe('parity ends at /Token', () => {
   function whose(value: string): Promise<Raw> {
     return send({ method: 'GET', path: '/userinfo', headers: bearer(value) })
   }
+})
+
+describe('an Authorization header that is not a readable Basic one', () => {
+  const inForm = passwordForm(user, { client_id: client.id, client_secret: client.secret })
+
+  test.each([
+    'Bearer undefined',
+    'Bearer abc',
+    'bearer',
+    'Basic',
+    'Basic *',
+    `Basic ${btoa('no colon')}`,
+    'Digest x=y',
+  ])('%s is ignored, as Katana does, and the form counts', async (authorization) => {
+    expect((await send({ headers: { authorization }, body: inForm })).statusLine).toBe('HTTP/1.1 200 OK')
+  })
+
+  test('is refused without parity', async () => {
+    const answer = await send({ headers: { authorization: 'Bearer undefined' }, body: inForm }, plainOrigin)
+    expect(answer.statusLine).toBe('HTTP/1.1 400 Bad Request')
+    expect(JSON.parse(answer.body).error_description).toContain('authenticates in two ways')
+  })
+})
+
+test('a readable Basic header with a wrong secret is refused, whatever the form says', async () => {
+  const body = passwordForm(user, { client_id: client.id })
+  const answer = await send({ headers: basic(client.id, 'wrong'), body })
+  expect([answer.statusLine, answer.body]).toEqual(['HTTP/1.1 400 Bad Request', silentClient])
 })

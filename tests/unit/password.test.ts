@@ -151,8 +151,26 @@ describe('a stored hash', async () => {
     ['of almost today’s cost', written({ memoryKib: 4092, passes: 2, lanes: 1 }), 1],
     ['that is none: nobody’s', null, 1],
   ] as const)('%s is checked by as many hashes as make up today’s cost', async (_what, stored, times) => {
+    passwords.noteStoredCosts([]) // an earlier case brought a dearer hash
     const checked = countHashes(async () => expect(await passwords.match(stored, 'sesame', nobody)).toBe(false))
     expect(await checked).toBe(times)
+  })
+
+  test('fills a refusal up to the dearest cost that is noted, until that cost is gone', async () => {
+    const server = await createPasswords({ ...cheapPasswords, ...today })
+    const stored = await server.hash('sesame')
+    const count = (hash: string | null, password: string, isRefused = false) =>
+      countHashes(() => server.match(hash, password, nobody, isRefused))
+    server.noteStoredCosts(['m=4096,t=2,p=1', 'p=1,t=3,m=8192', 'nonsense'])
+    expect(await count(stored, 'open')).toBe(2)
+    expect(await count(stored, 'sesame', true)).toBe(2)
+    expect(await count(stored, 'sesame')).toBe(1)
+    expect(await count(null, 'sesame')).toBe(2)
+    expect(await count(written({ memoryKib: 8192, passes: 3, lanes: 1 }), 'open')).toBe(1)
+    server.noteStoredCosts(['m=4096,t=2,p=1'])
+    expect(await count(stored, 'open')).toBe(1)
+    await count(written({ memoryKib: 4096, passes: 5, lanes: 1 }), 'open') // seen in a look-up before it was noted
+    expect(await count(null, 'open')).toBe(2)
   })
 
   test('that is right costs what a wrong one does', async () => {
