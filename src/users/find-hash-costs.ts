@@ -9,18 +9,20 @@ export async function findHashCosts(query: Query): Promise<string[]> {
   return rows.map(({ cost }) => cost)
 }
 
-/** The cost in a hash; for users, the expression of the index users_hash_cost. */
-const costIn = (hash: string) => `(substring(${hash} from '^[$]argon2[a-z]+[$](?:v=[0-9]+[$])?([^$]+)') collate "C")`
-const cost = costIn('password_hash')
+/** Walks the index over the costs in a column: each step finds the next larger cost. */
+const selectCosts = (table: string, column: string) => {
+  const cost = `(substring(${column} from '^[$]argon2[a-z]+[$](?:v=[0-9]+[$])?([^$]+)') collate "C")`
+  return `
+  select cost from (
+    with recursive costs as (
+      (select ${cost} as cost from password_grant.${table} where ${cost} is not null order by 1 limit 1)
+      union all
+      select (select ${cost} from password_grant.${table} where ${cost} > costs.cost order by 1 limit 1)
+      from costs
+      where costs.cost is not null
+    )
+    select cost from costs where cost is not null
+  ) ${table}`
+}
 
-const text = `
-with recursive costs as (
-  (select ${cost} as cost from password_grant.users where ${cost} is not null order by 1 limit 1)
-  union all
-  select (select ${cost} from password_grant.users where ${cost} > costs.cost order by 1 limit 1)
-  from costs
-  where costs.cost is not null
-)
-select cost from costs where cost is not null
-union
-select ${costIn('secret_hash')} from password_grant.clients where ${costIn('secret_hash')} is not null`
+const text = `${selectCosts('users', 'password_hash')} union ${selectCosts('clients', 'secret_hash')}`

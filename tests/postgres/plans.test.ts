@@ -13,8 +13,9 @@ import {
   revokeTokensOfUser,
 } from '../../src/tokens/revoke-token.ts'
 import { writeTokenValue } from '../../src/tokens/token-value.ts'
-import { authenticateDevice } from '../../src/users/authenticate-device.ts'
+import { authenticateDevice, useTimestamp } from '../../src/users/authenticate-device.ts'
 import { authenticateUser } from '../../src/users/authenticate-user.ts'
+import { findHashCosts } from '../../src/users/find-hash-costs.ts'
 import { registerDevice } from '../../src/users/register-device.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
@@ -55,6 +56,7 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users, tokens and devi
     const userId = await findUserId(database)
     const user = await authenticateUser(recording, passwords, 'user-20000', 'password', nobody)
     const client = await authenticateClient(recording, passwords, { id: 'client-20000', secret: null })
+    await findHashCosts(recording)
     const { value } = await takeSeat(recording, {
       userId: user.id,
       credentialVersion: user.credentialVersion,
@@ -84,6 +86,7 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users, tokens and devi
     ['ending one seat by its id', 'revoke_token_of_user', ['tokens_pkey']],
     ['ending one seat by its label', 'revoke_token_of_device', ['tokens_seat']],
     ["ending a user's tokens", 'revoke_tokens_of_user', ['tokens_pkey', 'tokens_seat']],
+    ['the costs of stored hashes', 'find_hash_costs', ['clients_hash_cost', 'users_hash_cost']],
     ["ending a client's tokens", 'revoke_tokens_of_client', ['tokens_client', 'tokens_pkey']],
   ] as const
 
@@ -149,7 +152,8 @@ async function signInDevice(query: Query): Promise<void> {
   await registerDevice(query, encryptionKey, { deviceKey, customerKey })
   const timestamp = String(Math.floor(Date.now() / 1_000))
   const signature = signText(customerKey, timestamp + deviceKey).toString('hex')
-  await authenticateDevice(query, encryptionKey, { deviceKey, timestamp, signature })
+  const device = await authenticateDevice(query, encryptionKey, { deviceKey, timestamp, signature })
+  await useTimestamp(query, device, timestamp)
 }
 
 interface Scans {
