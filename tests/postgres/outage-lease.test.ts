@@ -6,12 +6,14 @@ import type { Database } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { createServer } from '../../src/server.ts'
+import { endedTokenBoundMs } from '../../src/tokens/stall-watch.ts'
 import { createTokenCache, type TokenCacheOptions } from '../../src/tokens/token-cache.ts'
 import { type DatabaseProxy, openDatabaseProxy } from '../support/database-proxy.ts'
 import { leakedLines, logLines } from '../support/kept-secrets.ts'
 import { makeCluster, type OwnCluster } from '../support/own-cluster.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { askForToken } from '../support/requests.ts'
+import { stallEventLoop } from '../support/stall-event-loop.ts'
 import { runOn } from '../support/test-cluster.ts'
 import { plainOptions } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
@@ -155,6 +157,24 @@ describe('a token that the database has confirmed', () => {
     } finally {
       await run('alter table password_grant.tokens_elsewhere rename to tokens')
     }
+    expect(await findToken(value)).toMatchObject({ ended: 'revoked' })
+  })
+
+  test('is looked up first after a stall of the event loop, also in what was an outage', async () => {
+    const { value, revoke } = await signIn()
+    const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, value)
+    await run('alter table password_grant.tokens rename to tokens_elsewhere')
+    try {
+      expect(await findToken(value)).toHaveProperty('token')
+    } finally {
+      await run('alter table password_grant.tokens_elsewhere rename to tokens')
+    }
+    await run(
+      'alter table password_grant.tokens disable trigger tokens_ended', // as if its announcement were unread
+      revoke,
+      'alter table password_grant.tokens enable trigger tokens_ended',
+    )
+    stallEventLoop(endedTokenBoundMs + 50)
     expect(await findToken(value)).toMatchObject({ ended: 'revoked' })
   })
 
