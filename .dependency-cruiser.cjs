@@ -23,7 +23,7 @@ const rooms = {
     types: ['throttle', 'database/database.ts'],
   },
   // for other people's programs: entries of their own that load neither database nor hashing
-  bearer: { uses: ['errors'] },
+  bearer: { uses: ['errors', 'elapsed-clock', 'client/client-options.ts'] },
   client: {},
   // what must be true before a token is given
   grants: {
