@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
@@ -14,6 +14,7 @@ import { keepSecret, leakedLines } from '../support/kept-secrets.ts'
 import { randomWord } from '../support/people.ts'
 import { type Finished, readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
 import { freePort } from '../support/sockets.ts'
+import { lacksTools, toolPath } from '../support/tools.ts'
 import { type Answered, ask, eventually, whoseAt } from '../support/wire.ts'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
@@ -174,16 +175,17 @@ describe('recipes', () => {
     ['device.py', 'python3', ['python3', '--version']],
     ['device.sh', 'sh', ['openssl', 'version']],
   ])('%s', (file, program, needed) => {
+    const isMissing = lacksTools('tests/e2e/devices.test.ts', needed)
     const runRecipe = (more: Record<string, string>) => runProgram([program, `examples/${file}`], more)
 
-    test.skipIf(isMissing(needed))('is in the index, with what it says to run', () => {
+    test.skipIf(isMissing)('is in the index, with what it says to run', () => {
       const index = readFileSync(join(repository, 'examples', 'README.md'), 'utf8')
       expect(index).toMatch(
         new RegExp(`^\\| \\[${file}\\]\\(${file}\\) \\|.+\\| \`${program} examples/${file}\` \\|$`, 'm'),
       )
     })
 
-    test.skipIf(isMissing(needed)).each<[string, Partial<Signer>]>([
+    test.skipIf(isMissing).each<[string, Partial<Signer>]>([
       ['a device', {}],
       [
         'a device with odd characters in its keys',
@@ -198,12 +200,12 @@ describe('recipes', () => {
       expect(JSON.parse(stdout)).toMatchObject({ userName: signer.deviceKey })
     })
 
-    test.skipIf(isMissing(needed))('ends with 1 and says why when it is refused', async () => {
+    test.skipIf(isMissing)('ends with 1 and says why when it is refused', async () => {
       const { code, stdout, stderr } = await runRecipe({ ...variables(await addDevice()), CUSTOMER_KEY: 'wrong' })
       expect([code, stdout, stderr]).toEqual([1, '', expect.stringContaining('invalid_grant')])
     })
 
-    test.skipIf(isMissing(needed))('ends with 75 when nobody could answer', async () => {
+    test.skipIf(isMissing)('ends with 75 when nobody could answer', async () => {
       const gone = `http://127.0.0.1:${await freePort()}`
       for (const away of [gone, await answering(503), await answering(429)]) {
         const { code, stdout, stderr } = await runRecipe({ ...variables(newSigner()), TOKEN_SERVER: away })
@@ -212,10 +214,13 @@ describe('recipes', () => {
       }
     })
 
-    test.skipIf(isMissing(needed))('puts no secret into the arguments of a process', async () => {
+    test.skipIf(isMissing)('puts no secret into the arguments of a process', async () => {
       const folder = await temporaryFolder()
       for (const tool of ['openssl', 'curl', 'od', 'tr', 'sed', 'tail', 'date', program]) {
-        const real = execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim()
+        const real = execFileSync('sh', ['-c', `command -v ${tool}`], {
+          env: { PATH: toolPath },
+          encoding: 'utf8',
+        }).trim()
         writeFileSync(
           join(folder, tool),
           `#!/bin/sh\nprintf '%s\\n' "$0 $*" >>${folder}/arguments\nexec ${real} "$@"\n`,
@@ -223,7 +228,7 @@ describe('recipes', () => {
         chmodSync(join(folder, tool), 0o755)
       }
       const signer = await addDevice()
-      const { code, stdout } = await runRecipe({ ...variables(signer), PATH: `${folder}:${process.env['PATH']}` })
+      const { code, stdout } = await runRecipe({ ...variables(signer), PATH: `${folder}:${toolPath}` })
       expect(code, stdout).toBe(0)
       const seen = readFileSync(join(folder, 'arguments'), 'utf8')
       expect(seen).toContain(`examples/${file}`)
@@ -235,10 +240,10 @@ describe('recipes', () => {
 })
 
 async function runProgram([command = '', ...args]: string[], variables: Record<string, string>): Promise<Finished> {
-  const { PATH = '', HOME = '' } = process.env
+  const { HOME = '' } = process.env
   const child = spawn(command, args, {
     cwd: repository,
-    env: { PATH, HOME, PYTHONDONTWRITEBYTECODE: '1', ...variables },
+    env: { PATH: toolPath, HOME, PYTHONDONTWRITEBYTECODE: '1', ...variables },
   })
   const said = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
@@ -262,11 +267,4 @@ async function answering(status: number): Promise<string> {
   onTestFinished(() => void listener.close().closeAllConnections())
   const address = listener.address()
   return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-}
-
-/** Without a tool its tests are skipped; where everything has to be tried they fail instead. */
-function isMissing([tool = '', ...args]: readonly string[]): boolean {
-  if (process.env['CI'] || spawnSync(tool, args).status === 0) return false
-  process.stderr.write(`tests/e2e/devices.test.ts leaves out what needs ${tool}\n`)
-  return true
 }

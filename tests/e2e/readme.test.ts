@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { freePort } from '../support/sockets.ts'
+import { lacksTools } from '../support/tools.ts'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
 const readme = readFileSync(join(repository, 'README.md'), 'utf8')
@@ -175,7 +176,7 @@ describe('every snippet of the README, as a new user would run it', () => {
 
   test('an embedded database moves by two psql scripts', { timeout: 120_000 }, async (context) => {
     const [save, load] = [snippet('clients to'), snippet('clients from')]
-    if (spawnSync('psql', ['--version']).status !== 0) return context.skip('psql is not installed')
+    if (lacksTools('tests/e2e/readme.test.ts', ['psql', '--version'])) return context.skip('psql is not installed')
     finish(save)
     await end(start.child)
     renameSync(join(clone, 'data'), join(clone, 'data.old'))

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { createHmac, createPublicKey } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -26,6 +26,7 @@ import { addClient, addDevice as addDeviceTo, addUser, type Signer } from '../su
 import { askForToken, askWhose, basic, bearer } from '../support/requests.ts'
 import { listen } from '../support/sockets.ts'
 import { serverBeside, testServer } from '../support/test-server.ts'
+import { lacksTools, toolPath } from '../support/tools.ts'
 import { eventually } from '../support/wire.ts'
 
 const encryptionKey = generateBytes(32)
@@ -202,25 +203,29 @@ describe('whoever has the public keys verifies it without asking', () => {
     await expect(jwtVerify(value, keys, later(601))).rejects.toMatchObject({ code: 'ERR_JWT_EXPIRED' })
   })
 
-  test.skipIf(isMissing('openssl', 'version'))('with openssl, which finds a changed token out', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'password-grant-test-'))
-    onTestFinished(() => rm(folder, { recursive: true }))
-    const value = await signIn(await addDevice())
-    const jwk = (await publishedKeys()).find(({ kid }) => kid === decodeProtectedHeader(value).kid)
-    const pem = createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({ type: 'spki', format: 'pem' })
-    const [head, payload, signature = ''] = value.split('.')
-    await writeFile(join(folder, 'key.pem'), pem)
-    await writeFile(join(folder, 'signature'), Buffer.from(signature, 'base64url'))
-    const verify = (text: string) =>
-      execFileSync('openssl', ['dgst', '-sha256', '-verify', 'key.pem', '-signature', 'signature'], {
-        cwd: folder,
-        input: text,
-        encoding: 'utf8',
-        stdio: 'pipe',
-      })
-    expect(verify(`${head}.${payload}`)).toBe('Verified OK\n')
-    expect(() => verify(`${head}.${payload}x`)).toThrow()
-  })
+  test.skipIf(lacksTools('tests/http/device-tokens.test.ts', ['openssl', 'version']))(
+    'with openssl, which finds a changed token out',
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'password-grant-test-'))
+      onTestFinished(() => rm(folder, { recursive: true }))
+      const value = await signIn(await addDevice())
+      const jwk = (await publishedKeys()).find(({ kid }) => kid === decodeProtectedHeader(value).kid)
+      const pem = createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({ type: 'spki', format: 'pem' })
+      const [head, payload, signature = ''] = value.split('.')
+      await writeFile(join(folder, 'key.pem'), pem)
+      await writeFile(join(folder, 'signature'), Buffer.from(signature, 'base64url'))
+      const verify = (text: string) =>
+        execFileSync('openssl', ['dgst', '-sha256', '-verify', 'key.pem', '-signature', 'signature'], {
+          cwd: folder,
+          env: { ...process.env, PATH: toolPath },
+          input: text,
+          encoding: 'utf8',
+          stdio: 'pipe',
+        })
+      expect(verify(`${head}.${payload}`)).toBe('Verified OK\n')
+      expect(() => verify(`${head}.${payload}x`)).toThrow()
+    },
+  )
 })
 
 describe('a token that the server did not sign is none', async () => {
@@ -515,10 +520,3 @@ describe('it is ended', () => {
     for (const value of values) expect(await introspect(value)).toMatchObject({ active: true })
   })
 })
-
-/** Without the tool its tests are skipped; where everything has to be tried they fail instead. */
-function isMissing(tool: string, ...args: string[]): boolean {
-  if (process.env['CI'] || spawnSync(tool, args).status === 0) return false
-  process.stderr.write(`tests/http/device-tokens.test.ts leaves out what needs ${tool}\n`)
-  return true
-}
