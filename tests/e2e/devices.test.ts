@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { generateBytes } from '../../src/secrets.ts'
+import { nextTimestamp } from '../support/device-time.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret, leakedLines } from '../support/kept-secrets.ts'
@@ -27,18 +28,15 @@ interface Signer {
   readonly customerKey: string
 }
 
-// each sign-in of this file has a newer time than the one before, within the five minutes that are accepted
-let lastTime = Math.floor(Date.now() / 1000) - 250
-
 async function signInAt(url: string, { deviceKey, customerKey }: Signer): Promise<Answered> {
-  lastTime += 1
+  const timestamp = nextTimestamp()
   const answered = await ask(`${url}/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       device_key: deviceKey,
-      timestamp: lastTime,
-      device_signature: createHmac('sha256', customerKey).update(`${lastTime}${deviceKey}`).digest('hex'),
+      timestamp,
+      device_signature: createHmac('sha256', customerKey).update(`${timestamp}${deviceKey}`).digest('hex'),
     }),
   })
   if (answered.status === 200) keepSecret(answered.body.token)

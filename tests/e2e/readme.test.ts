@@ -161,7 +161,7 @@ describe('every snippet of the README, as a new user would run it', () => {
     expect(finish(snippet('--trusted'))).toContain('Client my-shop added.')
   })
 
-  test('four dialects are switched on, and each gives a token', { timeout: 60_000 }, async () => {
+  test('four dialects are switched on, and each gives a token', async () => {
     const all = await run(snippet('export DIALECTS='), { PORT: '0' })
     const user = { USER_NAME: `${credentials['user']}`, USER_PASSWORD: `${credentials['password']}` }
     const at = (text: string) => text.replace(':3000', `:${all.port}`)
@@ -174,7 +174,7 @@ describe('every snippet of the README, as a new user would run it', () => {
     await end(all.child)
   })
 
-  test('an embedded database moves by two psql scripts', { timeout: 120_000 }, async (context) => {
+  test('an embedded database moves by two psql scripts', async (context) => {
     const [save, load] = [snippet('clients to'), snippet('clients from')]
     if (lacksTools('tests/e2e/readme.test.ts', ['psql', '--version'])) return context.skip('psql is not installed')
     finish(save)
@@ -193,7 +193,7 @@ describe('every snippet of the README, as a new user would run it', () => {
     await end(moved.child)
   })
 
-  test('a database of your own is set up and served', { timeout: 120_000 }, async () => {
+  test('a database of your own is set up and served', async () => {
     const { database, url } = await freshDatabase({ isMigrated: false })
     await database.close()
     const script = snippet('export DATABASE_URL=').replace(/DATABASE_URL=\S+/, `DATABASE_URL='${url}'`)
@@ -213,7 +213,7 @@ describe('every snippet of the README, as a new user would run it', () => {
     await end(own.child)
   })
 
-  test('the plugin serves inside another application', { timeout: 60_000 }, async () => {
+  test('the plugin serves inside another application', async () => {
     writeFileSync(join(clone, 'plugin.mjs'), snippet('app.register(tokenServer'))
     const { database, url } = await freshDatabase({ isMigrated: false })
     await database.close()

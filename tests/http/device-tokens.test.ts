@@ -21,6 +21,7 @@ import { webapi } from '../../src/dialects/webapi.ts'
 import { generateBytes, hashSecret } from '../../src/secrets.ts'
 import type { ServerOptions } from '../../src/server.ts'
 import { changeUser } from '../../src/users/register-user.ts'
+import { nextTimestamp } from '../support/device-time.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { addClient, addDevice as addDeviceTo, addUser, type Signer } from '../support/people.ts'
 import { askForToken, askWhose, basic, bearer } from '../support/requests.ts'
@@ -45,18 +46,15 @@ function addDevice() {
   return addDeviceTo(database, encryptionKey)
 }
 
-// each sign-in of this file has a newer time than the one before, within the five minutes that are accepted
-let lastTime = Math.floor(Date.now() / 1000) - 250
-
 async function signIn({ deviceKey, customerKey }: Signer, target = app): Promise<string> {
-  lastTime += 1
+  const timestamp = nextTimestamp()
   const response = await target.inject({
     method: 'POST',
     url: '/auth/login',
     body: JSON.stringify({
       device_key: deviceKey,
-      timestamp: lastTime,
-      device_signature: createHmac('sha256', customerKey).update(`${lastTime}${deviceKey}`).digest('hex'),
+      timestamp,
+      device_signature: createHmac('sha256', customerKey).update(`${timestamp}${deviceKey}`).digest('hex'),
     }),
   })
   return keepSecret(response.json().token)

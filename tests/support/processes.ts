@@ -11,8 +11,13 @@ export const binPath = fileURLToPath(new URL('../../dist/bin.cjs', import.meta.u
 /** The cheapest hashes there are: tests are about everything else. */
 export const cheapHashes = { ARGON2_MEMORY_KIB: '1024', ARGON2_PASSES: '1' }
 
-/** Nothing of the machine's own environment reaches a process under test. */
-const bareEnvironment = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...cheapHashes }
+/** Nothing of the machine's own environment reaches a process under test; on a busy machine its queue takes longer. */
+const bareEnvironment = {
+  PATH: process.env['PATH'] ?? '',
+  HOME: process.env['HOME'] ?? '',
+  HASH_QUEUE_SECONDS: '60',
+  ...cheapHashes,
+}
 
 /** What is to be done after a test file when all its processes have ended. */
 export const afterProcesses: (() => Promise<void>)[] = []
