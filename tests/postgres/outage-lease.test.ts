@@ -9,6 +9,7 @@ import { createServer } from '../../src/server.ts'
 import { endedTokenBoundMs } from '../../src/tokens/stall-watch.ts'
 import { createTokenCache, type TokenCacheOptions } from '../../src/tokens/token-cache.ts'
 import { type DatabaseProxy, openDatabaseProxy } from '../support/database-proxy.ts'
+import { patience } from '../support/fresh-database.ts'
 import { leakedLines, logLines } from '../support/kept-secrets.ts'
 import { makeCluster, type OwnCluster } from '../support/own-cluster.ts'
 import { addClient, addUser } from '../support/people.ts'
@@ -32,7 +33,7 @@ describe('a token that the database has confirmed', () => {
     cluster = await makeCluster()
     await cluster.start()
     proxy = await openDatabaseProxy(cluster.socketPath)
-    direct = await openDatabase(cluster.url)
+    direct = await openDatabase(cluster.url, { timeouts: patience })
     await migrate(direct)
     app = await createServer(direct, pino({ level: 'trace' }, logLines), plainOptions)
     client = await addClient(direct)

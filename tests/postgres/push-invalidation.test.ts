@@ -6,7 +6,7 @@ import { createListening } from '../../src/database/listening.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { endedTokenBoundMs } from '../../src/tokens/stall-watch.ts'
 import { createTokenCache } from '../../src/tokens/token-cache.ts'
-import { freshDatabase } from '../support/fresh-database.ts'
+import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { askForToken } from '../support/requests.ts'
 import { stallEventLoop } from '../support/stall-event-loop.ts'
@@ -19,7 +19,7 @@ const boundMs = endedTokenBoundMs
 
 /** A node: a process would have one of these each. `statements` counts its look-ups. */
 async function openNode(url: string, seconds = 3600) {
-  const opened = await openDatabase(url)
+  const opened = await openDatabase(url, { timeouts: patience })
   onTestFinished(() => opened.close())
   let statements = 0
   const database: Database = {
@@ -204,7 +204,7 @@ describe('what a node remembers', async () => {
 describe('who cannot hear remembers nothing, and says so once', () => {
   /** What is told of a database's listening, over a connection to `url` and announcements at `announcedAt`. */
   async function listenTo(url: string, announcedAt: string) {
-    const announcer = await openDatabase(announcedAt)
+    const announcer = await openDatabase(announcedAt, { timeouts: patience })
     onTestFinished(() => announcer.close())
     const told: string[] = []
     const listening = createListening({ connectionString: url }, announcer.query, {
@@ -250,7 +250,7 @@ test('an end announced while a row is on its way is not missed', async () => {
   const client = await addClient(database)
   const user = await addUser(database)
   const value = (await askForToken(app, { client, user })).json().access_token
-  const opened = await openDatabase(url)
+  const opened = await openDatabase(url, { timeouts: patience })
   onTestFinished(() => opened.close())
   let hold: Promise<unknown> = Promise.resolve()
   const slow: Database = {
