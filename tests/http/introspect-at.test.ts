@@ -14,6 +14,7 @@ import { keepSecret, leakedLines, logLines, readLog } from '../support/kept-secr
 import { addClient, addUser, randomWord } from '../support/people.ts'
 import { askForToken, basic, bearer as bearing } from '../support/requests.ts'
 import { listen } from '../support/sockets.ts'
+import { stallEventLoop } from '../support/stall-event-loop.ts'
 import { testServer } from '../support/test-server.ts'
 
 const { app, database } = await testServer()
@@ -193,6 +194,15 @@ describe('what was found', () => {
     await sleep(400)
     await find('abc')
     expect(asked).toHaveLength(2)
+  })
+
+  test('is asked for again on time by the first request after a stall of the event loop', async () => {
+    const { find, asked } = await findAt(sayLive, { cacheSeconds: 0.5 })
+    await find('abc')
+    await find('abc') // from memory, where no timer has fired since
+    stallEventLoop(550)
+    await find('abc')
+    expect(asked.length).toBeGreaterThan(1)
   })
 
   test('is never remembered with 0 seconds', async () => {
