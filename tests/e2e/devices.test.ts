@@ -250,7 +250,7 @@ async function runProgram([command = '', ...args]: string[], variables: Record<s
     })
   }
   child.stdin.end()
-  const limit = setTimeout(() => child.kill('SIGKILL'), 60_000)
+  const limit = setTimeout(() => child.kill('SIGKILL'), 180_000)
   await once(child, 'close')
   clearTimeout(limit)
   return { code: child.exitCode, ...said }

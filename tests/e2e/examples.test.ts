@@ -4,7 +4,6 @@ import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
@@ -66,9 +65,11 @@ const environment = () => ({
   API_URL: `${server.url}/userinfo`,
 })
 
-/** How often somebody signed in so far; the log comes a little later than the answer. */
+/** Counts the sign-ins of a user so far. The log comes later than the answer, so it waits for the line of one more. */
 const signIns = async (user: { id: string }) => {
-  await sleep(200)
+  const last = await addUser(database)
+  await signIn(last)
+  await eventually(async () => server.lines.some((line) => line.includes(last.id)), Boolean)
   return server.lines.filter((line) => line.includes('"event":"sign-in"') && line.includes(user.id)).length
 }
 
@@ -170,9 +171,9 @@ ask = lambda: session.get(os.environ["API_URL"])
 ${body}`
 
   test('signs in once for several requests, and again when the token has expired', async () => {
-    const { id, secret } = await addClient(database, { lifetimeSeconds: 2 })
+    const { id, secret } = await addClient(database, { lifetimeSeconds: 5 })
     const user = await addUser(database)
-    const script = session('print([ask().status_code, ask().status_code])\ntime.sleep(2.5)\nprint(ask().status_code)')
+    const script = session('print([ask().status_code, ask().status_code])\ntime.sleep(5.5)\nprint(ask().status_code)')
     const own = { CLIENT_ID: id, CLIENT_SECRET: secret, USER_NAME: user.name, USER_PASSWORD: user.password }
     const { stdout, stderr } = await run(['python3', '-c', script], { ...environment(), ...own })
     expect([stdout, stderr]).toEqual(['[200, 200]\n200\n', ''])
@@ -367,7 +368,7 @@ async function run(command: string[], variables: Record<string, string>): Promis
   const child = spawnBare(command, variables)
   const output = collect(child)
   child.stdin?.end()
-  const limit = setTimeout(() => child.kill('SIGKILL'), 60_000)
+  const limit = setTimeout(() => child.kill('SIGKILL'), 180_000)
   await once(child, 'close')
   clearTimeout(limit)
   return { code: child.exitCode, stdout: output.stdout(), stderr: output.stderr() }

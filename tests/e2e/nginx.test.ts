@@ -204,7 +204,7 @@ async function startNginx(folder: string, upstreamPort: string) {
     await ended
   }
   for (let tries = 0; !(await answers(port)); tries += 1) {
-    if (tries === 100 && nginx.kill('SIGKILL')) throw new Error('nginx does not answer')
+    if (tries === 600 && nginx.kill('SIGKILL')) throw new Error('nginx does not answer')
     await sleep(100)
   }
   return { port, stop }

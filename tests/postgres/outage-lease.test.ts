@@ -126,7 +126,7 @@ describe('a token that the database has confirmed', () => {
 
   test('is not accepted beyond its own time', async () => {
     const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, (await signIn()).value)
-    const { value } = await signIn(await addClient(direct, { lifetimeSeconds: 2 }))
+    const { value } = await signIn(await addClient(direct, { lifetimeSeconds: 4 }))
     expect(await findToken(value)).toHaveProperty('token')
     proxy.become('gone')
     expect(await findsOut(() => findToken(value))).toEqual(away)

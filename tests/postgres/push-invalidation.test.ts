@@ -133,12 +133,12 @@ describe('what a node remembers', async () => {
   })
 
   test('does not outlive the token’s own time', async () => {
-    const short = await addClient(database, { lifetimeSeconds: 2 })
+    const short = await addClient(database, { lifetimeSeconds: 4 })
     const user = await addUser(database)
     const value = (await askForToken(app, { client: short, user })).json().access_token
     const node = await openNode(url)
     await untilRemembered(node, value)
-    await sleep(2_000)
+    await sleep(4_000)
     expect(await node.findToken(value)).toEqual({ ended: 'expired', userId: user.id })
   })
 

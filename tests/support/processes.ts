@@ -45,13 +45,13 @@ export interface ProcessOptions {
   readonly bin?: string
 }
 
-/** Runs one command to its end (60 seconds at most) with `input` as its standard input. */
+/** Runs one command to its end (three minutes at most) with `input` as its standard input. */
 export async function runCommand(
   args: readonly string[],
   options: ProcessOptions & { input?: string | Buffer } = {},
 ): Promise<Finished> {
   const child = spawnProgram(args, options)
-  const limit = setTimeout(() => child.kill('SIGKILL'), 60_000)
+  const limit = setTimeout(() => child.kill('SIGKILL'), 180_000)
   let stdout = ''
   let stderr = ''
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -156,7 +156,7 @@ async function endProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const closed = once(child, 'close')
   child.kill('SIGTERM')
-  const limit = setTimeout(() => child.kill('SIGKILL'), 12_000)
+  const limit = setTimeout(() => child.kill('SIGKILL'), 60_000)
   await closed
   clearTimeout(limit)
 }
