@@ -9,6 +9,7 @@ const rooms = {
   'http-date': {},
   'fold-case': {},
   'available-cores': {},
+  'elapsed-clock': {},
   logger: {},
   // rows and what may happen to them
   database: { uses: ['errors'] },
@@ -20,9 +21,12 @@ const rooms = {
   },
   users: { uses: ['errors', 'secrets', 'fold-case', 'passwords', 'database/database.ts'] },
   throttle: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
-  tokens: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['throttle', 'database/database.ts'] },
+  tokens: {
+    uses: ['errors', 'secrets', 'elapsed-clock', 'database/gather-rows.ts'],
+    types: ['throttle', 'database/database.ts'],
+  },
   // for other people's programs: entries of their own that load neither database nor hashing
-  bearer: { uses: ['errors'] },
+  bearer: { uses: ['errors', 'elapsed-clock', 'client/client-options.ts'] },
   client: {},
   // what must be true before a token is given
   grants: {

@@ -3,14 +3,15 @@ import fastifyPlugin from 'fastify-plugin'
 import { OAuthError } from '../errors.ts'
 import { readBearer, type TokenPlace } from './authorization.ts'
 import type { BearerToken, FindBearerToken, FoundBearerToken } from './bearer-token.ts'
-import { defaultRealm, isTokenEnd, noToken, refuseToken, refuseUnchecked, writeChallenge } from './challenge.ts'
+import { defaultRealm, isTokenEnd, refuseMissing, refuseToken, refuseUnchecked, writeChallenge } from './challenge.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /**
      * A hook (`onRequest`, or any later one) that lets only a live token through, of one of the given roles where
-     * roles are given. Refuses by throwing OAuthError: 401 `invalid_token`, 400 `invalid_request`, 403
-     * `insufficient_scope`, each with its challenge (RFC 6750 §3), and 503 when the token cannot be checked.
+     * roles are given. Refuses by throwing OAuthError: 401 `invalid_token` (without a code when no token was
+     * sent), 400 `invalid_request`, 403 `insufficient_scope`, each with its challenge (RFC 6750 §3), and 503 when the
+     * token cannot be checked.
      */
     requireToken(requirement?: TokenRequirement): onRequestAsyncHookHandler
   }
@@ -107,7 +108,7 @@ function createGuard(options: BearerOptions, requirement: TokenRequirement): onR
 
   return async (request) => {
     const value = attempt(realm, () => readBearer(request, alsoAccept))
-    if (value === null) throw refuse(new OAuthError('invalid_token', noToken), writeChallenge(realm, null))
+    if (value === null) throw refuse(refuseMissing(), writeChallenge(realm, null))
     const found = await find(value)
     if ('ended' in found) throw challenge(realm, refuseToken(found))
     if (roles && !roles.includes(found.token.role)) throw challenge(realm, refuseRole())

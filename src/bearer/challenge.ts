@@ -18,6 +18,11 @@ export function writeChallenge(realm: string, error: OAuthError | null): Record<
 /** What is said to who sent no token. */
 export const noToken = 'Send a token: Authorization: Bearer <token>'
 
+/** The refusal of a request without a token, which has no error code (RFC 6750 §3.1). */
+export function refuseMissing(): OAuthError {
+  return new OAuthError(undefined, noToken, { reason: 'no token' })
+}
+
 const endings: Record<BearerTokenEnd, string> = {
   expired: 'The token has expired. Sign in again.',
   superseded: 'The token was replaced by a newer sign-in of the same user.',

@@ -1,13 +1,15 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { DateTime } from 'luxon'
+import { readClientOptions, requireOption, requireText, requireTimeout } from '../client/client-options.ts'
+import { elapsedMs } from '../elapsed-clock.ts'
 import type { BearerToken, FindBearerToken, FoundBearerToken } from './bearer-token.ts'
 import { refuseUnchecked } from './challenge.ts'
 
 /** Where a backend asks about tokens, as whom, and how long an answer may be kept. */
 export interface IntrospectionOptions {
-  /** The token server's base address; `/introspect` is added to it. */
-  readonly url: string
+  /** The token server's base address: http or https, perhaps with a path; `/introspect` is added to it. */
+  readonly url: string | URL
   /** A confidential client that the backend is registered as. */
   readonly clientId: string
   readonly clientSecret: string
@@ -16,7 +18,10 @@ export interface IntrospectionOptions {
    * time. A dead one is remembered for a second at most. Default: 5.
    */
   readonly cacheSeconds?: number
-  /** Tokens remembered at most, the least recently used go first. Default: 10000. */
+  /**
+   * Live tokens remembered at most; the least recently used go first. Values that are no live token never push one out: at
+   * most 1000 of them have a memory of their own. Default: 10000.
+   */
   readonly cacheSize?: number
   /** Milliseconds after which an answer that has not come is an outage. Default: 3000. */
   readonly timeoutMs?: number
@@ -31,32 +36,40 @@ export interface IntrospectionOptions {
 export function introspectAt(options: IntrospectionOptions): FindBearerToken {
   const { cacheSeconds = 5, cacheSize = 10_000 } = options
   const ask = createQuestion(options)
-  const kept = new LRUCache<string, FoundBearerToken>({ max: cacheSize })
+  const live = createMemory(cacheSize)
+  const dead = createMemory(Math.min(cacheSize, mostDead)) // a stranger can fill it
   const underWay = new Map<string, { readonly asking: Promise<FoundBearerToken>; readonly began: number }>()
 
   async function askAndKeep(name: string, value: string): Promise<FoundBearerToken> {
-    const began = performance.now()
+    const began = elapsedMs()
     const { found, secondsLeft } = await ask(value)
     const seconds = Math.min(cacheSeconds, secondsLeft)
     // counted from before the question, so that nothing outlives what the server said
-    const ttl = Math.floor(seconds * 1_000 - (performance.now() - began))
-    if (ttl > 0) kept.set(name, found, { ttl })
+    const ttl = Math.floor(seconds * 1_000 - (elapsedMs() - began))
+    if (ttl > 0) ('token' in found ? live : dead).set(name, found, { ttl })
     return found
   }
 
   return (value) => {
     const name = hash('sha256', value, 'base64') // a value is nowhere kept as it is
-    const known = kept.get(name)
+    const known = live.get(name) ?? dead.get(name)
     if (known) return Promise.resolve(known)
     const shared = underWay.get(name)
     // an answer may be as old as its question, and older than the cache it must not be
-    if (shared && performance.now() - shared.began < cacheSeconds * 1_000) return shared.asking
+    if (shared && elapsedMs() - shared.began < cacheSeconds * 1_000) return shared.asking
     const asking = askAndKeep(name, value).finally(() => {
       if (underWay.get(name)?.asking === asking) underWay.delete(name)
     })
-    underWay.set(name, { asking, began: performance.now() })
+    underWay.set(name, { asking, began: elapsedMs() })
     return asking
   }
+}
+
+const mostDead = 1_000
+
+/** Ends what it remembers on time, also after a stall of the event loop or a suspend. */
+function createMemory(max: number): LRUCache<string, FoundBearerToken> {
+  return new LRUCache({ max, perf: { now: elapsedMs }, ttlResolution: 0 })
 }
 
 /** What was found, and for how many seconds at most that can stay true. */
@@ -68,10 +81,10 @@ interface Answer {
 const deadSeconds = 1
 
 function createQuestion(options: IntrospectionOptions): (value: string) => Promise<Answer> {
-  const { url, clientId, clientSecret, timeoutMs = 3_000 } = options
+  const { timeoutMs = 3_000 } = options
   requireOptions(options)
-  const endpoint = `${url.replace(/\/+$/, '')}/introspect`
-  const authorization = `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')}`
+  const { endpoint, basic } = readClientOptions(options, '/introspect')
+  const authorization = `Basic ${basic}`
 
   return (value) =>
     within(timeoutMs, async (signal) => {
@@ -119,30 +132,11 @@ async function readText(response: Response, signal: AbortSignal): Promise<string
   return text + decoder.decode()
 }
 
-function requireOptions(options: IntrospectionOptions): void {
-  const { url, clientId, clientSecret, cacheSeconds = 5, cacheSize = 1, timeoutMs = 1 } = options
-  requireRight('url: an http or https address without credentials, query and fragment', isBaseAddress(url))
-  requireRight('clientId: a text', typeof clientId === 'string' && clientId !== '')
-  requireRight('clientSecret: a text', typeof clientSecret === 'string' && clientSecret !== '')
-  requireRight('cacheSeconds: a number from 0', Number.isFinite(cacheSeconds) && cacheSeconds >= 0)
-  requireRight('cacheSize: a whole number from 1', Number.isInteger(cacheSize) && cacheSize >= 1)
-  requireRight('timeoutMs: a whole number from 1', Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs < 2 ** 31)
-}
-
-/** Repeats no value, since some are secrets. */
-function requireRight(expected: string, isRight: boolean): void {
-  if (!isRight) throw new TypeError(`introspectAt: expected ${expected}`)
-}
-
-function isBaseAddress(text: string): boolean {
-  if (!URL.canParse(text) || /[?#]/.test(text)) return false
-  const { protocol, username, password } = new URL(text)
-  return /^https?:$/.test(protocol) && username + password === ''
-}
-
-/** RFC 6749 §2.3.1. */
-function formEncode(text: string): string {
-  return new URLSearchParams({ '': text }).toString().slice(1)
+function requireOptions({ clientSecret, cacheSeconds = 5, cacheSize = 1, timeoutMs = 1 }: IntrospectionOptions): void {
+  requireText('clientSecret', clientSecret)
+  requireOption(Number.isFinite(cacheSeconds) && cacheSeconds >= 0, 'cacheSeconds must be a number from 0')
+  requireOption(Number.isInteger(cacheSize) && cacheSize >= 1, 'cacheSize must be a whole number from 1')
+  requireTimeout('timeoutMs', timeoutMs)
 }
 
 /** RFC 7662 §2.2. The server's own clock says how long the token has left. */

@@ -1,11 +1,21 @@
+import {
+  formEncode,
+  readClientOptions,
+  requireLine,
+  requireOption,
+  requireText,
+  requireTimeout,
+} from './client-options.ts'
+
 /** What a token source signs in with, and how. */
 export interface TokenSourceOptions {
-  /** The token server's base address: http or https, perhaps with a path; a slash at its end changes nothing. */
+  /** The token server's base address: http or https, perhaps with a path; a slash or white space at its end changes nothing. */
   readonly url: string | URL
   readonly clientId: string
   /** Left out for a public client, which then sends its `client_id` in the form. */
   readonly clientSecret?: string | undefined
   readonly username: string
+  /** Must not end with a line break, as the text of a file does. */
   readonly password: string
   /** Where the token endpoint is, below `url`: `/Token` unless given. */
   readonly path?: string | undefined
@@ -34,14 +44,14 @@ export interface Settings {
 /** Checks the options; throws a TypeError that names the wrong one and repeats nothing of its value. */
 export function readOptions(options: TokenSourceOptions): Settings {
   const { clientId, clientSecret, username, password, takeOver = false, timeoutMs = 30_000, fetch } = options
-  for (const [name, text] of Object.entries({ clientId, username, password })) requireText(name, text)
-  if (clientSecret !== undefined) requireText('clientSecret', clientSecret)
-  requireThat(typeof takeOver === 'boolean', 'takeOver must be true or false')
-  requireThat(Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= longestTimerMs, timeoutRule)
-  requireThat(fetch === undefined || typeof fetch === 'function', 'fetch must be a function')
-  const endpoint = readEndpoint(options.url, options.path ?? '/Token')
+  const { endpoint, basic } = readClientOptions(options, options.path ?? '/Token')
+  requireLine('username', username)
+  requireText('password', password)
+  requireOption(!/[\r\n]$/.test(password), 'password must not end with a line break')
+  requireOption(typeof takeOver === 'boolean', 'takeOver must be true or false')
+  requireTimeout('timeoutMs', timeoutMs)
+  requireOption(fetch === undefined || typeof fetch === 'function', 'fetch must be a function')
   const form = { grant_type: 'password', username, password }
-  const basic = clientSecret === undefined ? null : writeBasic(clientId, clientSecret)
   return {
     endpoint,
     headers: { ...headers, ...(basic === null ? {} : { authorization: `Basic ${basic}` }) },
@@ -53,38 +63,7 @@ export function readOptions(options: TokenSourceOptions): Settings {
   }
 }
 
-/** The longest a timer takes; a longer one would end at once. */
-const longestTimerMs = 2 ** 31 - 1
-
-const timeoutRule = `timeoutMs must be a whole number from 1 to ${longestTimerMs}`
-
 const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' }
-
-function requireText(name: string, text: unknown): void {
-  requireThat(typeof text === 'string' && text !== '', `${name} must be a string that is not empty`)
-}
-
-function requireThat(isRight: boolean, rule: string): asserts isRight {
-  if (!isRight) throw new TypeError(`${rule}.`)
-}
-
-function readEndpoint(url: string | URL, path: string): string {
-  const base = URL.canParse(String(url)) ? new URL(url) : null
-  requireThat(base !== null && /^https?:$/.test(base.protocol), 'url must be an http:// or https:// address')
-  const { username, password, search, hash, href } = base
-  requireThat(username + password + search + hash === '', 'url must have no user, password, query or fragment')
-  requireThat(typeof path === 'string' && /^\/[^?#]*$/.test(path), 'path must begin with a slash and have no query')
-  return href.replace(/\/*[?#]*$/, path.replaceAll('$', '$$$$'))
-}
-
-/** RFC 6749 §2.3.1: each half is form-encoded before they are joined. */
-function writeBasic(clientId: string, clientSecret: string): string {
-  return btoa(`${formEncode(clientId)}:${formEncode(clientSecret)}`)
-}
-
-function formEncode(text: string): string {
-  return new URLSearchParams({ '': text }).toString().slice(1)
-}
 
 /** Longest first, so that none is left over in pieces when a shorter one within it is taken out. */
 function spell(secrets: readonly (string | undefined)[], basic: string | null): readonly string[] {

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { elapsedMs } from '../elapsed-clock.ts'
 import { isOutage } from '../errors.ts'
 import type { FoundToken } from './find-token.ts'
 import type { Token } from './token.ts'
@@ -10,12 +11,14 @@ export interface OutageLease {
    * waits: one question at a time goes on to find out when it is back.
    */
   find(asked: AskedToken, ask: () => Promise<FoundToken>): Promise<FoundToken>
-  /** The database, asked at `began` (`performance.now()`), said of a token that it lives for so many seconds more. */
+  /** The database, asked at `began` (by `elapsedMs`), said of a token that it lives for so many seconds more. */
   renew(name: string, found: LiveToken, began: number, secondsLeft: number): void
   /** A token has ended, by its id. */
   drop(id: string): void
   /** Ends may have been missed. */
   dropAll(): void
+  /** Asks the database at the next look-up, also during an outage. */
+  askAgain(): void
 }
 
 /** The token asked for: its id, and under which name its present value is known. */
@@ -31,7 +34,7 @@ const awayMs = 10_000
 
 /** Leases for `seconds`, counted from the last time the database was asked about a token, and never past its end. */
 export function createOutageLease(seconds: number): OutageLease {
-  const leased = new LRUCache<string, Leased>({ max: mostTokens })
+  const leased = new LRUCache<string, Leased>({ max: mostTokens, perf: { now: elapsedMs }, ttlResolution: 0 })
   let awayUntil = 0
   let isAsking = false
   let askAgainAt = 0
@@ -48,22 +51,22 @@ export function createOutageLease(seconds: number): OutageLease {
       if (!('token' in found) && leased.peek(id)?.name === name) leased.delete(id)
       return found
     } catch (error) {
-      if (isOutage(error)) awayUntil = performance.now() + awayMs
+      if (isOutage(error)) awayUntil = elapsedMs() + awayMs
       throw error
     }
   }
 
   async function probe(asked: AskedToken, ask: () => Promise<FoundToken>): Promise<void> {
-    if (isAsking || performance.now() < askAgainAt) return
+    if (isAsking || elapsedMs() < askAgainAt) return
     isAsking = true
     await confirm(asked, ask).catch(() => undefined) // whoever has no lease is told
     isAsking = false
-    askAgainAt = performance.now() + pauseMs
+    askAgainAt = elapsedMs() + pauseMs
   }
 
   return {
     find: async (asked, ask) => {
-      const known = performance.now() < awayUntil ? answer(asked) : undefined
+      const known = elapsedMs() < awayUntil ? answer(asked) : undefined
       if (known) {
         probe(asked, ask)
         return known
@@ -82,6 +85,9 @@ export function createOutageLease(seconds: number): OutageLease {
     },
     drop: (id) => void leased.delete(id),
     dropAll: () => leased.clear(),
+    askAgain: () => {
+      awayUntil = 0
+    },
   }
 }
 

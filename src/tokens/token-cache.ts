@@ -1,9 +1,11 @@
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../database/database.ts'
+import { elapsedMs } from '../elapsed-clock.ts'
 import { nameValue } from '../secrets.ts'
 import { createRowFinder, type FindToken, type FoundToken, judgeToken } from './find-token.ts'
 import { createOutageLease } from './outage-lease.ts'
 import { createValueReader } from './signed-value.ts'
+import { watchStalls } from './stall-watch.ts'
 import type { Token } from './token.ts'
 import type { TokenValue } from './token-value.ts'
 
@@ -27,7 +29,8 @@ const mostTokens = 20_000
 /**
  * Finds tokens, and remembers live ones in this process for a few seconds. What ends a token anywhere is announced
  * by the database and dropped here, within milliseconds; while announcements cannot be heard nothing is
- * remembered, and where they get lost unnoticed an ended token is accepted for `seconds` at the longest.
+ * remembered, and where they get lost unnoticed an ended token is accepted for `seconds` at the longest. After a stall of
+ * the event loop of more than `endedTokenBoundMs` every token is looked up again.
  * Only hashes are kept. A refusal is never remembered. With `outageLeaseSeconds` a token that was live so recently is
  * accepted while the database is away, unless its end was heard of.
  */
@@ -40,16 +43,19 @@ export function createTokenCache(
   const names = new Map<string, string>() // a token's id → the name under which it is remembered
   const remembered = new LRUCache<string, Remembered>({
     max: mostTokens,
+    perf: { now: elapsedMs },
     dispose: ({ token }) => names.delete(token.id),
   })
   const lease = outageLeaseSeconds > 0 ? createOutageLease(outageLeaseSeconds) : null
   const lookUps = new Set<LookUp>()
+  const stallWatch = seconds > 0 || lease ? watchStalls() : null
+  let stallsSeen = stallWatch?.countStalls()
   let isListening = false
 
   function forgetToken(id: string): void {
     lease?.drop(id)
     remembered.delete(names.get(id) ?? '')
-    for (const lookUp of lookUps) if (lookUp.id === id) lookUp.isOutdated = true
+    for (const lookUp of lookUps) if (lookUp.id === id) lookUp.isOutdated = lookUp.isInDoubt = true
   }
 
   function forgetAll(): void {
@@ -62,7 +68,17 @@ export function createTokenCache(
     forgetAll()
   }
 
-  if (seconds > 0 || lease) {
+  /** Announcements that came during a stall may still be unread. */
+  function noticeStalls(): void {
+    const stalls = stallWatch?.countStalls()
+    if (stalls === stallsSeen) return
+    stallsSeen = stalls
+    lease?.askAgain()
+    forgetAll()
+    for (const lookUp of lookUps) lookUp.isInDoubt = true
+  }
+
+  if (stallWatch) {
     listen({
       onNotice: (notice) => {
         if (notice === 'tokens') endLeases()
@@ -85,6 +101,7 @@ export function createTokenCache(
   }
 
   async function findToken(value: string): Promise<FoundToken> {
+    noticeStalls()
     const name = nameValue(value)
     const known = remembered.get(name)
     if (known) return known
@@ -93,20 +110,22 @@ export function createTokenCache(
     return lease ? lease.find({ id: named.id, name }, () => lookUp(name, named)) : lookUp(name, named)
   }
 
-  /** An end that is announced while the row is on its way here is not missed. */
-  async function lookUp(name: string, named: TokenValue): Promise<FoundToken> {
-    const asked: LookUp = { id: named.id, isOutdated: false }
+  /** Asks a second time where the token may have ended while its row was on its way. */
+  async function lookUp(name: string, named: TokenValue, isSecondTry = false): Promise<FoundToken> {
+    const asked: LookUp = { id: named.id, isOutdated: false, isInDoubt: false }
     const mayRemember = isListening
-    const began = performance.now()
+    const began = elapsedMs()
     lookUps.add(asked)
     try {
       const row = await findRow(named.id)
+      noticeStalls()
       const found = judgeToken(named, row)
+      if ('token' in found && asked.isInDoubt && !isSecondTry) return lookUp(name, named, true)
       if (row && 'token' in found && !asked.isOutdated) {
         Object.freeze(found.token) // shared from here on
         lease?.renew(name, found, began, row.secondsLeft)
         // counted from before the question, so that nothing is remembered past its end
-        const ms = Math.min(seconds, row.secondsLeft) * 1_000 - (performance.now() - began)
+        const ms = Math.min(seconds, row.secondsLeft) * 1_000 - (elapsedMs() - began)
         if (mayRemember && ms >= 1) remember(name, found, ms)
       }
       return found
@@ -120,8 +139,11 @@ export function createTokenCache(
 
 type Remembered = { readonly token: Token }
 
-/** A question under way, and whether its answer may have been overtaken. */
+/** A question under way. */
 interface LookUp {
   readonly id: string
+  /** Its answer may have been overtaken: it must not be remembered. */
   isOutdated: boolean
+  /** The token may have ended meanwhile: the answer must not be given either. */
+  isInDoubt: boolean
 }

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
@@ -8,12 +8,14 @@ import { fileURLToPath } from 'node:url'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { generateBytes } from '../../src/secrets.ts'
+import { nextTimestamp } from '../support/device-time.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret, leakedLines } from '../support/kept-secrets.ts'
 import { randomWord } from '../support/people.ts'
 import { type Finished, readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
 import { freePort } from '../support/sockets.ts'
+import { lacksTools, toolPath } from '../support/tools.ts'
 import { type Answered, ask, eventually, whoseAt } from '../support/wire.ts'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
@@ -26,18 +28,15 @@ interface Signer {
   readonly customerKey: string
 }
 
-// each sign-in of this file has a newer time than the one before, within the five minutes that are accepted
-let lastTime = Math.floor(Date.now() / 1000) - 250
-
 async function signInAt(url: string, { deviceKey, customerKey }: Signer): Promise<Answered> {
-  lastTime += 1
+  const timestamp = nextTimestamp()
   const answered = await ask(`${url}/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       device_key: deviceKey,
-      timestamp: lastTime,
-      device_signature: createHmac('sha256', customerKey).update(`${lastTime}${deviceKey}`).digest('hex'),
+      timestamp,
+      device_signature: createHmac('sha256', customerKey).update(`${timestamp}${deviceKey}`).digest('hex'),
     }),
   })
   if (answered.status === 200) keepSecret(answered.body.token)
@@ -174,16 +173,17 @@ describe('recipes', () => {
     ['device.py', 'python3', ['python3', '--version']],
     ['device.sh', 'sh', ['openssl', 'version']],
   ])('%s', (file, program, needed) => {
+    const isMissing = lacksTools('tests/e2e/devices.test.ts', needed)
     const runRecipe = (more: Record<string, string>) => runProgram([program, `examples/${file}`], more)
 
-    test.skipIf(isMissing(needed))('is in the index, with what it says to run', () => {
+    test.skipIf(isMissing)('is in the index, with what it says to run', () => {
       const index = readFileSync(join(repository, 'examples', 'README.md'), 'utf8')
       expect(index).toMatch(
         new RegExp(`^\\| \\[${file}\\]\\(${file}\\) \\|.+\\| \`${program} examples/${file}\` \\|$`, 'm'),
       )
     })
 
-    test.skipIf(isMissing(needed)).each<[string, Partial<Signer>]>([
+    test.skipIf(isMissing).each<[string, Partial<Signer>]>([
       ['a device', {}],
       [
         'a device with odd characters in its keys',
@@ -198,12 +198,12 @@ describe('recipes', () => {
       expect(JSON.parse(stdout)).toMatchObject({ userName: signer.deviceKey })
     })
 
-    test.skipIf(isMissing(needed))('ends with 1 and says why when it is refused', async () => {
+    test.skipIf(isMissing)('ends with 1 and says why when it is refused', async () => {
       const { code, stdout, stderr } = await runRecipe({ ...variables(await addDevice()), CUSTOMER_KEY: 'wrong' })
       expect([code, stdout, stderr]).toEqual([1, '', expect.stringContaining('invalid_grant')])
     })
 
-    test.skipIf(isMissing(needed))('ends with 75 when nobody could answer', async () => {
+    test.skipIf(isMissing)('ends with 75 when nobody could answer', async () => {
       const gone = `http://127.0.0.1:${await freePort()}`
       for (const away of [gone, await answering(503), await answering(429)]) {
         const { code, stdout, stderr } = await runRecipe({ ...variables(newSigner()), TOKEN_SERVER: away })
@@ -212,10 +212,13 @@ describe('recipes', () => {
       }
     })
 
-    test.skipIf(isMissing(needed))('puts no secret into the arguments of a process', async () => {
+    test.skipIf(isMissing)('puts no secret into the arguments of a process', async () => {
       const folder = await temporaryFolder()
       for (const tool of ['openssl', 'curl', 'od', 'tr', 'sed', 'tail', 'date', program]) {
-        const real = execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim()
+        const real = execFileSync('sh', ['-c', `command -v ${tool}`], {
+          env: { PATH: toolPath },
+          encoding: 'utf8',
+        }).trim()
         writeFileSync(
           join(folder, tool),
           `#!/bin/sh\nprintf '%s\\n' "$0 $*" >>${folder}/arguments\nexec ${real} "$@"\n`,
@@ -223,7 +226,7 @@ describe('recipes', () => {
         chmodSync(join(folder, tool), 0o755)
       }
       const signer = await addDevice()
-      const { code, stdout } = await runRecipe({ ...variables(signer), PATH: `${folder}:${process.env['PATH']}` })
+      const { code, stdout } = await runRecipe({ ...variables(signer), PATH: `${folder}:${toolPath}` })
       expect(code, stdout).toBe(0)
       const seen = readFileSync(join(folder, 'arguments'), 'utf8')
       expect(seen).toContain(`examples/${file}`)
@@ -235,10 +238,10 @@ describe('recipes', () => {
 })
 
 async function runProgram([command = '', ...args]: string[], variables: Record<string, string>): Promise<Finished> {
-  const { PATH = '', HOME = '' } = process.env
+  const { HOME = '' } = process.env
   const child = spawn(command, args, {
     cwd: repository,
-    env: { PATH, HOME, PYTHONDONTWRITEBYTECODE: '1', ...variables },
+    env: { PATH: toolPath, HOME, PYTHONDONTWRITEBYTECODE: '1', ...variables },
   })
   const said = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
@@ -247,7 +250,7 @@ async function runProgram([command = '', ...args]: string[], variables: Record<s
     })
   }
   child.stdin.end()
-  const limit = setTimeout(() => child.kill('SIGKILL'), 60_000)
+  const limit = setTimeout(() => child.kill('SIGKILL'), 180_000)
   await once(child, 'close')
   clearTimeout(limit)
   return { code: child.exitCode, ...said }
@@ -262,11 +265,4 @@ async function answering(status: number): Promise<string> {
   onTestFinished(() => void listener.close().closeAllConnections())
   const address = listener.address()
   return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-}
-
-/** Without a tool its tests are skipped; where everything has to be tried they fail instead. */
-function isMissing([tool = '', ...args]: readonly string[]): boolean {
-  if (process.env['CI'] || spawnSync(tool, args).status === 0) return false
-  process.stderr.write(`tests/e2e/devices.test.ts leaves out what needs ${tool}\n`)
-  return true
 }

@@ -157,7 +157,7 @@ describe('several programs on one folder', () => {
     expect(isRunning(pid)).toBe(false)
   })
 
-  test('all get in and nothing is left when many come and go at the same moment', { timeout: 60_000 }, async () => {
+  test('all get in and nothing is left when many come and go at the same moment', async () => {
     const folder = await temporaryFolder()
     await (await open(folder)).close()
     const comeAndGo = async (name: number) => {
@@ -256,7 +256,7 @@ describe('after a crash', () => {
     expect(await isStopped(folder)).toBe(true)
   })
 
-  test('PostgreSQL that was asked from outside to stop comes back', { timeout: 30_000 }, async () => {
+  test('PostgreSQL that was asked from outside to stop comes back', async () => {
     const folder = await temporaryFolder()
     const database = await open(folder)
     const pid = await postmasterPid(folder)

@@ -1,10 +1,9 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
@@ -15,8 +14,10 @@ import { addClient, addUser, randomWord } from '../support/people.ts'
 import { type Finished, readyServer, type ServerProcess } from '../support/processes.ts'
 import { bearer } from '../support/requests.ts'
 import { freePort, sendBytes } from '../support/sockets.ts'
+import { lacksTools, toolPath } from '../support/tools.ts'
 import { eventually, signInAt } from '../support/wire.ts'
 
+const thisFile = 'tests/e2e/examples.test.ts'
 const repository = fileURLToPath(new URL('../../', import.meta.url))
 const read = (file: string) => readFileSync(join(repository, 'examples', file), 'utf8')
 
@@ -64,9 +65,11 @@ const environment = () => ({
   API_URL: `${server.url}/userinfo`,
 })
 
-/** How often somebody signed in so far; the log comes a little later than the answer. */
+/** Counts the sign-ins of a user so far. The log comes later than the answer, so it waits for the line of one more. */
 const signIns = async (user: { id: string }) => {
-  await sleep(200)
+  const last = await addUser(database)
+  await signIn(last)
+  await eventually(async () => server.lines.some((line) => line.includes(last.id)), Boolean)
   return server.lines.filter((line) => line.includes('"event":"sign-in"') && line.includes(user.id)).length
 }
 
@@ -155,7 +158,7 @@ const withoutFastify = `data:text/javascript,${encodeURIComponent(`
       return next(name, context)
     }\`))`)}`
 
-describe.skipIf(isMissing('python3', '-c', 'import requests'))('python-requests.py', () => {
+describe.skipIf(lacksTools(thisFile, ['python3', '-c', 'import requests']))('python-requests.py', () => {
   testProgram('python-requests.py')
 
   const session = (body: string) => `
@@ -168,9 +171,9 @@ ask = lambda: session.get(os.environ["API_URL"])
 ${body}`
 
   test('signs in once for several requests, and again when the token has expired', async () => {
-    const { id, secret } = await addClient(database, { lifetimeSeconds: 2 })
+    const { id, secret } = await addClient(database, { lifetimeSeconds: 5 })
     const user = await addUser(database)
-    const script = session('print([ask().status_code, ask().status_code])\ntime.sleep(2.5)\nprint(ask().status_code)')
+    const script = session('print([ask().status_code, ask().status_code])\ntime.sleep(5.5)\nprint(ask().status_code)')
     const own = { CLIENT_ID: id, CLIENT_SECRET: secret, USER_NAME: user.name, USER_PASSWORD: user.password }
     const { stdout, stderr } = await run(['python3', '-c', script], { ...environment(), ...own })
     expect([stdout, stderr]).toEqual(['[200, 200]\n200\n', ''])
@@ -199,7 +202,7 @@ describe('cron-job.mjs', () => {
   testProgram('cron-job.mjs')
 })
 
-describe.skipIf(isMissing('curl', '--version'))('curl.sh', () => {
+describe.skipIf(lacksTools(thisFile, ['curl', '--version']))('curl.sh', () => {
   test('signs in, uses the token, asks about it and ends it', async () => {
     const { code, stdout, stderr } = await runRecipe('curl.sh')
     expect([code, stderr]).toEqual([0, ''])
@@ -227,10 +230,13 @@ describe.skipIf(isMissing('curl', '--version'))('curl.sh', () => {
 
   test('puts no secret into the arguments of a process', async () => {
     const folder = await temporaryFolder()
-    const real = execFileSync('sh', ['-c', 'command -v curl'], { encoding: 'utf8' }).trim()
+    const real = execFileSync('sh', ['-c', 'command -v curl'], {
+      env: { PATH: toolPath },
+      encoding: 'utf8',
+    }).trim()
     writeFileSync(join(folder, 'curl'), `#!/bin/sh\necho "$@" >>${folder}/arguments\nexec ${real} "$@"\n`)
     chmodSync(join(folder, 'curl'), 0o755)
-    await runRecipe('curl.sh', { PATH: `${folder}:${process.env['PATH']}` })
+    await runRecipe('curl.sh', { PATH: `${folder}:${toolPath}` })
     const seen = readFileSync(join(folder, 'arguments'), 'utf8')
     expect(seen.match(/--config - http/g)).toHaveLength(5)
     expect(seen).not.toMatch(/[\w-]{40}/)
@@ -238,7 +244,7 @@ describe.skipIf(isMissing('curl', '--version'))('curl.sh', () => {
   })
 })
 
-describe.skipIf(isMissing('nginx', '-v'))('nginx-auth-request.conf', () => {
+describe.skipIf(lacksTools(thisFile, ['nginx', '-v']))('nginx-auth-request.conf', () => {
   let proxy: string
   let away: string
 
@@ -337,13 +343,6 @@ function testProgram(file: string): void {
   })
 }
 
-/** Without a tool its tests are skipped; where everything has to be tried they fail instead. */
-function isMissing(tool: string, ...args: string[]): boolean {
-  if (process.env['CI'] || spawnSync(tool, args).status === 0) return false
-  process.stderr.write(`tests/e2e/examples.test.ts leaves out what needs ${[tool, ...args].join(' ')}\n`)
-  return true
-}
-
 /** Starts what a recipe's line in the index says; resolves to where it listens. */
 async function startRecipe(file: string, more: Record<string, string> = {}): Promise<string> {
   const child = spawnBare(commandOf(file), { ...environment(), PORT: '0', ...more })
@@ -369,7 +368,7 @@ async function run(command: string[], variables: Record<string, string>): Promis
   const child = spawnBare(command, variables)
   const output = collect(child)
   child.stdin?.end()
-  const limit = setTimeout(() => child.kill('SIGKILL'), 60_000)
+  const limit = setTimeout(() => child.kill('SIGKILL'), 180_000)
   await once(child, 'close')
   clearTimeout(limit)
   return { code: child.exitCode, stdout: output.stdout(), stderr: output.stderr() }
@@ -377,9 +376,12 @@ async function run(command: string[], variables: Record<string, string>): Promis
 
 /** With nothing of the machine's own environment, in the repository's folder. */
 function spawnBare([command = '', ...args]: string[], variables: Record<string, string>): ChildProcess {
-  const { PATH = '', HOME = '' } = process.env
+  const { HOME = '' } = process.env
   const program = command === 'node' ? process.execPath : command
-  return spawn(program, args, { cwd: repository, env: { PATH, HOME, PYTHONDONTWRITEBYTECODE: '1', ...variables } })
+  return spawn(program, args, {
+    cwd: repository,
+    env: { PATH: toolPath, HOME, PYTHONDONTWRITEBYTECODE: '1', ...variables },
+  })
 }
 
 function collect(child: ChildProcess) {
@@ -440,6 +442,7 @@ async function startNginx(tokenServer: string, api: string): Promise<string> {
   writeFileSync(join(folder, 'example'), example)
   writeFileSync(join(folder, 'nginx.conf'), main.join('\n'))
   const nginx = spawn('nginx', ['-p', folder, '-c', 'nginx.conf', '-e', `${folder}/start.log`], {
+    env: { ...process.env, PATH: toolPath },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   children.push(nginx)

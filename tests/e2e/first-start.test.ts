@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -8,8 +8,9 @@ import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
 import { freePort } from '../support/sockets.ts'
+import { lacksTools } from '../support/tools.ts'
 
-const hasCurl = spawnSync('curl', ['--version']).status === 0
+const hasCurl = !lacksTools('tests/e2e/first-start.test.ts', ['curl', '--version'])
 
 describe('the first start in an empty folder', () => {
   test('shows credentials once, before the first log line, with a command that gives a token as it stands', async () => {

@@ -124,7 +124,7 @@ async function someAnswered(sent: readonly Sent[], count: number): Promise<void>
 /** For which reasons requests were refused, and how often, once so many were. */
 async function reasonsOf(refusals: number): Promise<Record<string, number>> {
   const read = async () => server.lines.map((line) => JSON.parse(line)).filter(({ event }) => event === 'refusal')
-  const refused = await eventually(read, ({ length }) => length >= refusals, { seconds: 10 })
+  const refused = await eventually(read, ({ length }) => length >= refusals)
   const counts: Record<string, number> = {}
   for (const { reason } of refused) counts[reason] = (counts[reason] ?? 0) + 1
   return counts

@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
@@ -6,9 +6,10 @@ import { keepSecret } from '../support/kept-secrets.ts'
 import { randomWord } from '../support/people.ts'
 import { readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
 import { documentedFields } from '../support/requests.ts'
+import { lacksTools } from '../support/tools.ts'
 import { ask, whoseAt } from '../support/wire.ts'
 
-const hasCurl = spawnSync('curl', ['--version']).status === 0
+const hasCurl = !lacksTools('tests/e2e/journey.test.ts', ['curl', '--version'])
 
 // as the documentation of such an endpoint publishes it, a GET with a form under a JSON header
 const published = [

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
@@ -15,10 +15,12 @@ import { addClient, addUser } from '../support/people.ts'
 import { readyServer, type ServerProcess } from '../support/processes.ts'
 import { basic, bearer } from '../support/requests.ts'
 import { freePort } from '../support/sockets.ts'
+import { lacksTools, toolPath } from '../support/tools.ts'
 
 // 127.0.0.2 stands for a client elsewhere, which only Linux lets a program be without asking
-const isHere = process.platform === 'linux' && ['nginx', 'openssl'].every((tool) => !spawnSync(tool, ['-v']).error)
-if (!isHere) process.stderr.write('tests/e2e/nginx.test.ts is skipped: it needs Linux, nginx and openssl\n')
+const isLinux = process.platform === 'linux'
+if (!isLinux) process.stderr.write('tests/e2e/nginx.test.ts is skipped: it needs Linux\n')
+const isHere = isLinux && !lacksTools('tests/e2e/nginx.test.ts', ['nginx', '-v'], ['openssl', 'version'])
 
 const clientAddress = '127.0.0.2'
 
@@ -162,7 +164,10 @@ function makeCertificate(folder: string): string {
   const subject = ['-subj', '/CN=tokens.example.com', '-addext', 'subjectAltName=DNS:tokens.example.com']
   const files = ['-keyout', join(folder, 'privkey.pem'), '-out', join(folder, 'fullchain.pem')]
   const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-  execFileSync('openssl', ['req', '-x509', ...kind, ...subject, ...files], { stdio: 'ignore' })
+  execFileSync('openssl', ['req', '-x509', ...kind, ...subject, ...files], {
+    env: { ...process.env, PATH: toolPath },
+    stdio: 'ignore',
+  })
   return readFileSync(join(folder, 'fullchain.pem'), 'utf8')
 }
 
@@ -189,6 +194,7 @@ async function startNginx(folder: string, upstreamPort: string) {
   writeFileSync(join(folder, `${port}.example`), example)
   writeFileSync(join(folder, `${port}.conf`), main.join('\n'))
   const nginx = spawn('nginx', ['-p', folder, '-c', `${port}.conf`, '-e', `${folder}/start.log`], {
+    env: { ...process.env, PATH: toolPath },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const ended = once(nginx, 'close')
@@ -198,7 +204,7 @@ async function startNginx(folder: string, upstreamPort: string) {
     await ended
   }
   for (let tries = 0; !(await answers(port)); tries += 1) {
-    if (tries === 100 && nginx.kill('SIGKILL')) throw new Error('nginx does not answer')
+    if (tries === 600 && nginx.kill('SIGKILL')) throw new Error('nginx does not answer')
     await sleep(100)
   }
   return { port, stop }

@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, request as send } from 'node:http'
 import { createRequire } from 'node:module'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { Database } from '../../src/database/database.ts'
@@ -13,6 +12,7 @@ import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { addClient, addUser, randomWord } from '../support/people.ts'
 import { readyServer, type ServerProcess } from '../support/processes.ts'
+import { eventually, signInAt } from '../support/wire.ts'
 
 // it comes without types: what follows is what is used of it
 const newman: Newman = createRequire(import.meta.url)('newman')
@@ -115,9 +115,11 @@ describe('the Postman collection', () => {
   })
   afterAll(() => database.close())
 
-  /** How often the user signed in so far; the log comes a little later than the answer. */
+  /** Counts the user's sign-ins so far. The log comes later than the answer, so it waits for the line of one more. */
   const signIns = async () => {
-    await sleep(200)
+    const last = await addUser(database)
+    await signInAt(server.url, { client: await addClient(database), user: last })
+    await eventually(async () => server.lines.some((line) => line.includes(last.id)), Boolean)
     return server.lines.filter((line) => line.includes('"event":"sign-in"') && line.includes(user.id)).length
   }
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { freePort } from '../support/sockets.ts'
+import { lacksTools } from '../support/tools.ts'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
 const readme = readFileSync(join(repository, 'README.md'), 'utf8')
@@ -160,7 +161,7 @@ describe('every snippet of the README, as a new user would run it', () => {
     expect(finish(snippet('--trusted'))).toContain('Client my-shop added.')
   })
 
-  test('four dialects are switched on, and each gives a token', { timeout: 60_000 }, async () => {
+  test('four dialects are switched on, and each gives a token', async () => {
     const all = await run(snippet('export DIALECTS='), { PORT: '0' })
     const user = { USER_NAME: `${credentials['user']}`, USER_PASSWORD: `${credentials['password']}` }
     const at = (text: string) => text.replace(':3000', `:${all.port}`)
@@ -173,9 +174,9 @@ describe('every snippet of the README, as a new user would run it', () => {
     await end(all.child)
   })
 
-  test('an embedded database moves by two psql scripts', { timeout: 120_000 }, async (context) => {
+  test('an embedded database moves by two psql scripts', async (context) => {
     const [save, load] = [snippet('clients to'), snippet('clients from')]
-    if (spawnSync('psql', ['--version']).status !== 0) return context.skip('psql is not installed')
+    if (lacksTools('tests/e2e/readme.test.ts', ['psql', '--version'])) return context.skip('psql is not installed')
     finish(save)
     await end(start.child)
     renameSync(join(clone, 'data'), join(clone, 'data.old'))
@@ -192,7 +193,7 @@ describe('every snippet of the README, as a new user would run it', () => {
     await end(moved.child)
   })
 
-  test('a database of your own is set up and served', { timeout: 120_000 }, async () => {
+  test('a database of your own is set up and served', async () => {
     const { database, url } = await freshDatabase({ isMigrated: false })
     await database.close()
     const script = snippet('export DATABASE_URL=').replace(/DATABASE_URL=\S+/, `DATABASE_URL='${url}'`)
@@ -212,7 +213,7 @@ describe('every snippet of the README, as a new user would run it', () => {
     await end(own.child)
   })
 
-  test('the plugin serves inside another application', { timeout: 60_000 }, async () => {
+  test('the plugin serves inside another application', async () => {
     writeFileSync(join(clone, 'plugin.mjs'), snippet('app.register(tokenServer'))
     const { database, url } = await freshDatabase({ isMigrated: false })
     await database.close()

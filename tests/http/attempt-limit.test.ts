@@ -5,6 +5,7 @@ import { device } from '../../src/dialects/device.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { generateBytes } from '../../src/secrets.ts'
 import type { ServerOptions } from '../../src/server.ts'
+import { nextTimestamp } from '../support/device-time.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { addDevice as addDeviceTo, type DeviceKeys, randomWord } from '../support/people.ts'
 import { freePort } from '../support/sockets.ts'
@@ -21,13 +22,10 @@ function addDevice() {
   return addDeviceTo(database, encryptionKey)
 }
 
-// each sign-in of this file has a newer time than the one before, within the five minutes that are accepted
-let lastTime = Math.floor(Date.now() / 1000) - 250
-
 function signed({ deviceKey, customerKey }: DeviceKeys): Record<string, unknown> {
-  lastTime += 1
-  const signature = createHmac('sha256', customerKey).update(`${lastTime}${deviceKey}`).digest('hex')
-  return { device_key: deviceKey, timestamp: lastTime, device_signature: signature }
+  const timestamp = nextTimestamp()
+  const signature = createHmac('sha256', customerKey).update(`${timestamp}${deviceKey}`).digest('hex')
+  return { device_key: deviceKey, timestamp, device_signature: signature }
 }
 
 const wrong = ({ deviceKey }: DeviceKeys) => signed({ deviceKey, customerKey: 'wrong' })

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { createHmac, createPublicKey } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -21,11 +21,13 @@ import { webapi } from '../../src/dialects/webapi.ts'
 import { generateBytes, hashSecret } from '../../src/secrets.ts'
 import type { ServerOptions } from '../../src/server.ts'
 import { changeUser } from '../../src/users/register-user.ts'
+import { nextTimestamp } from '../support/device-time.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { addClient, addDevice as addDeviceTo, addUser, type Signer } from '../support/people.ts'
 import { askForToken, askWhose, basic, bearer } from '../support/requests.ts'
 import { listen } from '../support/sockets.ts'
 import { serverBeside, testServer } from '../support/test-server.ts'
+import { lacksTools, toolPath } from '../support/tools.ts'
 import { eventually } from '../support/wire.ts'
 
 const encryptionKey = generateBytes(32)
@@ -44,19 +46,16 @@ function addDevice() {
   return addDeviceTo(database, encryptionKey)
 }
 
-// each sign-in of this file has a newer time than the one before, within the five minutes that are accepted
-let lastTime = Math.floor(Date.now() / 1000) - 250
-
 async function signIn({ deviceKey, customerKey }: Signer, target = app): Promise<string> {
-  lastTime += 1
+  const timestamp = nextTimestamp()
   const response = await target.inject({
     method: 'POST',
     url: '/auth/login',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       device_key: deviceKey,
-      timestamp: lastTime,
-      device_signature: createHmac('sha256', customerKey).update(`${lastTime}${deviceKey}`).digest('hex'),
+      timestamp,
+      device_signature: createHmac('sha256', customerKey).update(`${timestamp}${deviceKey}`).digest('hex'),
     }),
   })
   return keepSecret(response.json().token)
@@ -203,25 +202,29 @@ describe('whoever has the public keys verifies it without asking', () => {
     await expect(jwtVerify(value, keys, later(601))).rejects.toMatchObject({ code: 'ERR_JWT_EXPIRED' })
   })
 
-  test.skipIf(isMissing('openssl', 'version'))('with openssl, which finds a changed token out', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'password-grant-test-'))
-    onTestFinished(() => rm(folder, { recursive: true }))
-    const value = await signIn(await addDevice())
-    const jwk = (await publishedKeys()).find(({ kid }) => kid === decodeProtectedHeader(value).kid)
-    const pem = createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({ type: 'spki', format: 'pem' })
-    const [head, payload, signature = ''] = value.split('.')
-    await writeFile(join(folder, 'key.pem'), pem)
-    await writeFile(join(folder, 'signature'), Buffer.from(signature, 'base64url'))
-    const verify = (text: string) =>
-      execFileSync('openssl', ['dgst', '-sha256', '-verify', 'key.pem', '-signature', 'signature'], {
-        cwd: folder,
-        input: text,
-        encoding: 'utf8',
-        stdio: 'pipe',
-      })
-    expect(verify(`${head}.${payload}`)).toBe('Verified OK\n')
-    expect(() => verify(`${head}.${payload}x`)).toThrow()
-  })
+  test.skipIf(lacksTools('tests/http/device-tokens.test.ts', ['openssl', 'version']))(
+    'with openssl, which finds a changed token out',
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'password-grant-test-'))
+      onTestFinished(() => rm(folder, { recursive: true }))
+      const value = await signIn(await addDevice())
+      const jwk = (await publishedKeys()).find(({ kid }) => kid === decodeProtectedHeader(value).kid)
+      const pem = createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({ type: 'spki', format: 'pem' })
+      const [head, payload, signature = ''] = value.split('.')
+      await writeFile(join(folder, 'key.pem'), pem)
+      await writeFile(join(folder, 'signature'), Buffer.from(signature, 'base64url'))
+      const verify = (text: string) =>
+        execFileSync('openssl', ['dgst', '-sha256', '-verify', 'key.pem', '-signature', 'signature'], {
+          cwd: folder,
+          env: { ...process.env, PATH: toolPath },
+          input: text,
+          encoding: 'utf8',
+          stdio: 'pipe',
+        })
+      expect(verify(`${head}.${payload}`)).toBe('Verified OK\n')
+      expect(() => verify(`${head}.${payload}x`)).toThrow()
+    },
+  )
 })
 
 describe('a token that the server did not sign is none', async () => {
@@ -516,10 +519,3 @@ describe('it is ended', () => {
     for (const value of values) expect(await introspect(value)).toMatchObject({ active: true })
   })
 })
-
-/** Without the tool its tests are skipped; where everything has to be tried they fail instead. */
-function isMissing(tool: string, ...args: string[]): boolean {
-  if (process.env['CI'] || spawnSync(tool, args).status === 0) return false
-  process.stderr.write(`tests/http/device-tokens.test.ts leaves out what needs ${tool}\n`)
-  return true
-}

@@ -204,7 +204,8 @@ describe('the error handler of a host', () => {
       expect(seen).toHaveLength(2)
       for (const error of seen) {
         expect(error).toBeInstanceOf(OAuthError)
-        expect(error).toMatchObject({ status, code: expect.any(String), description: expect.any(String) })
+        const code = challenge?.source.includes('error=') === false ? undefined : expect.any(String)
+        expect(error).toMatchObject({ status, code, description: expect.any(String) })
       }
     })
   })
@@ -222,6 +223,67 @@ describe('the error handler of a host', () => {
     })
     const response = await host.inject({ url: '/mine', headers: bearing('abc') })
     expect([response.statusCode, response.json()]).toEqual([401, { scopeSays: 'The token is unknown.' }])
+  })
+})
+
+describe('a host that leaves refusals to Fastify', () => {
+  async function ask(headers: Record<string, string>) {
+    const lines: string[] = []
+    const loggerInstance: FastifyBaseLogger = pino({ level: 'info' }, { write: (line) => void lines.push(line) })
+    const host = Fastify({ loggerInstance })
+    onTestFinished(() => host.close())
+    const cause = new Error('connection refused')
+    await host.register(bearer, {
+      findToken: async (text) => (text === 'away' ? Promise.reject(cause) : findToken(text)),
+    })
+    host.get('/mine', { onRequest: host.requireToken({ role: 'Administrator' }) }, async () => 'mine')
+    const body = (await host.inject({ url: '/mine', headers })).json()
+    const [logged] = lines.map((line) => JSON.parse(line).err).filter((error) => error !== undefined)
+    return { body, logged }
+  }
+
+  const refused: [string, Record<string, string>, object][] = [
+    [
+      'no token',
+      {},
+      { statusCode: 401, error: 'Unauthorized', message: 'Send a token: Authorization: Bearer <token>' },
+    ],
+    [
+      'an unknown token',
+      bearing('abc'),
+      { statusCode: 401, code: 'invalid_token', error: 'Unauthorized', message: 'The token is unknown.' },
+    ],
+    [
+      'a malformed one',
+      { authorization: 'Bearer a b' },
+      {
+        ...{ statusCode: 400, code: 'invalid_request', error: 'Bad Request' },
+        message: 'Send one token: Authorization: Bearer <token>',
+      },
+    ],
+    [
+      'another role',
+      bearing(value),
+      {
+        ...{ statusCode: 403, code: 'insufficient_scope', error: 'Forbidden' },
+        message: 'The token does not have the role that this needs.',
+      },
+    ],
+  ]
+
+  test.each(refused)('answers %s with the code of RFC 6750 where it has one', async (_what, headers, body) => {
+    expect((await ask(headers)).body).toEqual(body)
+  })
+
+  test.each(refused)('logs no stack trace for %s', async (_what, headers) => {
+    const { logged } = await ask(headers)
+    expect(logged).toMatchObject({ type: 'OAuthError' })
+    expect(logged.stack).not.toContain('\n')
+  })
+
+  test('logs where an outage comes from', async () => {
+    const { logged } = await ask(bearing('away'))
+    expect(logged.stack).toMatch(/OAuthError: .*\n {4}at .*caused by: Error: connection refused\n {4}at /s)
   })
 })
 

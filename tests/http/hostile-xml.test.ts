@@ -150,14 +150,14 @@ function expectRefused(answer: string, status: number): void {
 }
 
 describe('a hostile document', () => {
-  test.each(Object.entries(documents))('of %s is refused, ten times over', { timeout: 5_000 }, async (_name, text) => {
+  test.each(Object.entries(documents))('of %s is refused, ten times over', { timeout: 20_000 }, async (_name, text) => {
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(longest)
     for (let again = 0; again < 10; again += 1) expectRefused(await post(text), 400)
   })
 
   test.each(['Content-Length', 'chunked'] as const)(
     'of a megabyte is refused for its length, framed by %s',
-    { timeout: 5_000 },
+    { timeout: 20_000 },
     async (framing) => {
       expectRefused(await post(xmlRequest(`<userName>${'x'.repeat(megabyte)}</userName>`), framing), 413)
       expectRefused(await post('<a>'.repeat(megabyte / 3), framing), 413)
@@ -165,7 +165,7 @@ describe('a hostile document', () => {
     },
   )
 
-  test('leaves nothing behind, and the server well', { timeout: 60_000 }, async () => {
+  test('leaves nothing behind, and the server well', async () => {
     const texts = Object.values(documents)
     const huge = `${begin}<a>${'x'.repeat(megabyte)}`
     for (const text of texts) await post(text)

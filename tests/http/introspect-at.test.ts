@@ -14,6 +14,7 @@ import { keepSecret, leakedLines, logLines, readLog } from '../support/kept-secr
 import { addClient, addUser, randomWord } from '../support/people.ts'
 import { askForToken, basic, bearer as bearing } from '../support/requests.ts'
 import { listen } from '../support/sockets.ts'
+import { stallEventLoop } from '../support/stall-event-loop.ts'
 import { testServer } from '../support/test-server.ts'
 
 const { app, database } = await testServer()
@@ -129,12 +130,16 @@ describe('a question', () => {
     ['', '/introspect'],
     ['/', '/introspect'],
     ['///', '/introspect'],
+    ['/\n', '/introspect'],
+    [' \t\r\n', '/introspect'],
+    ['/auth/\n', '/auth/introspect'],
     ['/auth', '/auth/introspect'],
     ['/auth/v2/', '/auth/v2/introspect'],
   ])('goes below a base address that ends with %j', async (path, whole) => {
     const { url, asked } = await scripted(sayLive)
     await introspectAt({ url: `${url}${path}`, clientId: 'a', clientSecret: 'b' })('abc')
-    expect(asked.map((one) => one.path)).toEqual([whole])
+    await introspectAt({ url: new URL(`${url}${path}`), clientId: 'a', clientSecret: 'b' })('abc')
+    expect(asked.map((one) => one.path)).toEqual([whole, whole])
   })
 
   test.each([
@@ -189,6 +194,15 @@ describe('what was found', () => {
     await sleep(400)
     await find('abc')
     expect(asked).toHaveLength(2)
+  })
+
+  test('is asked for again on time by the first request after a stall of the event loop', async () => {
+    const { find, asked } = await findAt(sayLive, { cacheSeconds: 0.5 })
+    await find('abc')
+    await find('abc') // from memory, where no timer has fired since
+    stallEventLoop(550)
+    await find('abc')
+    expect(asked.length).toBeGreaterThan(1)
   })
 
   test('is never remembered with 0 seconds', async () => {
@@ -251,6 +265,23 @@ describe('what was found', () => {
     const { find, asked } = await findAt(sayLive, { cacheSeconds: 60, cacheSize: 2 })
     for (const value of ['a', 'b', 'c', 'b', 'c', 'b', 'd', 'b', 'c', 'a']) await find(value)
     expect(asked.map(({ token }) => token)).toEqual(['a', 'b', 'c', 'd', 'c', 'a'])
+  })
+
+  test('is not pushed out by values that are no live token', async () => {
+    const { find, asked } = await findAt(
+      (response, _count, { token }) => sayJson(response, token === 'live' ? liveToken() : { active: false }),
+      { cacheSeconds: 60, cacheSize: 50 },
+    )
+    await find('live')
+    await Promise.all(Array.from({ length: 200 }, (_, index) => find(`made up ${index}`)))
+    expect(await find('live')).toHaveProperty('token')
+    expect(asked.filter(({ token }) => token === 'live')).toHaveLength(1)
+  })
+
+  test('takes no more room for values that are no live token either', async () => {
+    const { find, asked } = await findAt(sayDead, { cacheSeconds: 60, cacheSize: 2 })
+    for (const value of ['a', 'b', 'c', 'a']) await find(value)
+    expect(asked.map(({ token }) => token)).toEqual(['a', 'b', 'c', 'a'])
   })
 
   test('by one is not found by another value', async () => {
@@ -381,10 +412,10 @@ describe('how long a token has left', () => {
   })
 
   test('ends at the real server too, whatever may be remembered', async () => {
-    const { value } = await signIn(await addClient(database, { lifetimeSeconds: 2 }))
+    const { value } = await signIn(await addClient(database, { lifetimeSeconds: 4 }))
     const find = finder({ cacheSeconds: 3600 })
     expect(await find(value)).toHaveProperty('token')
-    await sleep(2_000)
+    await sleep(4_000)
     expect(await find(value)).toEqual(inactive)
   })
 })
@@ -593,8 +624,11 @@ describe('options that cannot be right', () => {
     ['an address with credentials in it', { url: 'https://a:b@tokens.example.com' }],
     ['no client', { clientId: undefined }],
     ['an empty client', { clientId: '' }],
+    ['a client with the line break of its file', { clientId: 'a\n' }],
     ['no secret', { clientSecret: undefined }],
     ['an empty secret', { clientSecret: '' }],
+    ['a secret with the line break of its file', { clientSecret: 'b\r\n' }],
+    ['a secret with half a character', { clientSecret: 'b\uD83D' }],
     ['a time to remember that is negative', { cacheSeconds: -1 }],
     ['a time to remember that is a text', { cacheSeconds: '5' }],
     ['a time to remember that is none', { cacheSeconds: Number.NaN }],
@@ -606,8 +640,10 @@ describe('options that cannot be right', () => {
     ['a time to answer that is negative', { timeoutMs: -1 }],
     ['a time to answer without end', { timeoutMs: Number.POSITIVE_INFINITY }],
     ['a time to answer that no timer knows', { timeoutMs: 2 ** 40 }],
-  ])('are refused at the start: %s', (_what, options) => {
-    expect(() => introspectAt({ ...right, ...options })).toThrow(TypeError)
+  ])('are refused at the start by their name: %s', (_what, options) => {
+    const attempt = () => introspectAt({ ...right, ...options })
+    expect(attempt).toThrow(TypeError)
+    expect(attempt).toThrow(new RegExp(`^${Object.keys(options)[0]} must`))
   })
 
   test('and those that can be are not', () => {

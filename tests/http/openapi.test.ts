@@ -14,7 +14,7 @@ import { spellings } from '../../src/http/token-route.ts'
 import { createServer } from '../../src/server.ts'
 import { defaultThrottleOptions } from '../../src/throttle/throttle.ts'
 import { registerDevice } from '../../src/users/register-device.ts'
-import { freshDatabase } from '../support/fresh-database.ts'
+import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { keepSecret, logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
 import { askForToken, basic, bearer } from '../support/requests.ts'
@@ -765,7 +765,7 @@ function routesOf(app: FastifyInstance): { url: string; methods: string[] }[] {
 
 /** A server on a database that is not as it should be; closed after the file. */
 async function serverOn(url: string, mounted = all): Promise<FastifyInstance> {
-  const database = await openDatabase(url)
+  const database = await openDatabase(url, { timeouts: patience })
   const app = await createServer(database, pino({ level: 'trace' }, logLines), { ...plainOptions, dialects: mounted })
   afterAll(async () => {
     await app.close()

@@ -14,7 +14,7 @@ import { generateBytes, signText } from '../../src/secrets.ts'
 import { createServer } from '../../src/server.ts'
 import { registerDevice } from '../../src/users/register-device.ts'
 import { changeUser } from '../../src/users/register-user.ts'
-import { freshDatabase } from '../support/fresh-database.ts'
+import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { lengthenWaits } from '../support/guesses.ts'
 import { keepSecret, logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
@@ -440,7 +440,7 @@ type Server = typeof app
 
 const away = await serverOn(await openDatabase('postgres://nobody@127.0.0.1:1/none'))
 await lengthenWaits(database)
-const strict = await serverOn(await openDatabase(url), { throttle: true })
+const strict = await serverOn(await openDatabase(url, { timeouts: patience }), { throttle: true })
 const broken = await serverOn((await freshDatabase()).database)
 await addClient(broken.database, { id: client.id, secret: { chosen: client.secret } })
 await broken.database.query('', 'alter table password_grant.users rename column is_enabled to was_enabled')

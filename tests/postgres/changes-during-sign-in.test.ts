@@ -10,7 +10,7 @@ import { createServer } from '../../src/server.ts'
 import { revokeTokensOfClient, revokeTokensOfUser } from '../../src/tokens/revoke-token.ts'
 import { type AuthenticatedUser, authenticateUser, renewPasswordHash } from '../../src/users/authenticate-user.ts'
 import { changeUser } from '../../src/users/register-user.ts'
-import { freshDatabase } from '../support/fresh-database.ts'
+import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, authenticateClient, cheapPasswords, randomWord } from '../support/people.ts'
 import { runCommand } from '../support/processes.ts'
@@ -268,7 +268,11 @@ describe('a storm of sign-ins, disablings, enablings and revocations', async () 
 
   test('deadlocks nowhere and leaves no live token of anybody disabled', async () => {
     const { database: first, url } = await freshDatabase()
-    const databases = [first, await openDatabase(url), await openDatabase(url)]
+    const databases = [
+      first,
+      await openDatabase(url, { timeouts: patience }),
+      await openDatabase(url, { timeouts: patience }),
+    ]
     onTestFinished(async () => {
       await Promise.all(databases.map((database) => database.close()))
     })

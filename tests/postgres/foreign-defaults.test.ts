@@ -3,7 +3,7 @@ import { expect, inject, onTestFinished, test } from 'vitest'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { createServer } from '../../src/server.ts'
-import { freshDatabase } from '../support/fresh-database.ts'
+import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
 import { askForToken, askWhose } from '../support/requests.ts'
 import { databaseUrl, runOn } from '../support/test-cluster.ts'
@@ -20,7 +20,7 @@ test('a database with settings of its own is served like any other', async () =>
     `alter database ${name} set standard_conforming_strings = off`,
     `alter database ${name} set bytea_output = 'escape'`,
   ])
-  const database = await openDatabase(url)
+  const database = await openDatabase(url, { timeouts: patience })
   onTestFinished(() => database.close())
   await migrate(database)
   const app = await createServer(database, pino({ level: 'silent' }), {

@@ -76,7 +76,7 @@ describe('guarded routes', () => {
   }
 
   const introspecting = (cacheSeconds: number) =>
-    introspectAt({ url: origin, clientId: backend.id, clientSecret: backend.secret, cacheSeconds, timeoutMs: 1_000 })
+    introspectAt({ url: origin, clientId: backend.id, clientSecret: backend.secret, cacheSeconds, timeoutMs: 10_000 })
 
   async function signIn(user: { name: string; password: string }): Promise<string> {
     return (await askForToken(server, { client, user })).json().access_token

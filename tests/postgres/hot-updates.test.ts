@@ -4,6 +4,7 @@ import { openDatabase } from '../../src/database/postgres.ts'
 import { grantPassword } from '../../src/grants/password-grant.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { noSignInThrottle } from '../../src/throttle/sign-in-throttle.ts'
+import { patience } from '../support/fresh-database.ts'
 import { makeCluster } from '../support/own-cluster.ts'
 import { addClient, addUser, authenticateClient, cheapPasswords } from '../support/people.ts'
 import { runOn } from '../support/test-cluster.ts'
@@ -19,7 +20,7 @@ test('sign-ins rewrite their rows in place: nine of ten touch no index, so neith
   onTestFinished(cluster.remove)
   await cluster.start()
   const { url } = cluster
-  const database = await openDatabase(url)
+  const database = await openDatabase(url, { timeouts: patience })
   await migrate(database)
   const passwords = await createPasswords(cheapPasswords)
   const client = await authenticateClient(database.query, passwords, await addClient(database))

@@ -7,7 +7,7 @@ import { createPasswords } from '../../src/passwords/password.ts'
 import { revokeTokensOfClient, revokeTokensOfUser } from '../../src/tokens/revoke-token.ts'
 import { authenticateUser } from '../../src/users/authenticate-user.ts'
 import { removeUser } from '../../src/users/register-user.ts'
-import { freshDatabase } from '../support/fresh-database.ts'
+import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { addClient, addUser, authenticateClient, cheapPasswords } from '../support/people.ts'
 import { takeSeat } from '../support/seats.ts'
 import { eventually } from '../support/wire.ts'
@@ -41,7 +41,7 @@ test.each<[string, Ending, Ending]>([
   ],
 ])('%s, and others whose tokens end, wait for each other in one order', async (_who, one, other) => {
   const { database, url } = await freshDatabase()
-  const third = await openDatabase(url)
+  const third = await openDatabase(url, { timeouts: patience })
   onTestFinished(async () => {
     await database.close()
     await third.close()

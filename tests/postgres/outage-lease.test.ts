@@ -6,12 +6,15 @@ import type { Database } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { createServer } from '../../src/server.ts'
+import { endedTokenBoundMs } from '../../src/tokens/stall-watch.ts'
 import { createTokenCache, type TokenCacheOptions } from '../../src/tokens/token-cache.ts'
 import { type DatabaseProxy, openDatabaseProxy } from '../support/database-proxy.ts'
+import { patience } from '../support/fresh-database.ts'
 import { leakedLines, logLines } from '../support/kept-secrets.ts'
 import { makeCluster, type OwnCluster } from '../support/own-cluster.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { askForToken } from '../support/requests.ts'
+import { stallEventLoop } from '../support/stall-event-loop.ts'
 import { runOn } from '../support/test-cluster.ts'
 import { plainOptions } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
@@ -30,7 +33,7 @@ describe('a token that the database has confirmed', () => {
     cluster = await makeCluster()
     await cluster.start()
     proxy = await openDatabaseProxy(cluster.socketPath)
-    direct = await openDatabase(cluster.url)
+    direct = await openDatabase(cluster.url, { timeouts: patience })
     await migrate(direct)
     app = await createServer(direct, pino({ level: 'trace' }, logLines), plainOptions)
     client = await addClient(direct)
@@ -123,7 +126,7 @@ describe('a token that the database has confirmed', () => {
 
   test('is not accepted beyond its own time', async () => {
     const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, (await signIn()).value)
-    const { value } = await signIn(await addClient(direct, { lifetimeSeconds: 2 }))
+    const { value } = await signIn(await addClient(direct, { lifetimeSeconds: 4 }))
     expect(await findToken(value)).toHaveProperty('token')
     proxy.become('gone')
     expect(await findsOut(() => findToken(value))).toEqual(away)
@@ -155,6 +158,24 @@ describe('a token that the database has confirmed', () => {
     } finally {
       await run('alter table password_grant.tokens_elsewhere rename to tokens')
     }
+    expect(await findToken(value)).toMatchObject({ ended: 'revoked' })
+  })
+
+  test('is looked up first after a stall of the event loop, also in what was an outage', async () => {
+    const { value, revoke } = await signIn()
+    const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, value)
+    await run('alter table password_grant.tokens rename to tokens_elsewhere')
+    try {
+      expect(await findToken(value)).toHaveProperty('token')
+    } finally {
+      await run('alter table password_grant.tokens_elsewhere rename to tokens')
+    }
+    await run(
+      'alter table password_grant.tokens disable trigger tokens_ended', // as if its announcement were unread
+      revoke,
+      'alter table password_grant.tokens enable trigger tokens_ended',
+    )
+    stallEventLoop(endedTokenBoundMs + 50)
     expect(await findToken(value)).toMatchObject({ ended: 'revoked' })
   })
 

@@ -7,6 +7,7 @@ import { openDatabase } from '../../src/database/postgres.ts'
 import { createServer } from '../../src/server.ts'
 import { createTokenCache, type TokenCache } from '../../src/tokens/token-cache.ts'
 import { type DatabaseProxy, openDatabaseProxy } from '../support/database-proxy.ts'
+import { patience } from '../support/fresh-database.ts'
 import { leakedLines, logLines, readLog } from '../support/kept-secrets.ts'
 import { makeCluster, type OwnCluster } from '../support/own-cluster.ts'
 import { addClient, addUser } from '../support/people.ts'
@@ -83,7 +84,7 @@ const tables = ['clients', 'users', 'tokens', 'compatibility'].map((table) => `p
 let unlockTables: () => Promise<void> = async () => {}
 
 async function lockTables(): Promise<void> {
-  const locking = await openDatabase(cluster.url)
+  const locking = await openDatabase(cluster.url, { timeouts: patience })
   let isLocked = () => {}
   const locked = new Promise<void>((resolve) => {
     isLocked = resolve
@@ -115,7 +116,7 @@ describe('while the database', () => {
     cluster = await makeCluster()
     await cluster.start()
     proxy = await openDatabaseProxy(cluster.socketPath)
-    const direct = await openDatabase(cluster.url)
+    const direct = await openDatabase(cluster.url, { timeouts: patience })
     await migrate(direct)
     client = await addClient(direct)
     steady = await addUser(direct)

@@ -4,6 +4,7 @@ import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { registerUser } from '../../src/users/register-user.ts'
+import { patience } from '../support/fresh-database.ts'
 import { makeCluster, type OwnCluster } from '../support/own-cluster.ts'
 import { addClient, addUser, cheapPasswords, randomWord } from '../support/people.ts'
 import { readyServer, type ServerProcess, startServer } from '../support/processes.ts'
@@ -121,7 +122,7 @@ describe('a server whose PostgreSQL goes away and comes back', () => {
   })
 
   async function withDatabase<T>(work: (database: Database) => Promise<T>): Promise<T> {
-    const database = await openDatabase(cluster.url)
+    const database = await openDatabase(cluster.url, { timeouts: patience })
     try {
       return await work(database)
     } finally {

@@ -9,6 +9,7 @@ import { decrypt, generateBytes } from '../../src/secrets.ts'
 import { createServer } from '../../src/server.ts'
 import { createSigningKeyFinder, rotateSigningKey } from '../../src/tokens/signing-keys.ts'
 import { registerDevice } from '../../src/users/register-device.ts'
+import { nextTimestamp } from '../support/device-time.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret, logLines } from '../support/kept-secrets.ts'
 import { randomWord } from '../support/people.ts'
@@ -54,16 +55,13 @@ async function addDevice({ query }: Databases) {
   return { userId, deviceKey, customerKey }
 }
 
-// each sign-in of this file has a newer time than the one before, within the five minutes that are accepted
-let lastTime = Math.floor(Date.now() / 1000) - 250
-
 /** A token and the id of the key it is signed with. */
 async function signIn(app: App, { deviceKey, customerKey }: { deviceKey: string; customerKey: string }) {
-  lastTime += 1
+  const timestamp = nextTimestamp()
   const body = {
     device_key: deviceKey,
-    timestamp: lastTime,
-    device_signature: createHmac('sha256', customerKey).update(`${lastTime}${deviceKey}`).digest('hex'),
+    timestamp,
+    device_signature: createHmac('sha256', customerKey).update(`${timestamp}${deviceKey}`).digest('hex'),
   }
   const response = await app.inject({
     method: 'POST',

@@ -8,13 +8,14 @@ import { type NewDevice, registerDevice } from '../../src/users/register-device.
 import { type NewUser, registerUser } from '../../src/users/register-user.ts'
 import { keepSecret } from './kept-secrets.ts'
 
-/** The cheapest argon2 there is: tests are about everything else. */
+/** The cheapest argon2 there is, and a queue as patient as a busy machine needs: tests are about everything else. */
 export const cheapPasswords = {
   ...defaultPasswordOptions,
   memoryKib: 1024,
   passes: 1,
   lanes: 1,
   concurrency: 2,
+  queueSeconds: 60,
 }
 
 const passwords = createPasswords(cheapPasswords)

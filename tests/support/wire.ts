@@ -25,9 +25,9 @@ export async function whoseAt(url: string, value: string): Promise<Answered> {
   return ask(`${url}/userinfo`, { headers: bearer(value) })
 }
 
-/** Any request; 30 seconds at most. */
+/** Any request; a minute at most. */
 export async function ask(url: string, init: RequestInit = {}): Promise<Answered> {
-  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(30_000) })
+  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(60_000) })
   const text = await response.text()
   return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) }
 }
@@ -36,7 +36,7 @@ export async function ask(url: string, init: RequestInit = {}): Promise<Answered
 export async function eventually<T>(
   look: () => Promise<T>,
   accepts: (found: T) => boolean,
-  { seconds = 30, pauseMs = 25 } = {},
+  { seconds = 60, pauseMs = 25 } = {},
 ): Promise<T> {
   const deadline = Date.now() + seconds * 1000
   for (;;) {

@@ -38,6 +38,24 @@ describe('a refusal', () => {
     expect(error.headers).toEqual({})
   })
 
+  test('without a code is a 401', () => {
+    expect(new OAuthError(undefined, 'No.')).toMatchObject({ code: undefined, status: 401 })
+  })
+
+  test('has no stack trace, which a stranger could cause at will, and leaves those of others alone', () => {
+    for (const code of ['invalid_token', 'invalid_grant', 'temporarily_unavailable'] as const) {
+      expect(new OAuthError(code, 'No.').stack).toMatch(/^(OAuth)?Error: No\.$/)
+    }
+    expect(new Error('other').stack).toMatch(/\n {4}at /)
+  })
+
+  test.each<[string, OAuthError]>([
+    ['has a cause', new OAuthError('temporarily_unavailable', 'No.', { cause: new Error('inside') })],
+    ['is a fault of ours', new OAuthError('server_error', 'No.')],
+  ])('has its stack trace where it %s', (_what, error) => {
+    expect(error.stack).toMatch(/^OAuthError: No\.\n {4}at |^Error: No\.\n {4}at /)
+  })
+
   test('of a client is one answer whatever the reason', () => {
     const [one, other] = [refuseClient('unknown client'), refuseClient('wrong client secret')]
     expect([one.code, one.status, one.description]).toEqual([other.code, other.status, other.description])

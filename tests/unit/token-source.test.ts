@@ -40,6 +40,8 @@ describe('the endpoint', () => {
     ["https://example.com/$&$'/$1", 'https://example.com', "/$&$'/$1"],
     ['https://example.com//elsewhere.example/Token', 'https://example.com', '//elsewhere.example/Token'],
     ['https://example.com/Token', 'https://example.com/?#', undefined],
+    ['https://example.com/Token', ' https://example.com/\r\n', undefined],
+    ['https://example.com/auth/Token', 'https://example.com/auth\n', '/Token\n'],
   ])('is %s for %s and the path %s', async (endpoint, url, path) => {
     expect((await sentWith({ url, path })).url).toBe(endpoint)
     expect((await sentWith({ url: new URL(url), path })).url).toBe(endpoint)
@@ -100,6 +102,12 @@ describe('an option that cannot be right', () => {
     ['clientSecret', { clientSecret: '' }],
     ['clientSecret', { clientSecret: [marker] }],
     ['clientSecret', { clientSecret: null }],
+    ['clientSecret', { clientSecret: `${marker}\n` }],
+    ['clientSecret', { clientSecret: `${marker}\uD83D` }],
+    ['clientId', { clientId: `${marker}\r\n` }],
+    ['username', { username: `${marker}\n` }],
+    ['password', { password: `${marker}\n` }],
+    ['password', { password: `${marker}\r` }],
     ['username', { username: '' }],
     ['username', { username: undefined }],
     ['password', { password: '' }],
