@@ -189,11 +189,9 @@ function warn(config: Config, logger: FastifyBaseLogger): void {
 /** An embedded database has no need of root; a container with a database of its own may be built that way. */
 function tellOfRoot(logger: FastifyBaseLogger, postgresUid: number | null): void {
   const words = 'the server runs as root: start it as an ordinary user'
-  if (postgresUid === null) return logger.info({ event: 'root' }, words)
-  logger.warn(
-    { event: 'root', postgresUid },
-    `${words}, who owns the folder; PostgreSQL runs under the user id ${postgresUid}`,
-  )
+  const postgres = `who owns the folder; PostgreSQL runs under the user id ${postgresUid}`
+  if (postgresUid === null) logger.info({ event: 'root' }, words)
+  else logger.warn({ event: 'root', postgresUid }, `${words}, ${postgres}`)
 }
 
 function warnOfDialect({ defaultClient, refuse }: Dialect, logger: FastifyBaseLogger): void {
