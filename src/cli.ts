@@ -24,6 +24,7 @@ const exitMisused = 2
 
 /** Runs one command, from arguments to exit code: 0 done, 1 refused, 2 misused. `onSignal` tells what to stop for. */
 export async function run(args: readonly string[], onSignal: OnSignal): Promise<void> {
+  process.stdout.on('error', reportUnwritten)
   process.stderr.on('error', () => undefined) // no place is left to report it
   try {
     await buildProgram(onSignal).parseAsync([...args], { from: 'user' })
@@ -116,7 +117,6 @@ const printMilliseconds = 5_000
 /** Prints text on standard output. Rejects when that cannot be written, or takes nothing for five seconds. */
 async function print(text: string): Promise<void> {
   const written = new Promise<void>((resolve, reject) => {
-    process.stdout.once('error', reject)
     process.stdout.write(text, (error) => (error ? reject(error) : resolve()))
   })
   const late = sleep(printMilliseconds, undefined, { ref: false }).then(() => {
@@ -154,9 +154,8 @@ async function answer(
   }
 }
 
-/** An embedded PostgreSQL that this command started must not outlive it, whether a signal ends it or its reader leaves. */
+/** An embedded PostgreSQL that this command started must not outlive it. */
 function closeWhenInterrupted(opening: Promise<Database>, onSignal: OnSignal): void {
-  process.stdout.on('error', reportUnwritten)
   onSignal(async () => {
     await opening.then((database) => database.close()).catch(() => undefined)
     process.exit(130)
@@ -167,7 +166,7 @@ function closeWhenInterrupted(opening: Promise<Database>, onSignal: OnSignal): v
 function reportUnwritten({ code, message }: NodeJS.ErrnoException): void {
   if (code === 'EPIPE') return
   process.exitCode = exitRefused
-  process.stderr.write(`The answer cannot be written to standard output: ${message}.\n`)
+  process.stderr.write(`Standard output cannot be written: ${message}.\n`)
 }
 
 /** The environment with the command line's words over it. `--embedded` stands for EMBEDDED_FOLDER. */
