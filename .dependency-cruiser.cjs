@@ -10,7 +10,9 @@ const rooms = {
   'fold-case': {},
   'available-cores': {},
   'elapsed-clock': {},
-  logger: {},
+  'hear-signals': {},
+  'log-destination': {},
+  logger: { uses: ['log-destination'] },
   // rows and what may happen to them
   database: { uses: ['errors'] },
   'database/embedded': { uses: ['database', 'secrets'] },
@@ -60,10 +62,14 @@ const rooms = {
       ...['errors', 'secrets', 'http-date', 'passwords', 'clients', 'users', 'tokens', 'dialects', 'config', 'server'],
       'database',
     ],
+    types: ['hear-signals', 'logger'],
   },
   'commands/open-configured.ts': { uses: ['database/embedded'] }, // the one command that knows there are two kinds
-  cli: { uses: ['errors', 'logger', 'passwords', 'config', 'commands'], types: ['database/database.ts'] },
-  bin: { uses: ['cli'] },
+  cli: {
+    uses: ['errors', 'logger', 'passwords', 'config', 'commands'],
+    types: ['hear-signals', 'database/database.ts'],
+  },
+  bin: { uses: ['hear-signals', 'cli'] },
   index: {
     uses: [
       ...['errors', 'passwords', 'clients', 'users', 'tokens', 'dialects', 'http', 'database'],
@@ -102,6 +108,7 @@ const outside = {
   commander: { in: ['cli', 'commands'] },
   pino: { in: ['logger'] },
   'pino-pretty': { in: ['logger'] },
+  'sonic-boom': { in: ['log-destination'] },
   'close-with-grace': { in: ['commands/serve.ts'] },
   // randomness and hashes have one place, so that "is this secret enough" is asked once; the embedded engine is
   // a world of its own and takes a random file name from Node

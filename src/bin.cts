@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { availableParallelism } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
+import { hearSignals } from './hear-signals.cts'
+
+const onSignal = hearSignals()
 
 // CommonJS on purpose: libuv reads the pool's size as the first ES module is loaded, so it must be set before.
 // At least two threads more than password checks at once, so that nothing else ever waits behind hashing.
@@ -12,4 +15,4 @@ process.env['UV_THREADPOOL_SIZE'] ??= String(concurrency + 2)
 setFlagsFromString('--semi-space-growth-factor=1')
 setFlagsFromString('--heap-growing-percent=50')
 
-import('./cli.js').then(({ run }) => run(process.argv.slice(2)))
+import('./cli.js').then(({ run }) => run(process.argv.slice(2), onSignal))

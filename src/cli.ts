@@ -1,29 +1,33 @@
 import { readFileSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, CommanderError } from 'commander'
 import type { AnswerWith, CommandTools } from './commands/answer.ts'
 import { addClientCommands } from './commands/client.ts'
 import { addDeviceCommands, addKeyCommands } from './commands/device.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { findEncryptionKey, openForCommand } from './commands/open-configured.ts'
-import { serve } from './commands/serve.ts'
+import { type ServeOptions, serve } from './commands/serve.ts'
 import { addTokenCommands } from './commands/token.ts'
 import { addUserCommands } from './commands/user.ts'
 import { welcome } from './commands/welcome.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import type { Database } from './database/database.ts'
 import { OAuthError } from './errors.ts'
-import { createLogger } from './logger.ts'
+import type { OnSignal } from './hear-signals.cts'
+import { openLog } from './logger.ts'
 import { createPasswords } from './passwords/password.ts'
 
 const exitDone = 0
 const exitRefused = 1
 const exitMisused = 2
 
-/** One command, from arguments to exit code: 0 done, 1 refused, 2 misused. */
-export async function run(args: readonly string[]): Promise<void> {
+/** Runs one command, from arguments to exit code: 0 done, 1 refused, 2 misused. `onSignal` tells what to stop for. */
+export async function run(args: readonly string[], onSignal: OnSignal): Promise<void> {
+  process.stdout.on('error', reportUnwritten)
+  process.stderr.on('error', () => undefined) // no place is left to report it
   try {
-    await buildProgram().parseAsync([...args], { from: 'user' })
+    await buildProgram(onSignal).parseAsync([...args], { from: 'user' })
   } catch (error) {
     process.exitCode = report(error)
   }
@@ -45,7 +49,7 @@ function describe(error: unknown): string {
   return error instanceof OAuthError && error.reason ? `${error.message}\n  ${error.reason}` : error.message
 }
 
-function buildProgram(): Command {
+function buildProgram(onSignal: OnSignal): Command {
   const program = new Command('password-grant')
     .description('A token server for the OAuth 2.0 password grant.')
     .version(readVersion())
@@ -53,8 +57,8 @@ function buildProgram(): Command {
     .option('--json', 'print one JSON document on stdout')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
-  const answerWith: AnswerWith = (work) => answer(program, work)
-  addServeCommands(program, answerWith)
+  const answerWith: AnswerWith = (work) => answer(program, work, { onSignal, mayCreate: false })
+  addServeCommands(program, onSignal)
   addClientCommands(program, answerWith)
   addUserCommands(program, answerWith)
   addTokenCommands(program, answerWith)
@@ -63,42 +67,78 @@ function buildProgram(): Command {
   return program
 }
 
-function addServeCommands(program: Command, answerWith: AnswerWith): void {
-  program
-    .command('serve')
-    .description('migrate the database and answer requests until SIGTERM or SIGINT')
-    .option('--host <host>', 'where to listen (or HOST)')
-    .option('--port <port>', 'where to listen (or PORT)')
-    .option('--no-migrate', 'leave the schema as it is')
-    .action(async (options: { host?: string; port?: string; migrate: boolean }) => {
-      const config = configure(program, { HOST: options.host, PORT: options.port })
-      await serve(config, await createLogger(config.logLevel, process.stdout.isTTY), { migrate: options.migrate })
+interface ServeFlags {
+  readonly host?: string
+  readonly port?: string
+  readonly migrate: boolean
+}
+
+function addServeCommands(program: Command, onSignal: OnSignal): void {
+  const addServing = (name: string, description: string) =>
+    program
+      .command(name)
+      .description(description)
+      .option('--host <host>', 'where to listen (or HOST)')
+      .option('--port <port>', 'where to listen (or PORT)')
+      .option('--no-migrate', 'leave the schema as it is')
+  addServing('serve', 'migrate the database and answer requests until SIGTERM or SIGINT').action(
+    async ({ host, port, migrate }: ServeFlags) => {
+      const config = configure(program, { HOST: host, PORT: port })
+      await runServer(config, onSignal, { migrate })
+    },
+  )
+  addServing(
+    'start',
+    'what `npm start` does: serve, by default on an embedded database in ./data with a first user',
+  ).action(async ({ host, port, migrate }: ServeFlags) => {
+    const isChosen = process.env['DATABASE_URL'] || process.env['EMBEDDED_FOLDER'] || program.opts()['embedded']
+    const folder = isChosen ? undefined : './data'
+    const config = configure(program, { HOST: host, PORT: port, ...(folder && { EMBEDDED_FOLDER: folder }) })
+    await runServer(config, onSignal, {
+      migrate,
+      welcome: (database, url) => welcome(database, config, { url, print }),
     })
-  program
-    .command('start')
-    .description('what `npm start` does: serve, by default on an embedded database in ./data with a first user')
-    .action(async () => {
-      const isChosen = process.env['DATABASE_URL'] || process.env['EMBEDDED_FOLDER'] || program.opts()['embedded']
-      const config = configure(program, isChosen ? {} : { EMBEDDED_FOLDER: './data' })
-      await serve(config, await createLogger(config.logLevel, process.stdout.isTTY), {
-        migrate: true,
-        welcome: async (query) => {
-          const words = await welcome(query, config)
-          return () => void process.stdout.write(words)
-        },
-      })
-    })
+  })
   program
     .command('migrate')
     .description('bring the database schema up to this version')
-    .action(() => answerWith(({ database }) => migrateCommand(database)))
+    .action(() => answer(program, ({ database }) => migrateCommand(database), { onSignal, mayCreate: true }))
+}
+
+/** The text of a first start comes before the first log line. */
+async function runServer(config: Config, onSignal: OnSignal, options: ServeOptions): Promise<void> {
+  const isHeld = options.welcome !== undefined && 'folder' in config.database
+  const log = await openLog(config.logLevel, { isTerminal: process.stdout.isTTY, isHeld })
+  await serve(config, { log, onSignal }, options)
+}
+
+const printMilliseconds = 5_000
+
+/** Prints text on standard output. Rejects when that cannot be written, or takes nothing for five seconds. */
+async function print(text: string): Promise<void> {
+  const written = new Promise<void>((resolve, reject) => {
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()))
+  })
+  const late = sleep(printMilliseconds, undefined, { ref: false }).then(() => {
+    throw new Error('nothing reads it')
+  })
+  await Promise.race([written, late]).catch(({ message }: Error) => {
+    throw new Error(
+      `The credentials of the first client and user cannot be written to standard output: ${message}. ` +
+        'Neither was made; start again with an output that can be written.',
+    )
+  })
 }
 
 /** Opens the database, runs one command, prints its answer, closes whatever happens. */
-async function answer(program: Command, work: Parameters<AnswerWith>[0]): Promise<void> {
+async function answer(
+  program: Command,
+  work: Parameters<AnswerWith>[0],
+  { onSignal, mayCreate }: { onSignal: OnSignal; mayCreate: boolean },
+): Promise<void> {
   const config = configure(program, {})
-  const opening = openForCommand(config)
-  closeWhenInterrupted(opening)
+  const opening = openForCommand(config, { mayCreate })
+  closeWhenInterrupted(opening, onSignal)
   const database = await opening
   const tools: CommandTools = {
     database,
@@ -114,15 +154,19 @@ async function answer(program: Command, work: Parameters<AnswerWith>[0]): Promis
   }
 }
 
-/** An embedded PostgreSQL that this command started must not outlive it, whoever ends it or stops listening. */
-function closeWhenInterrupted(opening: Promise<Database>): void {
-  process.stdout.on('error', () => undefined) // the reader has left, as `| head` does
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, async () => {
-      await opening.then((database) => database.close()).catch(() => undefined)
-      process.exit(130)
-    })
-  }
+/** An embedded PostgreSQL that this command started must not outlive it. */
+function closeWhenInterrupted(opening: Promise<Database>, onSignal: OnSignal): void {
+  onSignal(async () => {
+    await opening.then((database) => database.close()).catch(() => undefined)
+    process.exit(130)
+  })
+}
+
+/** A reader who leaves early, as `| head` does, has seen enough; an answer that is lost on a full disk has failed. */
+function reportUnwritten({ code, message }: NodeJS.ErrnoException): void {
+  if (code === 'EPIPE') return
+  process.exitCode = exitRefused
+  process.stderr.write(`Standard output cannot be written: ${message}.\n`)
 }
 
 /** The environment with the command line's words over it. `--embedded` stands for EMBEDDED_FOLDER. */

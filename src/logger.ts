@@ -1,11 +1,42 @@
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
+import { openLogDestination } from './log-destination.ts'
 
-/** JSON lines for machines; on a terminal, lines for the person in front of it. */
-export async function createLogger(level: string, isTerminal: boolean): Promise<pino.Logger> {
-  if (!isTerminal) return pino({ level })
-  const { default: pretty } = await import('pino-pretty')
-  return pino(
-    { level },
-    pretty({ ignore: 'pid,hostname,event,reason', translateTime: 'SYS:HH:MM:ss', singleLine: true, sync: true }),
-  )
+/** The program's log. */
+export interface Log {
+  readonly logger: Logger
+  /** Writes the lines that were held back, and holds none back from now on. */
+  release(): void
+  /** Resolves when every line is written, after a second at the latest. */
+  flush(): Promise<void>
+}
+
+/** How the log is written. */
+export interface LogOptions {
+  /** Lines for the person in front of a terminal, instead of JSON for machines. */
+  readonly isTerminal: boolean
+  /** Holds all lines back until `release`, so that text can come before them. */
+  readonly isHeld: boolean
+}
+
+/** Opens the log on standard output. An output that cannot be written neither blocks nor ends the process. */
+export async function openLog(level: string, { isTerminal, isHeld }: LogOptions): Promise<Log> {
+  const format = isTerminal ? await loadPrettyFormat() : (line: string) => line
+  const destination = openLogDestination({
+    isHeld,
+    onRecovered: (dropped) =>
+      logger.warn({ event: 'log', dropped }, `${dropped} log lines were dropped while the log could not be written`),
+  })
+  // nothing but `write`: after a fatal line pino would call `flushSync`, which may wait forever
+  const logger = pino({ level }, { write: (line) => destination.write(format(line)) })
+  return { logger, release: destination.release, flush: destination.flush }
+}
+
+async function loadPrettyFormat(): Promise<(line: string) => string> {
+  const { prettyFactory } = await import('pino-pretty')
+  const pretty = prettyFactory({
+    ignore: 'pid,hostname,event,reason',
+    translateTime: 'SYS:HH:MM:ss',
+    singleLine: true,
+  })
+  return (line) => pretty(line)
 }

@@ -8,8 +8,14 @@ export interface DatabaseListeners {
   readonly timeouts?: Timeouts
   readonly onConnectionLost?: (cause: Error) => void
   readonly onProgress?: (sentence: string) => void
+  /** Called, as root with an embedded database only, with the id of the user that PostgreSQL runs as. */
+  readonly onAccount?: (uid: number) => void
   readonly onDeaf?: (cause: Error) => void
   readonly onHearing?: () => void
+  /** Stops the opening of an embedded database. */
+  readonly signal?: AbortSignal
+  /** Whether to make an embedded database where there is none; default true. */
+  readonly mayCreate?: boolean
 }
 
 /** Opens the database the configuration names; the embedded engine is loaded only when it is asked for. */
@@ -19,9 +25,9 @@ export async function openConfigured(config: Config, listeners: DatabaseListener
   return openEmbedded({ folder: config.database.folder, ...listeners })
 }
 
-/** The same for one command: an operator can wait longer than somebody who waits for an HTTP answer. */
-export function openForCommand(config: Config): Promise<Database> {
-  return openConfigured(config, { timeouts: commandTimeouts })
+/** The same for one command: an operator can wait longer than a caller who waits for an HTTP answer. */
+export function openForCommand(config: Config, { mayCreate }: { mayCreate: boolean }): Promise<Database> {
+  return openConfigured(config, { timeouts: commandTimeouts, mayCreate })
 }
 
 /** The key of the configuration, or the one an embedded database's folder has. Throws ConfigError where there is neither. */

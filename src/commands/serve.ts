@@ -1,35 +1,54 @@
+import { isIPv6 } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { type Config, isWeakCost } from '../config.ts'
-import type { Database, Query } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import { type Migration, migrate, type OnApplied, schemaState } from '../database/migrate.ts'
 import { type Dialect, signsTokens } from '../dialects/dialect.ts'
 import { envelopeWithDebug } from '../dialects/envelope.ts'
 import { isOutage, type OAuthError } from '../errors.ts'
+import type { OnSignal } from '../hear-signals.cts'
+import type { Log } from '../logger.ts'
 import { createServer } from '../server.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { findEncryptionKey, openConfigured } from './open-configured.ts'
+import { awaitWelcome } from './welcome.ts'
 
 /** What `serve` does besides listening. */
 export interface ServeOptions {
   readonly migrate: boolean
-  /**
-   * Called in the transaction that makes the tables of an empty embedded database; what it returns is called once that is
-   * committed, before the first log line.
-   */
-  readonly welcome?: (query: Query) => Promise<() => void>
+  /** Called once the server of an embedded database listens, with the address to ask it at. */
+  readonly welcome?: (database: Database, url: string) => Promise<void>
+}
+
+/** What a start hears of, and where it says so. */
+export interface ServeTools {
+  readonly log: Log
+  readonly onSignal: OnSignal
 }
 
 /** What there is to close, as far as the start has come. */
 interface Running {
-  readonly opening: Promise<Database>
+  opening: Promise<Database> | null
   app: FastifyInstance | null
 }
 
-/** Opens, migrates, listens, and closes on SIGTERM or SIGINT at any moment. Resolves when the server is ready. */
-export async function serve(config: Config, logger: FastifyBaseLogger, options: ServeOptions): Promise<void> {
-  const opening = openConfigured(config, {
+/**
+ * Opens, migrates, listens, and closes on SIGTERM or SIGINT at any moment; SIGHUP does nothing. Resolves when the server
+ * is ready or a signal has ended the start.
+ */
+export async function serve(config: Config, { log, onSignal }: ServeTools, options: ServeOptions): Promise<void> {
+  const { logger } = log
+  const running: Running = { opening: null, app: null }
+  const stopping = closeOnSignal(running, log, onSignal)
+  if (stopping.aborted) return
+  let postgresUid: number | null = null
+  running.opening = openConfigured(config, {
+    signal: stopping,
+    onAccount: (uid) => {
+      postgresUid = uid
+    },
     onConnectionLost: ({ message }) =>
       logger.warn({ event: 'database', reason: message }, `a database connection was lost: ${message}`),
     onDeaf: ({ message: reason }) =>
@@ -40,51 +59,78 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
     onHearing: () => logger.info({ event: 'listening' }, 'tokens are remembered again: their end is heard'),
     onProgress: (sentence) => logger.info({ event: 'database' }, sentence),
   })
-  const running: Running = { opening, app: null }
-  closeOnSignal(running, logger)
-  const database = await opening
+  let database: Database | null = null
   try {
-    await prepareSchema(config, logger, database, options)
-    const hasKey = 'folder' in config.database || config.dialects.some(signsTokens)
-    const encryptionKey = hasKey ? await findEncryptionKey(config) : config.encryptionKey
-    if (encryptionKey && config.dialects.some(signsTokens)) {
-      await waitForDatabase(config, logger, () => readySigningKey(database, encryptionKey))
-    }
-    running.app = await createServer(database, logger, { ...config, encryptionKey })
-    await running.app.listen({
-      host: config.host,
-      port: config.port,
-      backlog: mostUnaccepted,
-      listenTextResolver: (address) => `ready on ${address}`,
-    })
+    database = await running.opening
+    if (process.getuid?.() === 0) tellOfRoot(logger, postgresUid)
+    await start(config, { logger, database, running, stopping }, options)
+    log.release()
   } catch (error) {
-    await database.close()
+    log.release()
+    if (stopping.aborted) return // the close that is under way ends the process
+    await drain(running.app)
+    await database?.close()
+    await log.flush()
     throw error
   }
+}
+
+/** What a start works with. */
+interface StartTools {
+  readonly logger: FastifyBaseLogger
+  readonly database: Database
+  readonly running: Running
+  readonly stopping: AbortSignal
+}
+
+/** From the open database to the server that is ready. Rejects when `stopping` aborts on the way. */
+async function start(config: Config, tools: StartTools, options: ServeOptions): Promise<void> {
+  const { logger, database, running, stopping } = tools
+  await prepareSchema(config, tools, options)
+  const hasKey = 'folder' in config.database || config.dialects.some(signsTokens)
+  const encryptionKey = hasKey ? await findEncryptionKey(config) : config.encryptionKey
+  if (encryptionKey && config.dialects.some(signsTokens)) {
+    await waitForDatabase(config, tools, () => readySigningKey(database, encryptionKey))
+  }
+  const app = await createServer(database, logger, { ...config, encryptionKey })
+  stopping.throwIfAborted()
+  running.app = app
+  await running.app.listen({
+    host: config.host,
+    port: config.port,
+    backlog: mostUnaccepted,
+    listenTextResolver: (address) => `ready on ${address}`,
+  })
+  stopping.throwIfAborted()
+  if ('folder' in config.database) await options.welcome?.(database, reachableUrl(app))
+}
+
+const wildcards = new Map([
+  ['0.0.0.0', '127.0.0.1'],
+  ['::', '::1'],
+])
+
+/** The address to ask where the server listens, on this machine where that is a wildcard. */
+function reachableUrl(app: FastifyInstance): string {
+  const [bound] = app.addresses()
+  if (typeof bound !== 'object') throw new Error('The server listens on no address.')
+  const { address, port } = bound
+  const host = wildcards.get(address) ?? address
+  return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`
 }
 
 /** Connections that may wait to be accepted: with Node's 511 a flood makes others wait a second for the next try. */
 const mostUnaccepted = 4_096
 
-async function prepareSchema(
-  config: Config,
-  logger: FastifyBaseLogger,
-  database: Database,
-  options: ServeOptions,
-): Promise<void> {
-  let sayWelcome: (() => void) | undefined
+async function prepareSchema(config: Config, tools: StartTools, options: ServeOptions): Promise<void> {
+  const { logger, database } = tools
   const onApplied: OnApplied = async (query, applied) => {
-    if (applied.includes(1) && 'folder' in config.database) sayWelcome = await options.welcome?.(query)
+    if (options.welcome && applied.includes(1) && 'folder' in config.database) await awaitWelcome(query)
   }
-  const bringUp = () => {
-    sayWelcome = undefined // an attempt that came to nothing made nobody
-    return migrate(database, onApplied)
-  }
-  const migration = options.migrate ? await waitForDatabase(config, logger, bringUp) : null
-  sayWelcome?.()
+  const migration = options.migrate ? await waitForDatabase(config, tools, () => migrate(database, onApplied)) : null
   warn(config, logger)
   if (migration) logMigration(logger, migration)
-  else await requireUsableSchema(config, logger, database)
+  else await requireUsableSchema(config, tools)
 }
 
 /** Better no start than a server that refuses every device: makes the first signing key, or opens the one there is. */
@@ -93,15 +139,16 @@ async function readySigningKey(database: Database, encryptionKey: Buffer): Promi
 }
 
 /** Tries until the database answers, saying so; gives up after DATABASE_WAIT_SECONDS with the last cause. */
-async function waitForDatabase<T>(config: Config, logger: FastifyBaseLogger, ask: () => Promise<T>): Promise<T> {
+async function waitForDatabase<T>(config: Config, { logger, stopping }: StartTools, ask: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + config.databaseWaitSeconds * 1000
   for (let pause = 100; ; pause = Math.min(pause * 2, 2_000)) {
+    stopping.throwIfAborted()
     try {
       return await ask()
     } catch (error) {
       if (!isWorthWaiting(error) || Date.now() + pause > deadline) throw error
       logger.warn({ event: 'database', reason: error.reason }, `${error.reason}; trying again`)
-      await sleep(pause)
+      await sleep(pause, undefined, { signal: stopping })
     }
   }
 }
@@ -113,8 +160,9 @@ function isWorthWaiting(error: unknown): error is OAuthError {
   return !(cause instanceof Error && 'code' in cause && /^(28|3D)/.test(String(cause.code)))
 }
 
-async function requireUsableSchema(config: Config, logger: FastifyBaseLogger, database: Database): Promise<void> {
-  const state = await waitForDatabase(config, logger, () => schemaState(database.query))
+async function requireUsableSchema(config: Config, tools: StartTools): Promise<void> {
+  const { logger, database } = tools
+  const state = await waitForDatabase(config, tools, () => schemaState(database.query))
   if (state === 'not migrated')
     logger.warn({ event: 'database' }, 'the database is not migrated: not ready until it is')
   else if (state !== 'current') throw new Error(`The database is ${state}.`)
@@ -138,6 +186,14 @@ function warn(config: Config, logger: FastifyBaseLogger): void {
   }
 }
 
+/** An embedded database has no need of root; a container with a database of its own may be built that way. */
+function tellOfRoot(logger: FastifyBaseLogger, postgresUid: number | null): void {
+  const words = 'the server runs as root: start it as an ordinary user'
+  const postgres = `who owns the folder; PostgreSQL runs under the user id ${postgresUid}`
+  if (postgresUid === null) logger.info({ event: 'root' }, words)
+  else logger.warn({ event: 'root', postgresUid }, `${words}, ${postgres}`)
+}
+
 function warnOfDialect({ defaultClient, refuse }: Dialect, logger: FastifyBaseLogger): void {
   if (defaultClient !== undefined) {
     logger.warn(`WEBAPI_DEFAULT_CLIENT: a request without client credentials counts as the client ${defaultClient}`)
@@ -149,10 +205,16 @@ function warnOfDialect({ defaultClient, refuse }: Dialect, logger: FastifyBaseLo
 
 const drainMilliseconds = 8_000
 const closeMilliseconds = 9_500
-const signals: NodeJS.Signals[] & ('SIGTERM' | 'SIGINT')[] = ['SIGTERM', 'SIGINT']
+/** Those that `onSignal` hears. */
+const signals: NodeJS.Signals[] & ('SIGTERM' | 'SIGINT' | 'SIGHUP')[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 
-/** Finishes what is in flight, closes the database and exits 0 within 10 seconds, whatever peers and database do. */
-function closeOnSignal(running: Running, logger: FastifyBaseLogger): void {
+/**
+ * Finishes what is in flight, closes the database and exits 0 within 10 seconds, whatever peers and database do. The
+ * returned signal aborts when that begins.
+ */
+function closeOnSignal(running: Running, log: Log, onSignal: OnSignal): AbortSignal {
+  const { logger } = log
+  const stopping = new AbortController()
   let hasFailed = false
   const onTimeout = () => {
     logger.warn({ event: 'closed' }, 'closed without waiting any longer')
@@ -162,22 +224,25 @@ function closeOnSignal(running: Running, logger: FastifyBaseLogger): void {
     // beforeExit: a start that failed has its own exit code
     { delay: closeMilliseconds, logger, onTimeout, skip: [...signals, 'beforeExit'] },
     async ({ err }) => {
+      stopping.abort()
+      log.release()
       hasFailed = err !== undefined
       if (err) logger.fatal({ err }, 'closing after an error nobody caught')
       await drain(running.app)
-      const database = await running.opening.catch(() => null) // its error is reported where it is awaited
+      const database = await running.opening?.catch(() => null) // its error is reported where it is awaited
       await database?.close()
       logger.info({ event: 'closed' }, 'closed')
+      await log.flush()
     },
   )
-  let isClosing = false
-  const close = (signal: string) => {
-    if (isClosing) return // Ctrl-C under npm arrives twice: from the terminal and from npm
-    isClosing = true
-    logger.info({ event: 'closing', signal }, 'closing: finishing what is in flight')
+  onSignal((signal) => {
+    if (signal === 'SIGHUP') return // log rotation sends it, and there is no file to open again
+    if (stopping.signal.aborted) return // Ctrl-C under npm arrives twice: from the terminal and from npm
+    logger.info({ event: 'closing', signal }, `closing after ${signal}: finishing what is in flight`)
+    stopping.abort()
     grace.close()
-  }
-  for (const signal of signals) process.on(signal, close)
+  })
+  return stopping.signal
 }
 
 async function drain(app: FastifyInstance | null): Promise<void> {

@@ -1,12 +1,60 @@
 import { registerClient } from '../clients/register-client.ts'
 import type { Config } from '../config.ts'
-import type { Query } from '../database/database.ts'
+import type { Database, Query } from '../database/database.ts'
 import { createPasswords } from '../passwords/password.ts'
 import { generateSecret } from '../secrets.ts'
 import { registerUser } from '../users/register-user.ts'
 
-/** Creates the first client and the first user of an empty database; returns the text that shows how to use them. */
-export async function welcome(query: Query, config: Config): Promise<string> {
+/** How the first client and user are shown. */
+export interface WelcomeOptions {
+  /** Where the server can be asked. */
+  readonly url: string
+  /** Prints text for people. Rejects when it cannot be written, and then nothing was made. */
+  readonly print: (text: string) => Promise<void>
+}
+
+/** The comment on the schema until the first client and the first user are there. */
+const awaited = 'The first start has not finished.'
+
+/** Notes in the transaction that makes the tables that `welcome` is due, however often the start fails before it. */
+export async function awaitWelcome(query: Query): Promise<void> {
+  await query('await_welcome', `comment on schema password_grant is '${awaited}'`)
+}
+
+/**
+ * Creates the first client and the first user where `awaitWelcome` asked for them, and prints how to use them. Both are
+ * printed before they are committed: credentials that no one has seen never exist.
+ */
+export async function welcome(database: Database, config: Config, { url, print }: WelcomeOptions): Promise<void> {
+  await database.transaction(async (query) => {
+    if (!(await isAwaited(query))) return
+    const text = (await isEmpty(query)) ? await createFirst(query, config, url) : null
+    await query('end_welcome', 'comment on schema password_grant is null')
+    if (text !== null) await print(text)
+  })
+}
+
+/** Of two starts at once one waits here until the other has finished. */
+async function isAwaited(query: Query): Promise<boolean> {
+  await query('lock_welcome', "select pg_advisory_xact_lock(hashtext('fastify-password-grant welcome'))")
+  const [row] = await query<{ comment: string | null }>(
+    'find_welcome',
+    "select obj_description(to_regnamespace('password_grant'), 'pg_namespace') as comment",
+  )
+  return row?.comment === awaited
+}
+
+/** Whether no command has added a client or a user since the tables were made. */
+async function isEmpty(query: Query): Promise<boolean> {
+  const [row] = await query<{ isEmpty: boolean }>(
+    'is_empty',
+    `select not exists (select from password_grant.users)
+      and not exists (select from password_grant.clients where not is_built_in) as "isEmpty"`,
+  )
+  return row?.isEmpty === true
+}
+
+async function createFirst(query: Query, config: Config, url: string): Promise<string> {
   const passwords = await createPasswords(config.passwords)
   const clientId = 'first-client'
   const username = 'ada@example.com'
@@ -23,12 +71,16 @@ A new database. One client and one user were made for you; this is the only time
   secret    ${secret}
   user      ${username}
   password  ${password}
-${showExample(config, clientWords, userWords)}
+${showExample(config, url, { clientWords, userWords })}
 `
 }
 
 /** A command for the first dialect that takes a password; none where only devices sign in. */
-function showExample(config: Config, clientWords: string, userWords: string): string {
+function showExample(
+  config: Config,
+  url: string,
+  { clientWords, userWords }: { clientWords: string; userWords: string },
+): string {
   const dialect = config.dialects.find(({ grant }) => grant === 'password')
   if (!dialect) return ''
   const { client, path, name } = dialect
@@ -36,14 +88,7 @@ function showExample(config: Config, clientWords: string, userWords: string): st
   return `
 Ask for a token from another terminal:
 
-  curl ${client === 'authenticated' ? clientWords : ''}http://${reachableHost(config.host)}:${config.port || 'PORT'}${path} \\
+  curl ${client === 'authenticated' ? clientWords : ''}${url}${path} \\
     ${grantType}${userWords}
 `
-}
-
-/** The address to ask where the one listened on is a wildcard. */
-function reachableHost(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1'
-  if (host === '::') return '[::1]'
-  return host.includes(':') ? `[${host}]` : host
 }

@@ -9,6 +9,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   rmdir,
   stat,
@@ -390,6 +391,53 @@ describe('the user that PostgreSQL runs as', () => {
     },
   )
 
+  test.runIf(isRoot)('is another one for each folder of root, and stays it where the folder moves', async () => {
+    const parent = await temporaryFolder()
+    const [one, other] = [join(parent, 'one'), join(parent, 'other')]
+    const [first, second] = await Promise.all([open(one), open(other)])
+    const uids = await Promise.all([one, other].map(uidOfCluster))
+    expect(uids[0]).not.toBe(uids[1])
+    expect(await uidOfProcess(await postmasterPid(one))).toBe(uids[0])
+    // the superuser of one database may go where its PostgreSQL may
+    const path = `/proc/${await postmasterPid(other)}/cwd/PG_VERSION`
+    await expect(first.query('', 'select pg_read_file($1)', [path])).rejects.toThrow(/permission denied/i)
+    await Promise.all([first.close(), second.close()])
+    const moved = join(parent, 'moved')
+    await rename(one, moved)
+    const again = await open(moved)
+    expect(await again.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await uidOfCluster(moved)).toBe(uids[0])
+  })
+
+  test.runIf(isRoot)('is the same for processes of root that open a folder at once', async () => {
+    const folder = await temporaryFolder()
+    const openers = await Promise.all([openElsewhere(folder), openElsewhere(folder), openElsewhere(folder)])
+    for (const opener of openers) expect(await opener.ask('select 1 as one')).toEqual({ rows: [{ one: 1 }] })
+    for (const opener of openers) await opener.close()
+    await (await open(folder)).close()
+  })
+
+  test.runIf(isRoot)('replaces the id that folders of an older version share, once no PostgreSQL runs', async () => {
+    const folder = await temporaryFolder()
+    await (await open(folder)).close()
+    const shared = 65_432
+    execFileSync('chown', ['-R', `${shared}:${shared}`, join(folder, 'cluster')])
+    const database = await open(folder)
+    expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await uidOfCluster(folder)).not.toBe(shared)
+  })
+
+  test.runIf(isRoot)('stays the shared one while the PostgreSQL of an older version runs', async () => {
+    const folder = await temporaryFolder()
+    await chown(folder, 65_432, 65_432) // makes it the owner
+    const running = await openElsewhere(folder)
+    await chown(folder, 0, 0)
+    const database = await open(folder)
+    expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await uidOfCluster(folder)).toBe(65_432)
+    await running.close()
+  })
+
   test.runIf(isRoot)('is, for root, whoever owns the folder', async () => {
     const folder = await temporaryFolder()
     await chown(folder, 4_321, 4_321)
@@ -534,6 +582,14 @@ async function askUntilAnswered(database: Database, sql: string): Promise<object
 
 async function postmasterPid(folder: string): Promise<number> {
   return Number.parseInt(await readFile(join(folder, 'cluster', 'postmaster.pid'), 'utf8'), 10)
+}
+
+async function uidOfCluster(folder: string): Promise<number> {
+  return (await stat(join(folder, 'cluster'))).uid
+}
+
+async function uidOfProcess(pid: number): Promise<number> {
+  return (await stat(`/proc/${pid}`)).uid
 }
 
 async function isStopped(folder: string): Promise<boolean> {

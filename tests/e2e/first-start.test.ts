@@ -1,12 +1,16 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
-import { readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
+import { randomWord } from '../support/people.ts'
+import { readyServer, runCommand, type ServerProcess, spawnProgram } from '../support/processes.ts'
 import { freePort } from '../support/sockets.ts'
 import { lacksTools } from '../support/tools.ts'
 
@@ -52,6 +56,58 @@ describe('the first start in an empty folder', () => {
     const second = await readyServer({ cwd }, ['start'])
     expect(splitOutput(second)[0]).toEqual([])
     await second.end()
+  })
+
+  test('names the port that it got in the command', async () => {
+    const server = await readyServer({ cwd: await temporaryFolder() }, ['start', '--port', '0', '--host', '127.0.0.1'])
+    expect(splitOutput(server)[0].join('\n')).toContain(` ${server.url}/Token `)
+    readCredentials(server)
+    await server.end()
+  })
+
+  test('that fails shows no credentials and keeps them for the next one', { timeout: 90_000 }, async () => {
+    const cwd = await temporaryFolder()
+    const taken = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void taken.close())
+    await once(taken, 'listening')
+    const { port } = taken.address() as AddressInfo
+    const refused = await runCommand(['start', '--port', `${port}`], { cwd })
+    expect(refused.code).toBe(1)
+    expect(refused.stdout).not.toMatch(/^ +(secret|password) |curl /m)
+    expect(refused.stderr).toContain('EADDRINUSE')
+
+    if (existsSync('/dev/full')) {
+      const full = openSync('/dev/full', 'w')
+      const unseen = spawnProgram(['start', '--port', '0'], { cwd, stdout: full })
+      closeSync(full)
+      expect(await once(unseen, 'exit')).toEqual([1, null])
+    }
+
+    const next = await readyServer({ cwd }, ['start'])
+    readCredentials(next)
+    await next.end()
+    const { stdout } = await runCommand(['client', 'list', '--json', '--embedded', 'data'], { cwd })
+    expect(JSON.parse(stdout)).toContainEqual(expect.objectContaining({ client_id: 'first-client' }))
+    const last = await readyServer({ cwd }, ['start'])
+    expect(splitOutput(last)[0]).toEqual([])
+    await last.end()
+  })
+
+  test('that comes after a command has added a user creates nobody', async () => {
+    const cwd = await temporaryFolder()
+    const taken = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void taken.close())
+    await once(taken, 'listening')
+    const { port } = taken.address() as AddressInfo
+    expect((await runCommand(['start', '--port', `${port}`], { cwd })).code).toBe(1)
+    const input = keepSecret(randomWord())
+    expect(
+      (await runCommand(['user', 'add', 'ada@example.com', '--password-stdin', '--embedded', 'data'], { cwd, input }))
+        .code,
+    ).toBe(0)
+    const next = await readyServer({ cwd }, ['start'])
+    expect(splitOutput(next)[0]).toEqual([])
+    await next.end()
   })
 
   test('follows EMBEDDED_FOLDER and --embedded instead of ./data', async () => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openEmbedded } from '../../src/database/embedded/embedded.ts'
-import { readPostmaster } from '../../src/database/embedded/postmaster.ts'
+import { readPostmaster } from '../../src/database/embedded/running.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { readyServer } from '../support/processes.ts'

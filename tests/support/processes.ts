@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -43,6 +43,10 @@ export interface ProcessOptions {
   readonly cwd?: string
   /** Another copy of the program. */
   readonly bin?: string
+  /** A command that starts it, such as `unshare`, with its arguments. */
+  readonly launcher?: readonly string[]
+  /** Where its standard output goes instead of to the test. */
+  readonly stdout?: number
 }
 
 /** Runs one command to its end (three minutes at most) with `input` as its standard input. */
@@ -141,11 +145,19 @@ export async function readyServer(options: ProcessOptions, args?: readonly strin
   return startServer(options, args).ready
 }
 
-function spawnProgram(args: readonly string[], { environment, cwd, bin = binPath }: ProcessOptions): ChildProcess {
-  const child = spawn(process.execPath, [bin, ...args], {
+/** Starts the program; it ends with the test file at the latest. */
+export function spawnProgram(args: readonly string[], options: ProcessOptions): ChildProcess {
+  const { environment, cwd, bin = binPath, launcher = [], stdout } = options
+  return spawnCommand([...launcher, process.execPath, bin, ...args], {
     env: { ...bareEnvironment, ...environment },
+    stdio: ['pipe', stdout ?? 'pipe', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),
   })
+}
+
+/** Starts any command; it ends with the test file at the latest. */
+export function spawnCommand([command = '', ...args]: readonly string[], options: SpawnOptions): ChildProcess {
+  const child = spawn(command, args, options)
   living.add(child)
   child.once('close', () => living.delete(child))
   return child

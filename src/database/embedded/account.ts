@@ -1,19 +1,26 @@
+import { createHash } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
+import { hasLivePostmaster } from './running.ts'
 
-/** Whom PostgreSQL runs as: empty for ourselves, an unprivileged user when we are root. */
+/** The user that PostgreSQL runs as: empty for our own, an unprivileged one when we are root. */
 export interface Account {
   readonly uid?: number
   readonly gid?: number
 }
 
 /**
- * Finds the account for a cluster: ourselves, or as root (which PostgreSQL refuses) the owner of the cluster,
- * of its folder, else an id that nobody has. Throws Error when the cluster belongs to somebody we cannot act for.
+ * Finds the account for a cluster: our own, or as root (which PostgreSQL refuses) the owner of the cluster, the owner of
+ * its folder, or an id that no other folder has. The cluster keeps its owner, also where it is mounted at another path. Throws Error when the cluster belongs to a user we cannot act for.
  */
 export async function findAccount(folder: string, clusterPath: string): Promise<Account> {
   const cluster = await stat(clusterPath).catch(() => null)
   const ourUid = process.getuid?.()
-  if (ourUid === 0) return ownerUnlessRoot(cluster) ?? ownerUnlessRoot(await stat(folder)) ?? findFreeAccount()
+  if (ourUid === 0) {
+    const owner = (await hasSharedId(cluster, clusterPath)) ? null : ownerUnlessRoot(cluster)
+    const found = await stat(folder)
+    return owner ?? ownerUnlessRoot(found) ?? findFreeAccount(found)
+  }
   if (cluster && cluster.uid !== ourUid) {
     throw new Error(
       `The embedded database in ${folder} belongs to the user with the id ${cluster.uid}. Run this command as that user.`,
@@ -22,16 +29,74 @@ export async function findAccount(folder: string, clusterPath: string): Promise<
   return {}
 }
 
-function ownerUnlessRoot(owner: { uid: number; gid: number } | null): Account | null {
+interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+function ownerUnlessRoot(owner: Owner | null): Account | null {
   return owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : null
 }
 
-/** An id that no user of this machine has, so that no other process shares its rights. */
-async function findFreeAccount(): Promise<Account> {
-  const taken = await Promise.all(['/etc/passwd', '/etc/group'].map((file) => readFile(file, 'utf8').catch(() => '')))
-  let id = 65_432 // in a range that distributions leave alone
-  while (new RegExp(`^[^:]*:[^:]*:${id}:`, 'm').test(taken.join('\n'))) id -= 1
-  return { uid: id, gid: id }
+/** Version 0.1.0 gave all folders of root this id, or the next one below that no user had. */
+const sharedIds = { highest: 65_432, lowest: 65_400 }
+
+/** Whether a cluster has the id of version 0.1.0 and can get one of its own, because no PostgreSQL runs on it. */
+async function hasSharedId(cluster: Owner | null, clusterPath: string): Promise<boolean> {
+  if (!cluster || cluster.uid !== cluster.gid) return false
+  if (cluster.uid > sharedIds.highest || cluster.uid < sharedIds.lowest) return false
+  return !(await isTaken(cluster.uid)) && !(await hasLivePostmaster(clusterPath))
+}
+
+/** A range of ids, both ends included. */
+type IdRange = readonly [first: number, last: number]
+
+/** Above what systemd gives to containers and what directory services map; below what 31 bits hold. */
+const largeRange: IdRange = [2_000_300_000, 2_147_000_000]
+/** Where a container maps 16 bits only: above the ids of people, below those that mean "nobody". */
+const smallRange: IdRange = [60_706, 65_399]
+
+/**
+ * Chooses an id by the folder's place on its disk, so that two folders do not share one and two processes that open the
+ * same folder at once choose the same. Skips the ids of users and groups.
+ */
+async function findFreeAccount(folder: Stats): Promise<Account> {
+  const [first, last] = (await canUse(largeRange)) ? largeRange : smallRange
+  const count = last - first + 1
+  const place = `${folder.dev}:${folder.ino}:${folder.birthtimeMs}`
+  const start = createHash('sha256').update(place).digest().readUIntBE(0, 6) % count
+  for (let tries = 0; tries < Math.min(count, 1_000); tries += 1) {
+    const id = first + ((start + tries) % count)
+    if (!(await isTaken(id))) return { uid: id, gid: id }
+  }
+  throw new Error('No user id is free for the embedded database. Run this command as an ordinary user.')
+}
+
+/** Whether this user namespace knows the ids; a container may map fewer than the machine has. */
+async function canUse([first, last]: IdRange): Promise<boolean> {
+  const maps = await Promise.all(['uid_map', 'gid_map'].map((name) => readLines(`/proc/self/${name}`)))
+  return maps.every((lines) =>
+    lines.some((line) => {
+      const [start = 0, , count = 0] = line.trim().split(/\s+/).map(Number)
+      return start <= first && start + count > last
+    }),
+  )
+}
+
+/** Whether a user or a group of this machine has the id. */
+async function isTaken(id: number): Promise<boolean> {
+  const lines = await Promise.all(['/etc/passwd', '/etc/group'].map(readLines))
+  if (lines.flat().some((line) => line.split(':')[2] === String(id))) return true
+  const delegated = await Promise.all(['/etc/subuid', '/etc/subgid'].map(readLines))
+  return delegated.flat().some((line) => {
+    const [, start = Number.NaN, count = 0] = line.split(':').map(Number)
+    return id >= start && id < start + count
+  })
+}
+
+async function readLines(path: string): Promise<string[]> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return text.split('\n')
 }
 
 /** The user with the fewest rights, who has a name. */

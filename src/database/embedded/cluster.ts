@@ -19,10 +19,12 @@ export interface Cluster {
 
 /**
  * Finds the cluster in `folder`, or makes both. Throws Error with a sentence for the user when the folder holds
- * something else, a cluster of another PostgreSQL or of another user, or when PostgreSQL does not run here.
+ * something else, nothing and it may not be made, a cluster of another PostgreSQL or of another user, or when PostgreSQL
+ * does not run here.
  */
-export async function readyCluster(givenFolder: string): Promise<Cluster> {
+export async function readyCluster(givenFolder: string, mayCreate = true): Promise<Cluster> {
   refusePlatform()
+  if (!mayCreate) await requireCluster(resolve(givenFolder))
   const installed = await findBinaries()
   const folder = await makeFolder(resolve(givenFolder))
   const path = join(folder, 'cluster')
@@ -33,10 +35,23 @@ export async function readyCluster(givenFolder: string): Promise<Cluster> {
   const cluster = { folder, path, account, binaries }
   if (exists) {
     await settleOwnership(cluster)
-  } else {
-    await stage(path, (staging) => initialise(staging, cluster))
+    return cluster
   }
-  return cluster
+  await stage(path, (staging) => initialise(staging, cluster))
+  return { ...cluster, account: await findAccount(folder, path) } // another process may have made it first
+}
+
+/** A mistyped folder must not become a new database. Makes nothing. */
+async function requireCluster(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((cause: unknown) => {
+    if (errorCode(cause) === 'ENOENT') return []
+    throw refuseFolder(folder, cause)
+  })
+  if (names.some((name) => !harmlessNames.has(name))) return
+  throw new Error(
+    `There is no embedded database in ${folder}. Check the folder's name; ` +
+      '`password-grant serve` and `password-grant migrate` make a database in an empty folder.',
+  )
 }
 
 /** Where PostgreSQL looks for its data, seen from within; on Linux even when it may not enter the folders above. */

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Cluster } from './cluster.ts'
 import { errorCode } from './error-code.ts'
-import { readPostmaster, removeStaleLocks, type Start, startPostmaster, stopPostmaster } from './postmaster.ts'
+import { removeStaleLocks, type Start, startPostmaster, stopPostmaster } from './postmaster.ts'
+import { readPostmaster } from './running.ts'
 
 /** A connection whose shared lock says that somebody uses the cluster. */
 export interface Keeper {
@@ -20,7 +21,8 @@ const leavingPatienceMs = 8_000 // a server has ten; recovery after a killed bac
 /**
  * Joins the PostgreSQL that runs on the cluster, starting it when none does. Rejects with Error when that takes more
  * than 30 seconds or PostgreSQL gives up, with its last words. After `leaving` aborts it starts none and rejects within 8
- * seconds, but still joins one that is being started or recovers, so that whoever leaves can stop it.
+ * seconds, but still joins one that is being started or recovers, so that the caller can stop it. One of its own that
+ * does not answer by then is told to stop.
  */
 export async function enterCluster(cluster: Cluster, host: string, leaving: AbortSignal): Promise<Keeper> {
   let start: Start | null = null
@@ -35,7 +37,10 @@ export async function enterCluster(cluster: Cluster, host: string, leaving: Abor
       if (!('error' in joined)) return joined
       if (!isPassing(joined.error)) throw refuseEntry(cluster, 'cannot be opened', joined.error)
       if (start?.hasEnded()) start = await giveUp(cluster, start)
-      if (Date.now() > endsAt) throw await losePatience(cluster, start, joined.error)
+      if (Date.now() > endsAt) {
+        if (leaving.aborted) start?.stop()
+        throw await losePatience(cluster, start, joined.error)
+      }
       if (!start && nobodyListens(joined.error)) {
         leaving.throwIfAborted()
         start = await startPostmaster(cluster).catch((cause: unknown) => {

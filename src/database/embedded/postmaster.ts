@@ -5,12 +5,15 @@ import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cluster, dataFolder, environment } from './cluster.ts'
+import { readPostmaster, readProcess } from './running.ts'
 
 /** A PostgreSQL that this process has started. */
 export interface Start {
   hasEnded(): boolean
   /** Whether it ended by itself and with an error. */
   hasFailed(): boolean
+  /** Tells it to shut down; it goes on by itself. */
+  stop(): void
   /** The last lines it wrote. */
   readLog(): Promise<string>
   /** Ends our interest in it, not PostgreSQL. */
@@ -71,6 +74,7 @@ export async function startPostmaster({ path, account, binaries }: Cluster): Pro
     return {
       hasEnded: () => exitCode !== undefined,
       hasFailed: () => Boolean(exitCode),
+      stop: () => void child.kill('SIGINT'), // a fast shutdown, which is clean
       readLog: () => readLog(log, path),
       forget: () => log.close(),
     }
@@ -101,15 +105,6 @@ async function readLog(log: FileHandle, path: string): Promise<string> {
   )
   const latest = days.sort((one, other) => other.writtenMs - one.writtenMs)[0]
   return latest ? (await readFile(join(path, 'log', latest.name), 'utf8')).trim().slice(-1_000) : starting
-}
-
-/** What PostgreSQL itself writes down about a cluster's postmaster; null when there is no such file. */
-export async function readPostmaster(path: string): Promise<{ pid: number; isStopping: boolean } | null> {
-  const lines = await readFile(join(path, 'postmaster.pid'), 'utf8').then(
-    (text) => text.split('\n'),
-    () => null,
-  )
-  return lines && { pid: Number.parseInt(lines[0] ?? '', 10), isStopping: lines[7]?.trim() === 'stopping' }
 }
 
 /**
@@ -148,20 +143,4 @@ async function isStale(lock: string): Promise<boolean> {
   if (lock === '') return true
   const holder = process.platform === 'linux' ? await readProcess(Number.parseInt(lock, 10)) : null
   return holder !== null && !(holder.isAlive && holder.name === 'postgres')
-}
-
-/** A zombie counts as gone: in a container the first process may never collect it. */
-async function readProcess(pid: number): Promise<{ isAlive: boolean; name: string; parentPid: number } | null> {
-  if (process.platform !== 'linux') return signalZero(pid)
-  const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null)
-  const [, name = '', state = '', parentPid] = /^\d+ \((.*)\) (\w) (\d+)/s.exec(line ?? '') ?? []
-  return line === null ? null : { isAlive: !/[ZX]/.test(state), name, parentPid: Number(parentPid) }
-}
-
-function signalZero(pid: number) {
-  try {
-    return { isAlive: process.kill(pid, 0), name: 'postgres', parentPid: 0 }
-  } catch {
-    return null
-  }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from './cluster.ts'
 import { enterCluster, type Keeper } from './keeper.ts'
-import { readPostmaster } from './postmaster.ts'
+import { readPostmaster } from './running.ts'
 
 /** Who hears what happens to the PostgreSQL underneath. */
 export interface Listeners {
@@ -11,11 +11,16 @@ export interface Listeners {
 
 /**
  * Keeps PostgreSQL running on the cluster until the returned function is called: whenever it is gone, it is joined
- * or started again. Rejects like `enterCluster` when it cannot be entered in the first place.
+ * or started again. Rejects like `enterCluster` when it cannot be entered in the first place, which `signal` stops.
  */
-export async function supervise(cluster: Cluster, host: string, listeners: Listeners): Promise<() => Promise<void>> {
+export async function supervise(
+  cluster: Cluster,
+  host: string,
+  listeners: Listeners,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<() => Promise<void>> {
   const leaving = new AbortController()
-  let keeper = await enterCluster(cluster, host, leaving.signal)
+  let keeper = await enterCluster(cluster, host, signal)
   const watching = watch(keeper)
   return async () => {
     leaving.abort()

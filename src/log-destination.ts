@@ -1,0 +1,95 @@
+import { constants, openSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import sonicBoom from 'sonic-boom'
+
+/** Standard output as a destination of log lines that never blocks the process and never throws. */
+export interface LogDestination {
+  /** Writes a line at once, or buffers it while nothing can be written; drops and counts it when the buffer is full. */
+  write(line: string): void
+  /** Writes the lines that were held back, and holds none back from now on. */
+  release(): void
+  /** Resolves when every line is written, after a second at the latest. */
+  flush(): Promise<void>
+}
+
+/** How the destination behaves. */
+export interface LogDestinationOptions {
+  /** Whether lines wait for `release`. */
+  readonly isHeld: boolean
+  /** Called with the number of dropped lines as soon as a line can be written again. */
+  readonly onRecovered: (dropped: number) => void
+}
+
+const maxBufferBytes = 1024 * 1024
+const flushMilliseconds = 1_000
+const firstRetryMilliseconds = 10
+const lastRetryMilliseconds = 1_000
+
+/** Opens standard output for log lines. It keeps trying after an error: a disk gets room, a pipe gets a reader. */
+export function openLogDestination({ isHeld, onRecovered }: LogDestinationOptions): LogDestination {
+  // sync writes at once and leaves nothing to flush; without retryEAGAIN it does not sleep while a pipe is full
+  const out = new sonicBoom.SonicBoom({
+    fd: openOutput(),
+    sync: true,
+    minLength: 1, // with 0 its flush does nothing
+    maxLength: maxBufferBytes,
+    retryEAGAIN: () => false,
+  })
+  let held: string[] | null = isHeld ? [] : null
+  let dropped = 0
+  let hasFailed = false
+  let recovering: Promise<void> | null = null
+  let pause = firstRetryMilliseconds
+  out.on('error', () => {
+    hasFailed = true
+    recovering ??= recover()
+  })
+  out.on('write', () => {
+    pause = firstRetryMilliseconds // a slow reader takes a pipe's capacity at a time
+  })
+  out.on('drop', () => {
+    dropped += 1
+    recovering ??= recover()
+  })
+
+  /** Its `drain` may still be that of a line before: only a flush without an error tells that all is written. */
+  async function recover(): Promise<void> {
+    do {
+      await sleep(pause, undefined, { ref: false })
+      pause = Math.min(pause * 2, lastRetryMilliseconds)
+      hasFailed = false
+      out.flush()
+    } while (hasFailed)
+    recovering = null
+    const count = dropped
+    dropped = 0
+    if (count > 0) onRecovered(count)
+  }
+
+  return {
+    write: (line) => {
+      if (held) held.push(line)
+      else out.write(line)
+    },
+    release: () => {
+      const lines = held ?? []
+      held = null
+      for (const line of lines) out.write(line)
+    },
+    flush: async () => {
+      if (recovering) await Promise.race([recovering, sleep(flushMilliseconds)])
+    },
+  }
+}
+
+/** A descriptor whose writes fail instead of waiting while a pipe or a terminal takes nothing. */
+function openOutput(): number {
+  const { fd, isTTY } = process.stdout // Node makes a pipe or a socket non-blocking as soon as this is read
+  if (!isTTY) return fd
+  try {
+    // a terminal: its other users keep their own way of writing
+    return openSync(`/dev/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+  } catch {
+    return fd
+  }
+}

@@ -1,0 +1,51 @@
+import { mkdir, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { temporaryFolder } from '../support/installations.ts'
+import { runCommand } from '../support/processes.ts'
+
+const commands = [
+  'user list',
+  'user add ada --password-stdin',
+  'client list',
+  'client add web-shop',
+  'token list',
+  'token revoke --user ada',
+  'device list',
+  'key rotate',
+]
+
+describe('a command on a folder without a database', () => {
+  test.each(commands)('names the folder and makes nothing: %s', async (command) => {
+    const parent = await temporaryFolder()
+    const folder = join(parent, 'typo')
+    const refused = await runCommand([...command.split(' '), '--embedded', folder], { input: 'pencil-case 12' })
+    expect(refused).toEqual({ code: 1, stdout: '', stderr: expect.stringContaining(noDatabase(folder)) })
+    expect(await readdir(parent)).toEqual([])
+  })
+
+  test('leaves an empty folder as it was', async () => {
+    const folder = join(await temporaryFolder(), 'empty')
+    await mkdir(folder, { mode: 0o755 })
+    const { stderr, code } = await runCommand(['user', 'list', '--embedded', folder])
+    expect([code, stderr]).toEqual([1, expect.stringContaining(noDatabase(folder))])
+    expect(await readdir(folder)).toEqual([])
+    expect((await stat(folder)).mode & 0o777).toBe(0o755)
+  })
+
+  test('works once `migrate` has made one', async () => {
+    const folder = join(await temporaryFolder(), 'data')
+    expect((await runCommand(['migrate', '--embedded', folder])).code).toBe(0)
+    expect(await runCommand(['user', 'list', '--json', '--embedded', folder])).toMatchObject({
+      code: 0,
+      stdout: '[]\n',
+    })
+  })
+})
+
+function noDatabase(folder: string): string {
+  return (
+    `There is no embedded database in ${folder}. Check the folder's name; ` +
+    '`password-grant serve` and `password-grant migrate` make a database in an empty folder.'
+  )
+}
