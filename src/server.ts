@@ -99,7 +99,7 @@ const notUnderstood = { error: 'invalid_request', error_description: 'The reques
 /** The commonest wrong path of such endpoints is the right one with a slash behind it. */
 function isKnownWithoutSlash(app: FastifyInstance, request: FastifyRequest): boolean {
   const [path = ''] = request.url.split('?')
-  const url = path.replace(/\/+$/, '')
+  const url = path.replace(/(?<!\/)\/+$/, '')
   return url !== path && url !== '' && app.findRoute({ url, method: request.method as HTTPMethods }) !== null
 }
 

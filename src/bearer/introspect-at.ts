@@ -70,7 +70,7 @@ const deadSeconds = 1
 function createQuestion(options: IntrospectionOptions): (value: string) => Promise<Answer> {
   const { url, clientId, clientSecret, timeoutMs = 3_000 } = options
   requireOptions(options)
-  const endpoint = `${url.replace(/\/+$/, '')}/introspect`
+  const endpoint = `${url.replace(/(?<!\/)\/+$/, '')}/introspect`
   const authorization = `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')}`
 
   return (value) =>

@@ -74,7 +74,7 @@ function readEndpoint(url: string | URL, path: string): string {
   const { username, password, search, hash, href } = base
   requireThat(username + password + search + hash === '', 'url must have no user, password, query or fragment')
   requireThat(typeof path === 'string' && /^\/[^?#]*$/.test(path), 'path must begin with a slash and have no query')
-  return href.replace(/\/*[?#]*$/, path.replaceAll('$', '$$$$'))
+  return href.replace(/(?<![/?#])\/*[?#]*$/, path.replaceAll('$', '$$$$'))
 }
 
 /** RFC 6749 §2.3.1: each half is form-encoded before they are joined. */

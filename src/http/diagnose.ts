@@ -48,7 +48,7 @@ function explainMissing({ text, query, headers, example }: Received): string | n
 
 /** The sentence about user and password stays the same for all; what follows looks at the encoding alone. */
 function explainGrant({ description }: OAuthError, { text }: Received): string | null {
-  const values = ['username', 'password'].map((name) => new RegExp(`(?:^|&)${name}=([^&]*)`, 'i').exec(text)?.[1] ?? '')
+  const values = credentials.map((field) => field.exec(text)?.[1] ?? '')
   if (values.some((value) => /%25[0-9A-F]{2}/i.test(value))) {
     return `${description} A value looks percent-encoded twice: encode it once.`
   }
@@ -57,6 +57,8 @@ function explainGrant({ description }: OAuthError, { text }: Received): string |
   }
   return null
 }
+
+const credentials = [/(?:^|&)username=([^&]*)/i, /(?:^|&)password=([^&]*)/i]
 
 /** Whether each character is one that form and URI encoders leave or write. */
 const encodedForm = /^[A-Za-z0-9*\-._~!'()+%&=]*$/
