@@ -1,4 +1,4 @@
-import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyBaseLogger,
@@ -11,6 +11,8 @@ import Fastify, {
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
 import { OAuthError } from './errors.ts'
+import { BoundedRequest } from './http/body-pieces.ts'
+import { afterAnswers, takeTurn } from './http/connection-turns.ts'
 import { allowOrigins } from './http/cors.ts'
 import { docsPath, docsRoute } from './http/docs-route.ts'
 import { toOAuthError } from './http/failure.ts'
@@ -52,9 +54,10 @@ export async function createServer(
     trustProxy: options.trustProxy.length > 0 ? [...options.trustProxy] : false,
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still arrives on an open connection is answered like everything before it
-    requestTimeout: 30_000,
-    // how late the time-out above may be noticed; and one for the head that is no longer, or Node exchanges the two
-    http: { connectionsCheckingInterval: 5_000, headersTimeout: 30_000, requireHostHeader: false },
+    serverFactory: (answer) =>
+      createHttpServer(socketOptions, (request, response) =>
+        takeTurn(request, response, () => answer(request, response)),
+      ),
     frameworkErrors: (_error, _request, reply) => {
       reply.status(400 as never).send(notUnderstood as never) // its type knows no route, hence no reply
     },
@@ -87,6 +90,16 @@ export async function createServer(
   await app.register(openapiRoute)
   if (docs) await app.register(docsRoute, { dialects })
   return app
+}
+
+/** Fastify's own server would take the first three from its options, too. */
+const socketOptions = {
+  keepAliveTimeout: 72_000,
+  requestTimeout: 30_000,
+  headersTimeout: 30_000, // no longer than the time-out above, or Node exchanges the two
+  connectionsCheckingInterval: 5_000, // how late Node may notice those
+  requireHostHeader: false,
+  IncomingMessage: BoundedRequest,
 }
 
 const notFound = { error: 'not_found', error_description: 'There is nothing at this path.' }
@@ -134,9 +147,8 @@ function refuseExpectation(_request: IncomingMessage, response: ServerResponse):
 /** For what is not HTTP at all. Nothing of it is logged: the raw bytes may hold a password. */
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  // a good request on the same connection is still being answered: this answer must not be taken for its own
-  const answering = (socket as { _httpMessage?: ServerResponse | null })._httpMessage
-  if (answering?.req.complete) return void answering.once('close', () => socket.destroy())
+  // the client must not take this answer for that of an earlier request
+  if (afterAnswers(socket, () => socket.destroy())) return
   const body = JSON.stringify(notUnderstood)
   const status = brokenRequestStatus[error.code ?? ''] ?? '400 Bad Request'
   socket.end(

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Client } from '../clients/authenticate-client.ts'
 import type { Dialect, Fields, WireReply, WireRequest } from '../dialects/dialect.ts'
 import { longestBody, readTextOf } from './body.ts'
+import { boundPieces, isInTooManyPieces, refusePieces } from './body-pieces.ts'
 import { basicCredentials, type IdentifyClient, keepBasicCredentials } from './client-auth.ts'
 import { diagnose } from './diagnose.ts'
 import { findAddress } from './end-user-address.ts'
@@ -51,7 +52,8 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
   scope.setErrorHandler((thrown, request, reply) => {
     restoreClaim(request)
     const wire = describeRequest(request)
-    const error = diagnose(toOAuthError(thrown), wire, example)
+    const cause = isInTooManyPieces(request.raw) ? refusePieces() : toOAuthError(thrown)
+    const error = diagnose(cause, wire, example)
     if (error.isOverload) logOverload(error)
     else logRefusal(request, error, { ...request[asker], ...logged, durationMs: Math.round(reply.elapsedTime) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
@@ -99,6 +101,7 @@ declare module 'fastify' {
 
 /** What a body is, its dialect decides; Fastify only collects it, as the text it would make of a form. */
 async function claimForm(request: FastifyRequest): Promise<void> {
+  boundPieces(request.raw)
   request[claimedType] = request.raw.headers['content-type']
   request.raw.headers['content-type'] = 'application/x-www-form-urlencoded'
 }
@@ -111,8 +114,10 @@ function restoreClaim(request: FastifyRequest): void {
 }
 
 async function readText(request: FastifyRequest): Promise<string> {
-  if (request.method === 'GET') return readTextOf(request.raw)
-  return (request.body as { text: string } | undefined)?.text ?? '' // what our parser returned
+  const body = request.body as { text: string } | undefined // what our parser returned
+  const text = request.method === 'GET' ? await readTextOf(request.raw) : (body?.text ?? '')
+  if (isInTooManyPieces(request.raw)) throw refusePieces()
+  return text
 }
 
 /** The request as a dialect sees it, as far as it has been read. */

@@ -37,7 +37,7 @@ export async function holderRoute(scope: FastifyInstance, options: HolderRouteOp
 
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, body, done) => {
-    body.resume() // whatever it is, nobody reads it
+    body.resume() // no endpoint for holders reads a body
     done(null)
   })
   scope.setErrorHandler((thrown, request, reply) => {

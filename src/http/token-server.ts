@@ -13,6 +13,7 @@ import { createThrottle, defaultThrottleOptions, type Throttle, type ThrottleOpt
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { createTokenCache, type TokenCache } from '../tokens/token-cache.ts'
 import { type CountAttempt, createAttemptLimit } from './attempt-limit.ts'
+import { takeTurn } from './connection-turns.ts'
 import { introspectionRoute } from './introspection-route.ts'
 import { jwksRoute } from './jwks-route.ts'
 import { metadataRoute } from './metadata-route.ts'
@@ -57,6 +58,7 @@ export const tokenServer = fastifyPlugin(mountTokenServer, {
 async function mountTokenServer(scope: FastifyInstance, options: TokenServerOptions): Promise<void> {
   const { database, dialects, lifetimeSeconds = 1_209_600, publicUrl, documentationPath, encryptionKey } = options
   requireMountable(options)
+  scope.addHook('onRequest', (request, reply, done) => takeTurn(request.raw, reply.raw, done))
   const concurrency = options.passwords?.concurrency ?? availableCores()
   const passwords = await createPasswords({ ...defaultPasswordOptions, ...options.passwords, concurrency })
   scope.log.info({ event: 'hashing', argon2: passwords.binding, concurrency }, `hashing with ${passwords.binding}`)
