@@ -53,6 +53,7 @@ const rooms = {
       'database',
     ],
   },
+  'commands/serve.ts': { uses: ['http/listeners.ts'] }, // besides what commands may: where it listens
   'commands/open-configured.ts': { uses: ['database/embedded'] }, // the one command that knows there are two kinds
   cli: { uses: ['errors', 'logger', 'passwords', 'config', 'commands'], types: ['database/database.ts'] },
   bin: { uses: ['cli'] },

@@ -7,6 +7,7 @@ import { type Migration, migrate, type OnApplied, schemaState } from '../databas
 import { type Dialect, signsTokens } from '../dialects/dialect.ts'
 import { envelopeWithDebug } from '../dialects/envelope.ts'
 import { isOutage, type OAuthError } from '../errors.ts'
+import { addressesOf, listen } from '../http/listeners.ts'
 import { createServer } from '../server.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { findEncryptionKey, openConfigured } from './open-configured.ts'
@@ -51,12 +52,7 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
       await waitForDatabase(config, logger, () => readySigningKey(database, encryptionKey))
     }
     running.app = await createServer(database, logger, { ...config, encryptionKey })
-    await running.app.listen({
-      host: config.host,
-      port: config.port,
-      backlog: mostUnaccepted,
-      listenTextResolver: (address) => `ready on ${address}`,
-    })
+    await listen(running.app, await addressesOf(config.host), { port: config.port, backlog: mostUnaccepted })
   } catch (error) {
     await database.close()
     throw error
