@@ -12,6 +12,7 @@ import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
 import { OAuthError } from './errors.ts'
 import { BoundedRequest } from './http/body-pieces.ts'
+import { createBoundedLog } from './http/bounded-log.ts'
 import { afterAnswers, takeTurn } from './http/connection-turns.ts'
 import { allowOrigins } from './http/cors.ts'
 import { docsPath, docsRoute } from './http/docs-route.ts'
@@ -71,13 +72,14 @@ export async function createServer(
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // for 405 to know it
   }
+  const write = createBoundedLog(app)
   const refusePath = (request: FastifyRequest, reply: FastifyReply) =>
     reply.code(404).send(isKnownWithoutSlash(app, request) ? notFoundWithSlash : notFound)
   app.setNotFoundHandler(refusePath)
   app.setErrorHandler((thrown, request, reply) => {
     if (request.is404) return refusePath(request, reply) // Fastify read its body first, and could not
     const error = toOAuthError(thrown)
-    if (error.status >= 500) request.log.error({ err: thrown }, 'unforeseen error')
+    if (error.status >= 500) write(request.log, { ...unforeseen, facts: { err: thrown } })
     return reply.code(error.status).send({ error: error.code, error_description: error.description })
   })
   const { dialects, corsOrigins, docs } = options
@@ -102,6 +104,7 @@ const socketOptions = {
   IncomingMessage: BoundedRequest,
 }
 
+const unforeseen = { level: 'error', event: 'refusal', reason: 'unforeseen', message: 'unforeseen error' } as const
 const notFound = { error: 'not_found', error_description: 'There is nothing at this path.' }
 const notFoundWithSlash = {
   error: 'not_found',
