@@ -84,7 +84,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   const checkAsker = { authenticateClient: createClientCheck(tokenQuery, passwords), clientThrottle }
   for (const dialect of dialects) {
     await scope.register(tokenRoute, {
-      logSerializers: { req: writeRequestLine as never }, // its type knows texts only, pino takes objects
+      logSerializers,
       dialect,
       mounted: dialects,
       ...check,
@@ -93,13 +93,13 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
       countAttempt: createCount(dialect, options, findKey),
     })
   }
-  const holderTools = { findToken, dialects }
+  const holderTools = { logSerializers, findToken, dialects }
   await scope.register(userinfoRoute, holderTools)
   await scope.register(seatsRoute, { ...holderTools, query: tokenQuery, forgetToken })
-  await scope.register(introspectionRoute, { ...checkAsker, findToken })
-  await scope.register(revocationRoute, { ...checkAsker, query: tokenQuery, forgetToken })
-  await scope.register(metadataRoute, { dialects, publicUrl, documentationPath })
-  if (dialects.some(signsTokens)) await scope.register(jwksRoute, { query: tokenQuery })
+  await scope.register(introspectionRoute, { logSerializers, ...checkAsker, findToken })
+  await scope.register(revocationRoute, { logSerializers, ...checkAsker, query: tokenQuery, forgetToken })
+  await scope.register(metadataRoute, { logSerializers, dialects, publicUrl, documentationPath })
+  if (dialects.some(signsTokens)) await scope.register(jwksRoute, { logSerializers, query: tokenQuery })
 }
 
 const usualSeats = 50
@@ -149,10 +149,12 @@ function purgeHourly(scope: FastifyInstance, throttle: Throttle): void {
   })
 }
 
-/** What a host that logs requests writes of those to a dialect: a query may hold a password, by design or by mistake. */
+/** Leaves the query out of a host's log: it may hold a password or a token, by design or by mistake. */
 function writeRequestLine({ method, url, ip }: FastifyRequest): object {
   return { method, url: url.split('?', 1).join(), remoteAddress: ip }
 }
+
+const logSerializers = { req: writeRequestLine as never } // its type knows texts only, pino takes objects
 
 /**
  * Work after the answer, one at a time: a burst of sign-ins with old hashes must not fill the hash queue with renewals,
