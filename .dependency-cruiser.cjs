@@ -15,9 +15,12 @@ const rooms = {
   'database/embedded': { uses: ['database', 'secrets'] },
   passwords: { uses: ['errors', 'secrets', 'fold-case'] },
   clients: { uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'], types: ['passwords'] },
-  users: { uses: ['errors', 'secrets', 'fold-case', 'passwords', 'database/database.ts'] },
+  users: { uses: ['errors', 'secrets', 'fold-case', 'passwords', 'database/database.ts', 'database/gather-rows.ts'] },
   throttle: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
-  tokens: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['throttle', 'database/database.ts'] },
+  tokens: {
+    uses: ['errors', 'secrets', 'database/gather-rows.ts', 'database/bound-query.ts'],
+    types: ['throttle', 'database/database.ts'],
+  },
   // for other people's programs: entries of their own that load neither database nor hashing
   bearer: { uses: ['errors'] },
   client: {},
@@ -33,6 +36,7 @@ const rooms = {
     uses: [
       ...['errors', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'throttle', 'tokens', 'grants'],
       'bearer',
+      ...['database/gather-rows.ts', 'database/bound-query.ts'], // how many statements callers can cause
       ...[
         'dialects/dialect.ts',
         'dialects/index.ts',

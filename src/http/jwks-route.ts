@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Query } from '../database/database.ts'
+import { gatherRows } from '../database/gather-rows.ts'
 import { writeJson } from '../dialects/reply.ts'
 import { listPublishedKeys } from '../tokens/signing-keys.ts'
 import { createBoundedLog } from './bounded-log.ts'
@@ -25,8 +26,10 @@ export async function jwksRoute(scope: FastifyInstance, { query }: { query: Quer
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     return sendReply(reply, writeJson(error.status, { error: error.code, error_description: error.description }))
   })
+  // one statement at a time answers all who asked before it: a key is never hidden from who asks after it has signed
+  const find = gatherRows(async () => new Map([[jwksPath, await listPublishedKeys(query)]]), 1)
   scope.get(jwksPath, async (_request, reply) => {
-    const keys = await listPublishedKeys(query)
+    const keys = await find(jwksPath)
     // asked for again each time: after a rotation, an old set would refuse new tokens
     return reply
       .headers({ 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache' })
