@@ -152,3 +152,22 @@ describe('while thousands of requests are in flight', () => {
     expect(checks.most).toBeLessThan(30)
   })
 })
+
+test('a pool refuses the statement after the thousandth that waits, and goes on with the others', async () => {
+  const { database } = await freshDatabase()
+  const waiting: Promise<object[]>[] = []
+  await database.transaction(async () => {
+    for (let statement = 0; statement < 3 + 1_000; statement += 1) waiting.push(ask(database))
+    // three connections are free
+    await expect(ask(database)).rejects.toMatchObject({ code: 'temporarily_unavailable', isOverload: true })
+    await expect(database.transaction(async () => 'in vain')).rejects.toMatchObject({ isOverload: true })
+    expect(await database.tokenQuery('one', 'select 1 as one')).toEqual([{ one: 1 }])
+  })
+  for (const rows of await Promise.all(waiting)) expect(rows).toEqual([{ one: 1 }])
+  expect(await ask(database)).toEqual([{ one: 1 }])
+  await database.close()
+})
+
+function ask({ query }: Database): Promise<object[]> {
+  return query('one', 'select 1 as one')
+}
