@@ -21,10 +21,10 @@ const rooms = {
     uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'],
     types: ['passwords', 'throttle'],
   },
-  users: { uses: ['errors', 'secrets', 'fold-case', 'passwords', 'database/database.ts'] },
+  users: { uses: ['errors', 'secrets', 'fold-case', 'passwords', 'database/database.ts', 'database/gather-rows.ts'] },
   throttle: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
   tokens: {
-    uses: ['errors', 'secrets', 'elapsed-clock', 'database/gather-rows.ts'],
+    uses: ['errors', 'secrets', 'elapsed-clock', 'database/gather-rows.ts', 'database/bound-query.ts'],
     types: ['throttle', 'database/database.ts'],
   },
   // for other people's programs: entries of their own that load neither database nor hashing
@@ -43,6 +43,7 @@ const rooms = {
       ...['errors', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'throttle', 'tokens', 'grants'],
       'users/find-hash-costs.ts',
       'bearer',
+      ...['database/gather-rows.ts', 'database/bound-query.ts'], // how many statements callers can cause
       ...[
         'dialects/dialect.ts',
         'dialects/index.ts',
@@ -64,6 +65,7 @@ const rooms = {
     ],
     types: ['hear-signals', 'logger'],
   },
+  'commands/serve.ts': { uses: ['http/listeners.ts'] }, // besides what commands may: where it listens
   'commands/open-configured.ts': { uses: ['database/embedded'] }, // the one command that knows there are two kinds
   cli: {
     uses: ['errors', 'logger', 'passwords', 'config', 'commands'],

@@ -1,4 +1,4 @@
-import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyBaseLogger,
@@ -11,6 +11,9 @@ import Fastify, {
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
 import { OAuthError } from './errors.ts'
+import { BoundedRequest } from './http/body-pieces.ts'
+import { createBoundedLog } from './http/bounded-log.ts'
+import { afterAnswers, takeTurn } from './http/connection-turns.ts'
 import { allowOrigins } from './http/cors.ts'
 import { docsPath, docsRoute } from './http/docs-route.ts'
 import { toOAuthError } from './http/failure.ts'
@@ -53,9 +56,10 @@ export async function createServer(
     trustProxy: trustProxies(options.trustProxy),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still arrives on an open connection is answered like everything before it
-    requestTimeout: 30_000,
-    // how late the time-out above may be noticed; and one for the head that is no longer, or Node exchanges the two
-    http: { connectionsCheckingInterval: 5_000, headersTimeout: 30_000, requireHostHeader: false },
+    serverFactory: (answer) =>
+      createHttpServer(socketOptions, (request, response) =>
+        takeTurn(request, response, () => answer(request, response)),
+      ),
     frameworkErrors: (_error, _request, reply) => {
       reply.status(400 as never).send(notUnderstood as never) // its type knows no route, hence no reply
     },
@@ -69,13 +73,14 @@ export async function createServer(
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // for 405 to know it
   }
+  const write = createBoundedLog(app)
   const refusePath = (request: FastifyRequest, reply: FastifyReply) =>
     reply.code(404).send(isKnownWithoutSlash(app, request) ? notFoundWithSlash : notFound)
   app.setNotFoundHandler(refusePath)
   app.setErrorHandler((thrown, request, reply) => {
     if (request.is404) return refusePath(request, reply) // Fastify read its body first, and could not
     const error = toOAuthError(thrown)
-    if (error.status >= 500) request.log.error({ err: thrown }, 'unforeseen error')
+    if (error.status >= 500) write(request.log, { ...unforeseen, facts: { err: thrown } })
     return reply.code(error.status).send({ error: error.code, error_description: error.description })
   })
   const { dialects, corsOrigins, docs } = options
@@ -90,6 +95,17 @@ export async function createServer(
   return app
 }
 
+/** Fastify's own server would take the first three from its options, too. */
+const socketOptions = {
+  keepAliveTimeout: 72_000,
+  requestTimeout: 30_000,
+  headersTimeout: 30_000, // no longer than the time-out above, or Node exchanges the two
+  connectionsCheckingInterval: 5_000, // how late Node may notice those
+  requireHostHeader: false,
+  IncomingMessage: BoundedRequest,
+}
+
+const unforeseen = { level: 'error', event: 'refusal', reason: 'unforeseen', message: 'unforeseen error' } as const
 const notFound = { error: 'not_found', error_description: 'There is nothing at this path.' }
 const notFoundWithSlash = {
   error: 'not_found',
@@ -100,7 +116,7 @@ const notUnderstood = { error: 'invalid_request', error_description: 'The reques
 /** The commonest wrong path of such endpoints is the right one with a slash behind it. */
 function isKnownWithoutSlash(app: FastifyInstance, request: FastifyRequest): boolean {
   const [path = ''] = request.url.split('?')
-  const url = path.replace(/\/+$/, '')
+  const url = path.replace(/(?<!\/)\/+$/, '')
   return url !== path && url !== '' && app.findRoute({ url, method: request.method as HTTPMethods }) !== null
 }
 
@@ -135,9 +151,8 @@ function refuseExpectation(_request: IncomingMessage, response: ServerResponse):
 /** For what is not HTTP at all. Nothing of it is logged: the raw bytes may hold a password. */
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  // a good request on the same connection is still being answered: this answer must not be taken for its own
-  const answering = (socket as { _httpMessage?: ServerResponse | null })._httpMessage
-  if (answering?.req.complete) return void answering.once('close', () => socket.destroy())
+  // the client must not take this answer for that of an earlier request
+  if (afterAnswers(socket, () => socket.destroy())) return
   const body = JSON.stringify(notUnderstood)
   const status = brokenRequestStatus[error.code ?? ''] ?? '400 Bad Request'
   socket.end(

@@ -9,6 +9,7 @@ import { type Dialect, signsTokens } from '../dialects/dialect.ts'
 import { envelopeWithDebug } from '../dialects/envelope.ts'
 import { isOutage, type OAuthError } from '../errors.ts'
 import type { OnSignal } from '../hear-signals.cts'
+import { addressesOf, listen } from '../http/listeners.ts'
 import type { Log } from '../logger.ts'
 import { createServer } from '../server.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
@@ -95,12 +96,7 @@ async function start(config: Config, tools: StartTools, options: ServeOptions): 
   const app = await createServer(database, logger, { ...config, encryptionKey })
   stopping.throwIfAborted()
   running.app = app
-  await running.app.listen({
-    host: config.host,
-    port: config.port,
-    backlog: mostUnaccepted,
-    listenTextResolver: (address) => `ready on ${address}`,
-  })
+  await listen(app, await addressesOf(config.host), { port: config.port, backlog: mostUnaccepted })
   stopping.throwIfAborted()
   if ('folder' in config.database) await options.welcome?.(database, reachableUrl(app))
 }

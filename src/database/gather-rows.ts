@@ -1,49 +1,78 @@
+import { OAuthError } from '../errors.ts'
+
 /** Statements under way for what a flood of sign-ins asks: more would only take the processor from hashing. */
 export const mostForFlood = 2
 
+/** Statements under way for everything else: as many as a pool has connections, so that none waits behind its own kind. */
+const usualStatements = 4
+/** A longer statement would hold its connection for longer than a look-up may wait. */
+const maxKeys = 1_000
+const maxWaiting = 10_000
+const maxWaitMs = 2_000
+
 /**
- * Turns a look-up of many rows into one of single rows: what is asked for in one turn of the event loop is asked in one
- * statement, since a round trip costs more than a row; and where no more than `mostUnderWay` statements may be, so is what
- * is asked for until one of them has been answered, so that a flood makes statements longer and not more. Nobody joins a
- * statement that has been sent, so an answer is never older than its question; who waits for one that fails, fails with it.
+ * Batches look-ups of single rows: one statement asks for the keys of one turn of the event loop, since a round trip
+ * costs more than a row. With `maxUnderWay` statements under way further keys wait for the next one, so that a flood
+ * makes statements longer and not more. A statement that was sent takes no more keys: an answer is never older than its
+ * question. Rejects with `temporarily_unavailable` where too many keys wait, or one too long; a statement that fails
+ * fails the keys that wait for it.
  */
 export function gatherRows<Row>(
   findRows: (keys: readonly string[]) => Promise<ReadonlyMap<string, Row>>,
-  mostUnderWay = Number.POSITIVE_INFINITY,
+  maxUnderWay = usualStatements,
 ): (key: string) => Promise<Row | undefined> {
-  let gathered: { keys: string[]; rows: Promise<ReadonlyMap<string, Row>> } | null = null
+  let waiting: Question<Row>[] = []
   let underWay = 0
-  let next: { resolve(): void; reject(error: unknown): void } | null = null
+  let isScheduled = false
 
-  async function waitForTurn(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve))
-    if (underWay < mostUnderWay) return
-    await new Promise<void>((resolve, reject) => {
-      next = { resolve, reject }
-    })
+  function schedule(): void {
+    if (isScheduled || underWay >= maxUnderWay || waiting.length === 0) return
+    isScheduled = true
+    setImmediate(send)
   }
 
-  async function send(keys: string[]): Promise<ReadonlyMap<string, Row>> {
-    await waitForTurn().finally(() => {
-      gathered = null
-    })
+  function send(): void {
+    isScheduled = false
+    const batch = waiting.slice(0, maxKeys)
+    waiting = waiting.slice(maxKeys)
+    const oldest = performance.now() - maxWaitMs
+    for (const question of batch) if (question.askedAt < oldest) question.reject(refuseLookUp('waited too long'))
+    ask(batch.filter(({ askedAt }) => askedAt >= oldest))
+    schedule()
+  }
+
+  async function ask(batch: readonly Question<Row>[]): Promise<void> {
     underWay += 1
-    const rows = findRows(keys).finally(() => {
-      underWay -= 1
-    })
-    rows.then(
-      () => next?.resolve(),
-      (error: unknown) => next?.reject(error),
-    )
-    return rows
+    try {
+      const rows = await findRows(batch.map(({ key }) => key))
+      for (const { key, resolve } of batch) resolve(rows.get(key))
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+      if (underWay >= maxUnderWay) for (const { reject } of waiting.splice(0)) reject(error)
+    }
+    underWay -= 1
+    schedule()
   }
 
-  return async (key) => {
-    if (gathered === null) {
-      const keys: string[] = []
-      gathered = { keys, rows: send(keys) }
-    }
-    gathered.keys.push(key)
-    return (await gathered.rows).get(key)
-  }
+  return (key) =>
+    new Promise((resolve, reject) => {
+      if (waiting.length >= maxWaiting) return reject(refuseLookUp('too many waiting'))
+      waiting.push({ key, askedAt: performance.now(), resolve, reject })
+      schedule()
+    })
+}
+
+interface Question<Row> {
+  readonly key: string
+  readonly askedAt: number
+  resolve(row: Row | undefined): void
+  reject(error: unknown): void
+}
+
+function refuseLookUp(reason: string): OAuthError {
+  return new OAuthError('temporarily_unavailable', 'The service cannot answer right now. Try again shortly.', {
+    reason: `look-ups: ${reason}`,
+    retryAfterSeconds: 1,
+    isOverload: true,
+  })
 }

@@ -1,6 +1,6 @@
 import { DateTime } from 'luxon'
 import pg from 'pg'
-import { isOutage } from '../errors.ts'
+import { isOutage, OAuthError } from '../errors.ts'
 import { type Database, isPostgresUrl, type Query } from './database.ts'
 import { createListening, type ListeningEvents } from './listening.ts'
 import { retryConflicts } from './retry-conflicts.ts'
@@ -122,9 +122,23 @@ async function send<Row extends object>(
   }
 }
 
+/** How many may wait for a connection of a pool: more would wait in vain, and hold memory meanwhile. */
+const maxWaiting = 1_000
+
+/** Throws OAuthError `temporarily_unavailable` where too many wait for a connection already. */
+function requireRoom({ waitingCount }: pg.Pool): void {
+  if (waitingCount < maxWaiting) return
+  throw new OAuthError('temporarily_unavailable', 'The service cannot answer right now. Try again shortly.', {
+    reason: 'database: too many waiting for a connection',
+    retryAfterSeconds: 1,
+    isOverload: true,
+  })
+}
+
 /** Each statement on whichever connection is free, for as long as it runs. */
 function queryOnPool(pool: pg.Pool, timeouts: Timeouts): Query {
-  return (name, text, values) => {
+  return async (name, text, values) => {
+    requireRoom(pool)
     if (name !== '') return send(pool, name, text, values)
     return lend(pool, async (client) => {
       await control(client, 'set statement_timeout = 0; set lock_timeout = 0')
@@ -141,6 +155,7 @@ async function lend<T>(
   use: (client: pg.PoolClient) => Promise<T>,
   mayKeep: (client: pg.PoolClient, error: unknown) => Promise<boolean> = async () => false,
 ): Promise<T> {
+  requireRoom(pool)
   const client = await pool.connect().catch((error: unknown) => {
     throw toOutage(error)
   })

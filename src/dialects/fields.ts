@@ -26,6 +26,14 @@ export function deviceField(fields: Fields, name: string, fallback: string): str
   throw new OAuthError('invalid_request', `${name} has at most ${longestLabel} characters and no control characters.`)
 }
 
+/** How many fields a body may have, empty ones included. */
+export const maxFields = 50
+
+/** Refuses a body of too many fields before they are decoded. Throws OAuthError `invalid_request`. */
+export function requireFewFields(count: number): void {
+  if (count > maxFields) throw new OAuthError('invalid_request', `The body has more than ${maxFields} fields.`)
+}
+
 /** Collects fields, each given once. Throws OAuthError `invalid_request` for repeats and for what no text may hold. */
 export function gatherFields(given: Iterable<readonly [name: string, value: string]>): Map<string, string> {
   const fields = new Map<string, string>()

@@ -1,10 +1,12 @@
 /**
  * Chooses the type to answer in, as ASP.NET Web API's DefaultContentNegotiator does: the highest quality of `accept`,
  * among equals a type named in full before `type/*` before any type, then the order of the formatters, each of which writes
- * one or more types. Without `accept` the type of the request, where a formatter writes it; else the first of all.
+ * one or more types. Without `accept` the type of the request, where a formatter writes it; else the first of all. An
+ * `accept` of more than 1,000 characters is not read, and gets the first of all.
  */
 export function negotiate(accept: string, requestType: string, formatters: Formatters): string {
   const first = formatters[0][0]
+  if (accept.length > longestAccept) return first
   const ranges = readRanges(accept)
   if (ranges.length === 0) return formatters.flat().includes(requestType) ? requestType : first
   let best = { type: first, quality: 0 }
@@ -18,6 +20,8 @@ export function negotiate(accept: string, requestType: string, formatters: Forma
   }
   return best.type
 }
+
+const longestAccept = 1_000
 
 /** The types of each formatter, its own first. */
 export type Formatters = readonly [readonly [string, ...string[]], ...(readonly string[])[]]

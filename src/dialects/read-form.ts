@@ -1,17 +1,31 @@
 import { OAuthError } from '../errors.ts'
 import type { Fields } from './dialect.ts'
-import { gatherFields } from './fields.ts'
+import { gatherFields, maxFields, requireFewFields } from './fields.ts'
 
 /**
  * Reads `application/x-www-form-urlencoded` strictly; names match in any letter case. Throws OAuthError
- * `invalid_request` for broken percent-encoding, bytes that are not UTF-8, NUL, repeats (RFC 6749 §3.2), and for what
- * plainly is no form; `example` is the form it then says to send.
+ * `invalid_request` for broken percent-encoding, bytes that are not UTF-8, NUL, line breaks, repeats (RFC 6749 §3.2), too
+ * many fields, and another format. The refusal of a line break or another format ends with `example`, the form to send.
  */
 export function readForm(text: string, example: string | null): Fields {
-  const otherForm = recogniseOther(text)
-  if (otherForm) throw refuse(`The body is ${otherForm}. Send a form${example === null ? '.' : `: ${example}`}`)
-  const pairs = text.replace(/^\uFEFF/, '').split('&')
+  const mistake = findMistake(text)
+  if (mistake) throw refuse(mistake + (example === null ? '.' : `: ${example}`))
+  const pairs = text.replace(/^\uFEFF/, '').split('&', maxFields + 1)
+  requireFewFields(pairs.length)
   return gatherFields(pairs.filter((pair) => pair !== '').map(readPair))
+}
+
+function findMistake(text: string): string | null {
+  const otherForm = recogniseOther(text)
+  return otherForm === null ? findLineBreak(text) : `The body is ${otherForm}. Send a form`
+}
+
+/** An encoder writes no line breaks (WHATWG URL §5.2): an editor or a shell added them. */
+function findLineBreak(text: string): string | null {
+  const at = text.search(/[\r\n]/)
+  if (at === -1) return null
+  if (text.slice(at).trim() === '') return 'The form ends with a line break. Send it without'
+  return 'The form has a line break in it. Put & between fields, and write a line break of a value as %0D%0A'
 }
 
 function readPair(pair: string): [name: string, value: string] {

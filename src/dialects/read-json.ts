@@ -1,7 +1,7 @@
 import { parse, type ValueNode } from '@humanwhocodes/momoa'
 import { OAuthError } from '../errors.ts'
 import type { Fields } from './dialect.ts'
-import { gatherFields, requireUtf8 } from './fields.ts'
+import { gatherFields, requireFewFields, requireUtf8 } from './fields.ts'
 
 /**
  * Reads a JSON object of texts and numbers; names match in any letter case, null counts as missing, a number is the text
@@ -20,20 +20,47 @@ export function readJson(given: string): Fields {
   )
 }
 
-/** Undefined for what is no JSON, and for what nests deeper than any parser's stack. */
+/** Undefined for text that is no JSON object. Throws OAuthError for one that nests or has too many members. */
 function parseJson(text: string): ValueNode | undefined {
+  if (!isObject(text)) return undefined
+  requireFlat(text)
+  return parse(text, { mode: 'json', ranges: true }).body
+}
+
+/** By the native parser, which is quicker than the one that keeps repeated names, and stricter about control characters. */
+function isObject(text: string): boolean {
   try {
-    JSON.parse(text) // stricter than the other about control characters
-    return parse(text, { mode: 'json', ranges: true }).body
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
   } catch {
-    return undefined
+    return false
   }
+}
+
+/** Counts commas and brackets outside strings, in a text that is JSON. */
+function requireFlat(text: string): void {
+  let commas = 0
+  let openings = 0
+  let isInString = false
+  for (let index = 0; index < text.length; index += 1) {
+    const character = text[index]
+    if (character === '\\') index += 1
+    else if (character === '"') isInString = !isInString
+    else if (!isInString && character === ',') commas += 1
+    else if (!isInString && (character === '{' || character === '[')) openings += 1
+  }
+  if (openings > 1) throw refuseValue()
+  requireFewFields(commas + 1)
 }
 
 function readValue(value: ValueNode, text: string): string {
   if (value.type === 'String') return value.value
   if (value.type === 'Number') return text.slice(...(value.range as [number, number]))
-  throw refuse('A field of the JSON object is neither a text nor a number.')
+  throw refuseValue()
+}
+
+function refuseValue(): OAuthError {
+  return refuse('A field of the JSON object is neither a text nor a number.')
 }
 
 function refuse(description: string): OAuthError {

@@ -1,11 +1,15 @@
 import { Busboy } from '@fastify/busboy'
 import { OAuthError } from '../errors.ts'
 import type { Fields } from './dialect.ts'
-import { gatherFields, requireUtf8 } from './fields.ts'
+import { gatherFields, maxFields, requireFewFields, requireUtf8 } from './fields.ts'
 
-/** Reads `multipart/form-data` without files. Throws OAuthError `invalid_request` for files, repeats and what cannot be read. */
+/**
+ * Reads `multipart/form-data` without files. Throws OAuthError `invalid_request` for files, repeats, too many fields and
+ * what cannot be read.
+ */
 export async function readMultipart(text: string, contentType: string): Promise<Fields> {
   requireUtf8(text)
+  requireFewFields(countDelimiters(text) - 1)
   const given: [name: string, value: string][] = []
   await new Promise<void>((resolve, reject) => {
     const refuse = () => reject(new OAuthError('invalid_request', 'The multipart body could not be read.'))
@@ -26,5 +30,11 @@ export async function readMultipart(text: string, contentType: string): Promise<
       refuse() // a boundary that is missing
     }
   })
+  requireFewFields(given.length)
   return gatherFields(given)
+}
+
+/** Lines that may be delimiters (RFC 2046 §5.1.1), as far as it matters: the first has no line before it. */
+function countDelimiters(text: string): number {
+  return text.split('\n--', maxFields + 3).length - 1
 }

@@ -1,7 +1,7 @@
 import { type SaxesAttributeNS, SaxesParser } from 'saxes'
 import { OAuthError } from '../errors.ts'
 import type { Fields } from './dialect.ts'
-import { gatherFields, requireUtf8 } from './fields.ts'
+import { gatherFields, requireFewFields, requireUtf8 } from './fields.ts'
 
 /** A root element: its local name and its namespace. */
 export interface Root {
@@ -15,23 +15,28 @@ export const instanceNamespace = 'http://www.w3.org/2001/XMLSchema-instance'
 /**
  * Reads flat XML: the root's children, of its namespace and in any order, as fields; `i:nil` counts as missing. Decodes the
  * predefined entities and character references and no others. Throws OAuthError `invalid_request` for a document type,
- * another root, deeper nesting, repeats and whatever is not well-formed.
+ * another root, deeper nesting, repeats, too many fields or attributes, and text that is not well-formed.
  */
 export function readXml(text: string, root: Root): Fields {
   requireUtf8(text)
   const given: [name: string, value: string][] = []
   const parser = new SaxesParser({ xmlns: true, defaultXMLVersion: '1.0', forceXMLVersion: true })
   let depth = 0
+  let attributeCount = 0
   let isNil = false
   parser.on('error', () => refuse('The body is not well-formed XML.'))
   parser.on('doctype', () => refuse('The body has a document type, which is not read.'))
+  parser.on('attribute', () => {
+    attributeCount += 1
+    if (attributeCount > maxAttributes) refuse(`The XML has more than ${maxAttributes} attributes.`)
+  })
   parser.on('opentag', ({ local, uri, attributes }) => {
     depth += 1
     if (depth > 2) refuse('The XML nests deeper than its fields.')
     if (uri !== root.namespace || (depth === 1 && local !== root.name)) {
       refuse(`The XML is not ${root.name} of the namespace ${root.namespace}.`)
     }
-    if (depth === 2) given.push([local, ''])
+    if (depth === 2) requireFewFields(given.push([local, '']))
     isNil = depth === 2 && Object.values(attributes).some(isNilAttribute)
   })
   const append = (more: string) => {
@@ -49,6 +54,9 @@ export function readXml(text: string, root: Root): Fields {
   if (text !== '') parser.write(text).close()
   return gatherFields(given)
 }
+
+/** Of all elements together: the published samples have a namespace or two, and `i:nil` where a field is empty. */
+const maxAttributes = 50
 
 function isNilAttribute({ uri, local, value }: SaxesAttributeNS): boolean {
   return uri === instanceNamespace && local === 'nil' && /^(true|1)$/.test(value.trim())

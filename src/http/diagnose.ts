@@ -29,14 +29,14 @@ const noCredentials =
   'No client credentials came. Send Authorization: Basic with id and secret, or client_id and client_secret in the form.'
 
 const fieldNames = ['grant_type', 'username', 'password', 'client_id', 'client_secret', 'token']
+const fieldInQuery = /(?:^|&)(?:grant_type|username|password|client_id|client_secret|token)(?:[=&]|$)/i
 
 /** Where the fields are, when they are not in the body. */
 function explainMissing({ text, query, headers, example }: Received): string | null {
-  const hasField = (names: readonly string[]) => names.some((name) => fieldNames.includes(name.toLowerCase()))
-  if (hasField([...new URLSearchParams(query).keys()])) {
+  if (fieldInQuery.test(query)) {
     return `The fields came in the query string, which is not read. Send them as a form in the body: ${example}`
   }
-  if (hasField(Object.keys(headers))) {
+  if (fieldNames.some((name) => headers[name] !== undefined)) {
     return `The fields came as headers, which are not read. Send them as a form in the body: ${example}`
   }
   if (text === '') return `The body is empty. Send a form: ${example}`
@@ -48,7 +48,7 @@ function explainMissing({ text, query, headers, example }: Received): string | n
 
 /** The sentence about user and password stays the same for all; what follows looks at the encoding alone. */
 function explainGrant({ description }: OAuthError, { text }: Received): string | null {
-  const values = ['username', 'password'].map((name) => new RegExp(`(?:^|&)${name}=([^&]*)`, 'i').exec(text)?.[1] ?? '')
+  const values = credentials.map((field) => field.exec(text)?.[1] ?? '')
   if (values.some((value) => /%25[0-9A-F]{2}/i.test(value))) {
     return `${description} A value looks percent-encoded twice: encode it once.`
   }
@@ -57,6 +57,8 @@ function explainGrant({ description }: OAuthError, { text }: Received): string |
   }
   return null
 }
+
+const credentials = [/(?:^|&)username=([^&]*)/i, /(?:^|&)password=([^&]*)/i]
 
 /** Whether each character is one that form and URI encoders leave or write. */
 const encodedForm = /^[A-Za-z0-9*\-._~!'()+%&=]*$/

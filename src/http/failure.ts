@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { refuseClient } from '../clients/authenticate-client.ts'
 import { OAuthError } from '../errors.ts'
 import { refuseLength } from './body.ts'
+import { overload, type WriteCausedLine } from './bounded-log.ts'
 
 /** Anything thrown → the one error type. What nobody foresaw is `server_error`, its cause for the log only. */
 export function toOAuthError(error: unknown): OAuthError {
@@ -38,20 +39,30 @@ export interface RefusalContext {
   readonly durationMs: number
 }
 
-/** One line a refusal: at `info`, an outage at `warn` without a stack a request, a fault of ours at `error` with its cause. */
-export function logRefusal(request: FastifyRequest, error: OAuthError, context: RefusalContext): void {
-  const level = error.status === 503 ? 'warn' : error.cause === undefined ? 'info' : 'error'
-  request.log[level](
-    {
-      event: 'refusal',
+/**
+ * One line for a refusal: at `info`, for an outage at `warn` without a stack, for a fault of this program at `error` with
+ * its cause. A refusal for want of room is only counted.
+ */
+export function logRefusal(
+  write: WriteCausedLine,
+  request: FastifyRequest,
+  error: OAuthError,
+  context: RefusalContext,
+): void {
+  const level = error.isOverload || error.status === 503 ? 'warn' : error.cause === undefined ? 'info' : 'error'
+  const reason = error.reason ?? error.description
+  write(request.log, {
+    level,
+    event: error.isOverload ? overload : 'refusal',
+    reason,
+    message: `refused: ${reason}`,
+    facts: {
       code: error.code,
-      reason: error.reason ?? error.description,
       userId: error.userId,
       ...context,
       client: context.client ?? error.clientId,
       address: context.address ?? request.ip,
       ...(level === 'error' ? { err: error.cause } : {}),
     },
-    `refused: ${error.reason ?? error.description}`,
-  )
+  })
 }

@@ -4,12 +4,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Client } from '../clients/authenticate-client.ts'
 import type { Dialect, Fields, WireReply, WireRequest } from '../dialects/dialect.ts'
 import { longestBody, readTextOf } from './body.ts'
+import { boundPieces, isInTooManyPieces, refusePieces } from './body-pieces.ts'
+import { createBoundedLog, type WriteCausedLine } from './bounded-log.ts'
 import { basicCredentials, type IdentifyClient, keepBasicCredentials } from './client-auth.ts'
 import { diagnose } from './diagnose.ts'
 import { findAddress } from './end-user-address.ts'
 import { logRefusal, toOAuthError } from './failure.ts'
 import { refuseOtherMethods } from './other-methods.ts'
-import { createOverloadLog } from './overload-log.ts'
 import { sendReply } from './send-reply.ts'
 
 /** An endpoint that takes fields from a client. */
@@ -31,6 +32,8 @@ export interface Asked {
   readonly wire: WireRequest
   readonly request: FastifyRequest
   readonly reply: FastifyReply
+  /** Writes to the log what callers can cause without bound. */
+  readonly write: WriteCausedLine
 }
 
 /**
@@ -47,13 +50,13 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
   scope.decorateRequest(claimedType, null)
   scope.decorateRequest(wireRequest, null)
 
-  const logOverload = createOverloadLog(scope, logged)
+  const write = createBoundedLog(scope, logged)
   scope.setErrorHandler((thrown, request, reply) => {
     restoreClaim(request)
     const wire = describeRequest(request)
-    const error = diagnose(toOAuthError(thrown), wire, example)
-    if (error.isOverload) logOverload(error)
-    else logRefusal(request, error, { ...request[asker], ...logged, durationMs: Math.round(reply.elapsedTime) })
+    const cause = isInTooManyPieces(request.raw) ? refusePieces() : toOAuthError(thrown)
+    const error = diagnose(cause, wire, example)
+    logRefusal(write, request, error, { ...request[asker], ...logged, durationMs: Math.round(reply.elapsedTime) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     sendReply(reply.headers({ ...error.headers }), refuse(error, wire)) // returned, Fastify would wait for its end
   })
@@ -74,7 +77,7 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
         const client = await identifyClient(scope, request, reply, fields)
         const address = findAddress(request, client)
         request[asker] = { client: client.id, address }
-        return sendReply(reply, await answer({ client, address, fields, wire, request, reply }))
+        return sendReply(reply, await answer({ client, address, fields, wire, request, reply, write }))
       },
     })
     refuseOtherMethods(scope, url, methods)
@@ -99,6 +102,7 @@ declare module 'fastify' {
 
 /** What a body is, its dialect decides; Fastify only collects it, as the text it would make of a form. */
 async function claimForm(request: FastifyRequest): Promise<void> {
+  boundPieces(request.raw)
   request[claimedType] = request.raw.headers['content-type']
   request.raw.headers['content-type'] = 'application/x-www-form-urlencoded'
 }
@@ -111,8 +115,10 @@ function restoreClaim(request: FastifyRequest): void {
 }
 
 async function readText(request: FastifyRequest): Promise<string> {
-  if (request.method === 'GET') return readTextOf(request.raw)
-  return (request.body as { text: string } | undefined)?.text ?? '' // what our parser returned
+  const body = request.body as { text: string } | undefined // what our parser returned
+  const text = request.method === 'GET' ? await readTextOf(request.raw) : (body?.text ?? '')
+  if (isInTooManyPieces(request.raw)) throw refusePieces()
+  return text
 }
 
 /** The request as a dialect sees it, as far as it has been read. */

@@ -6,6 +6,7 @@ import { writeJson } from '../dialects/reply.ts'
 import { OAuthError } from '../errors.ts'
 import type { FindToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
+import { createBoundedLog } from './bounded-log.ts'
 import { logRefusal, toOAuthError } from './failure.ts'
 import { refuseOtherMethods } from './other-methods.ts'
 import { sendReply } from './send-reply.ts'
@@ -35,14 +36,15 @@ export async function holderRoute(scope: FastifyInstance, options: HolderRouteOp
   const findSpeaker = (request: FastifyRequest) =>
     dialects.find(({ tokenPlace, present }) => tokenPlace && present && isSentAt(tokenPlace, request))
 
+  const write = createBoundedLog(scope, { endpoint: url })
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, body, done) => {
-    body.resume() // whatever it is, nobody reads it
+    body.resume() // no endpoint for holders reads a body
     done(null)
   })
   scope.setErrorHandler((thrown, request, reply) => {
     const error = toOAuthError(thrown)
-    logRefusal(request, error, { durationMs: Math.round(reply.elapsedTime) })
+    logRefusal(write, request, error, { durationMs: Math.round(reply.elapsedTime) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     refuseHolder(reply.headers({ ...error.headers }), error, findSpeaker(request), request) // as in fields-route, not returned
   })

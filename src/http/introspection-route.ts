@@ -58,11 +58,14 @@ function describe(token: Token): object {
   }
 }
 
-function logInactive({ client, request }: Asked, found: FoundToken): void {
+function logInactive({ client, request, write }: Asked, found: FoundToken): void {
   if ('token' in found) return
   const { ended, userId } = found
-  request.log.info(
-    { event: 'introspection', reason: `token ${ended}`, userId, client: client.id, address: request.ip },
-    `inactive: token ${ended}`,
-  )
+  write(request.log, {
+    level: 'info',
+    event: 'introspection',
+    reason: `token ${ended}`,
+    message: `inactive: token ${ended}`,
+    facts: { userId, client: client.id, address: request.ip },
+  })
 }

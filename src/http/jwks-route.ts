@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Query } from '../database/database.ts'
+import { gatherRows } from '../database/gather-rows.ts'
 import { writeJson } from '../dialects/reply.ts'
 import { listPublishedKeys } from '../tokens/signing-keys.ts'
+import { createBoundedLog } from './bounded-log.ts'
 import { toOAuthError } from './failure.ts'
 import { sendReply } from './send-reply.ts'
 
@@ -10,14 +12,24 @@ export const jwksPath = '/.well-known/jwks.json'
 
 /** `GET /.well-known/jwks.json` (RFC 7517 §5): the keys with which signed tokens can be verified without asking here. */
 export async function jwksRoute(scope: FastifyInstance, { query }: { query: Query }): Promise<void> {
+  const write = createBoundedLog(scope, { endpoint: jwksPath })
   scope.setErrorHandler((thrown, request, reply) => {
     const error = toOAuthError(thrown)
-    request.log.warn({ event: 'refusal', reason: error.reason, err: error.cause }, 'the public keys cannot be read')
+    const { reason = error.description, cause: err } = error
+    write(request.log, {
+      level: 'warn',
+      event: 'refusal',
+      reason,
+      message: 'the public keys cannot be read',
+      facts: { err },
+    })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     return sendReply(reply, writeJson(error.status, { error: error.code, error_description: error.description }))
   })
+  // one statement at a time answers all who asked before it: a key is never hidden from who asks after it has signed
+  const find = gatherRows(async () => new Map([[jwksPath, await listPublishedKeys(query)]]), 1)
   scope.get(jwksPath, async (_request, reply) => {
-    const keys = await listPublishedKeys(query)
+    const keys = await find(jwksPath)
     // asked for again each time: after a rotation, an old set would refuse new tokens
     return reply
       .headers({ 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache' })

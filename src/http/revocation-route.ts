@@ -5,7 +5,7 @@ import { requiredField } from '../dialects/fields.ts'
 import { readForm } from '../dialects/read-form.ts'
 import { writeRefusal } from '../dialects/reply.ts'
 import { OAuthError } from '../errors.ts'
-import { revokeToken } from '../tokens/revoke-token.ts'
+import { createTokenRevoker } from '../tokens/revoke-token.ts'
 import { createValueReader } from '../tokens/signed-value.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
 import { byCredentials } from './client-auth.ts'
@@ -30,6 +30,7 @@ export const revocationPath = '/revoke'
 export async function revocationRoute(scope: FastifyInstance, options: RevocationRouteOptions): Promise<void> {
   const { query, forgetToken } = options
   const readValue = createValueReader(query)
+  const revokeToken = createTokenRevoker(query)
   await scope.register(fieldsRoute, {
     urls: [revocationPath],
     methods: ['POST'],
@@ -39,7 +40,7 @@ export async function revocationRoute(scope: FastifyInstance, options: Revocatio
     identifyClient: byCredentials(options.authenticateClient),
     answer: async ({ client, fields, request }) => {
       const named = await readValue(requiredField(fields, 'token'))
-      const revoked = named && (await revokeToken(query, client.id, named))
+      const revoked = named && (await revokeToken(client.id, named))
       if (revoked === 'of another client') throw refuseForeign(client.id)
       if (revoked !== null) {
         forgetToken(revoked.id)

@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { boundQuery } from '../database/bound-query.ts'
 import type { Query } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import { httpDate } from '../http-date.ts'
 import { listLiveTokens } from '../tokens/list-tokens.ts'
-import { revokeTokenOfUser } from '../tokens/revoke-token.ts'
+import { createSeatRevoker } from '../tokens/revoke-token.ts'
 import type { Token } from '../tokens/token.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
 import { type HolderTools, holderRoute } from './holder-route.ts'
@@ -20,11 +21,13 @@ export const seatsPath = '/seats'
 /** `GET /seats` and `DELETE /seats/{id}`: users see where they are signed in, and end it. */
 export async function seatsRoute(scope: FastifyInstance, options: SeatsRouteOptions): Promise<void> {
   const { query, forgetToken, ...tools } = options
+  const listing = boundQuery(query)
+  const revokeSeat = createSeatRevoker(query)
   await scope.register(holderRoute, {
     ...tools,
     url: seatsPath,
     methods: ['GET'],
-    answer: async ({ id, userId }) => (await listLiveTokens(query, userId)).map((token) => describe(token, id)),
+    answer: async ({ id, userId }) => (await listLiveTokens(listing, userId)).map((token) => describe(token, id)),
   })
   await scope.register(holderRoute, {
     ...tools,
@@ -32,7 +35,7 @@ export async function seatsRoute(scope: FastifyInstance, options: SeatsRouteOpti
     methods: ['DELETE'],
     answer: async ({ userId }, request) => {
       const id = readId(request)
-      if (!(await revokeTokenOfUser(query, userId, id))) throw refuseUnknown()
+      if (!(await revokeSeat(userId, id))) throw refuseUnknown()
       forgetToken(id)
       request.log.info({ event: 'revocation', userId, seat: id, address: request.ip }, 'seat ended')
       return null

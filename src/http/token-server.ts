@@ -14,6 +14,7 @@ import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { createTokenCache, type TokenCache } from '../tokens/token-cache.ts'
 import { findHashCosts } from '../users/find-hash-costs.ts'
 import { type CountAttempt, createAttemptLimit } from './attempt-limit.ts'
+import { takeTurn } from './connection-turns.ts'
 import { refuseCrossSite } from './cross-site.ts'
 import { introspectionRoute } from './introspection-route.ts'
 import { jwksRoute } from './jwks-route.ts'
@@ -61,6 +62,7 @@ export const tokenServer = fastifyPlugin(mountTokenServer, {
 async function mountTokenServer(scope: FastifyInstance, options: TokenServerOptions): Promise<void> {
   const { database, dialects, lifetimeSeconds = 1_209_600, publicUrl, documentationPath, encryptionKey } = options
   requireMountable(options)
+  scope.addHook('onRequest', (request, reply, done) => takeTurn(request.raw, reply.raw, done))
   const concurrency = options.passwords?.concurrency ?? availableCores()
   const passwords = await createPasswords({ ...defaultPasswordOptions, ...options.passwords, concurrency })
   scope.log.info({ event: 'hashing', argon2: passwords.binding, concurrency }, `hashing with ${passwords.binding}`)
@@ -88,7 +90,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   scope.addHook('onRequest', refuseCrossSite(options.corsOrigins ?? [], publicUrl))
   for (const dialect of dialects) {
     await scope.register(tokenRoute, {
-      logSerializers: { req: writeRequestLine as never }, // its type knows texts only, pino takes objects
+      logSerializers,
       dialect,
       mounted: dialects,
       ...check,
@@ -97,13 +99,13 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
       countAttempt: createCount(dialect, options, findKey),
     })
   }
-  const holderTools = { findToken, dialects }
+  const holderTools = { logSerializers, findToken, dialects }
   await scope.register(userinfoRoute, holderTools)
   await scope.register(seatsRoute, { ...holderTools, query: tokenQuery, forgetToken })
-  await scope.register(introspectionRoute, { ...checkAsker, findToken })
-  await scope.register(revocationRoute, { ...checkAsker, query: tokenQuery, forgetToken })
-  await scope.register(metadataRoute, { dialects, publicUrl, documentationPath })
-  if (dialects.some(signsTokens)) await scope.register(jwksRoute, { query: tokenQuery })
+  await scope.register(introspectionRoute, { logSerializers, ...checkAsker, findToken })
+  await scope.register(revocationRoute, { logSerializers, ...checkAsker, query: tokenQuery, forgetToken })
+  await scope.register(metadataRoute, { logSerializers, dialects, publicUrl, documentationPath })
+  if (dialects.some(signsTokens)) await scope.register(jwksRoute, { logSerializers, query: tokenQuery })
 }
 
 const usualSeats = 50
@@ -164,10 +166,12 @@ function noteHashCosts(scope: FastifyInstance, query: Query, passwords: Password
   scope.addHook('onClose', async () => clearInterval(timer))
 }
 
-/** What a host that logs requests writes of those to a dialect: a query may hold a password, by design or by mistake. */
+/** Leaves the query out of a host's log: it may hold a password or a token, by design or by mistake. */
 function writeRequestLine({ method, url, ip }: FastifyRequest): object {
   return { method, url: url.split('?', 1).join(), remoteAddress: ip }
 }
+
+const logSerializers = { req: writeRequestLine as never } // its type knows texts only, pino takes objects
 
 /**
  * Work after the answer, one at a time: a burst of sign-ins with old hashes must not fill the hash queue with renewals,

@@ -89,7 +89,7 @@ function workOf({ memoryKib, passes }: Argon2Cost): number {
 
 /** The hash of nobody's password: checking it costs by the parameters, whatever the digest is. */
 export function writeDecoyHash({ memoryKib, passes, lanes }: Argon2Cost): string {
-  const [salt, digest] = [16, 32].map((length) => generateBytes(length).toString('base64').replace(/=+$/, ''))
+  const [salt, digest] = [16, 32].map((length) => generateBytes(length).toString('base64').replaceAll('=', ''))
   return `$argon2id$v=19$m=${memoryKib},t=${passes},p=${lanes}$${salt}$${digest}`
 }
 

@@ -1,15 +1,30 @@
+import { boundQuery } from '../database/bound-query.ts'
 import type { Query } from '../database/database.ts'
+import { createRowFinder, judgeToken } from './find-token.ts'
 import type { TokenValue } from './token-value.ts'
 
-/**
- * Ends one live token for the client that it was given to; returns whose it was. Null when the value is no live
- * token; another client's is left alone.
- */
-export async function revokeToken(
-  query: Query,
+/** Whose token was ended; null when the value is no live token. */
+export type RevokeToken = (
   clientId: string,
   named: TokenValue,
-): Promise<{ id: string; userId: string } | 'of another client' | null> {
+) => Promise<{ id: string; userId: string } | 'of another client' | null>
+
+/**
+ * Ends live tokens, one at a time, for the clients that they were given to; another client's is left alone. Looks the
+ * token up first, so that values that name no live token cost no statement of their own.
+ */
+export function createTokenRevoker(query: Query): RevokeToken {
+  const findRow = createRowFinder(query)
+  const write = boundQuery(query)
+  return async (clientId, named) => {
+    const found = judgeToken(named, await findRow(named.id))
+    if (!('token' in found)) return null
+    return found.token.clientId === clientId ? revokeToken(write, clientId, named) : 'of another client'
+  }
+}
+
+/** Ends one live token for the client that it was given to, in one statement. */
+export async function revokeToken(query: Query, clientId: string, named: TokenValue): ReturnType<RevokeToken> {
   const [seat] = await query<{ id: string; userId: string; isRevoked: boolean }>(
     'revoke_token',
     `with seat as (
@@ -32,6 +47,20 @@ export async function revokeToken(
 }
 
 /** Ends the live token in one of a user's seats, named by the token's id; returns whether there was one. */
+export type RevokeSeat = (userId: string, id: string) => Promise<boolean>
+
+/** Ends users' seats, one at a time; an id of no live token of the user costs no statement of its own. */
+export function createSeatRevoker(query: Query): RevokeSeat {
+  const findRow = createRowFinder(query)
+  const write = boundQuery(query)
+  return async (userId, id) => {
+    const row = await findRow(id)
+    if (row?.userId !== userId || row.state !== 'live') return false
+    return revokeTokenOfUser(write, userId, id)
+  }
+}
+
+/** Ends the live token in one of a user's seats, in one statement; returns whether there was one. */
 export async function revokeTokenOfUser(query: Query, userId: string, id: string): Promise<boolean> {
   return (await query('revoke_token_of_user', revokeSeatWhere('id'), [userId, id])).length > 0
 }

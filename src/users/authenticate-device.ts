@@ -1,4 +1,5 @@
 import type { Query } from '../database/database.ts'
+import { gatherRows, mostForFlood } from '../database/gather-rows.ts'
 import { OAuthError } from '../errors.ts'
 import { decrypt, encrypt, matchHash, signText } from '../secrets.ts'
 import { purposeOf } from './register-device.ts'
@@ -62,20 +63,34 @@ interface DeviceRow extends AuthenticatedDevice {
   readonly customerKey: Buffer
 }
 
+const finders = new WeakMap<Query, FindDevice>()
+
+type FindDevice = (deviceKey: string) => Promise<DeviceRow | undefined>
+
+/** Finds a device by its key; those asked for at the same time share a statement. */
 async function findDevice(query: Query, deviceKey: string): Promise<DeviceRow | null> {
-  const [device] = await query<DeviceRow>(
-    'find_device',
-    `select
-      d.user_id as "userId",
-      d.customer_key as "customerKey",
-      u.credential_version as "credentialVersion",
-      u.is_enabled as "isEnabled"
-    from password_grant.devices d
-    join password_grant.users u on u.id = d.user_id
-    where d.device_key = $1`,
-    [deviceKey],
-  )
-  return device ?? null
+  const find = finders.get(query) ?? createDeviceFinder(query)
+  finders.set(query, find)
+  return (await find(deviceKey)) ?? null
+}
+
+function createDeviceFinder(query: Query): FindDevice {
+  return gatherRows(async (deviceKeys) => {
+    const devices = await query<DeviceRow & { deviceKey: string }>(
+      'find_device',
+      `select
+        d.device_key as "deviceKey",
+        d.user_id as "userId",
+        d.customer_key as "customerKey",
+        u.credential_version as "credentialVersion",
+        u.is_enabled as "isEnabled"
+      from password_grant.devices d
+      join password_grant.users u on u.id = d.user_id
+      where d.device_key = any ($1::text[])`,
+      [deviceKeys],
+    )
+    return new Map(devices.map((device) => [device.deviceKey, device]))
+  }, mostForFlood)
 }
 
 /**

@@ -41,7 +41,8 @@ describe('while many wait for their turn', () => {
     for (const { answers } of staying) {
       expect(await answers).toEqual([expect.stringMatching(/^HTTP\/1\.1 400 .*"error":"invalid_grant"/s)])
     }
-    expect(await reasonsOf(45)).toEqual({ 'unknown user': 24, 'the caller has hung up': 4 + 4 + 12 + 1 })
+    // of the pipelined requests one is under way, and the server never begins the others
+    expect(await reasonsOf(34)).toEqual({ 'unknown user': 24, 'the caller has hung up': 4 + 4 + 1 + 1 })
     // whose password was looked at, and was wrong
     const [{ failures } = { failures: 0 }] = await database.query<{ failures: number }>(
       '',

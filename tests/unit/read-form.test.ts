@@ -43,7 +43,7 @@ describe('a form', () => {
     ['a=%EF%BF%BD', [['a', '\uFFFD']]],
     ['a=%26%3D%25', [['a', '&=%']]],
     ['a= x ', [['a', ' x ']]],
-    ['a=1\r\n', [['a', '1\r\n']]],
+    ['a=1%0D%0A', [['a', '1\r\n']]],
     ['\uFEFFa=1', [['a', '1']]],
     ['a=\uFEFF1', [['a', '\uFEFF1']]],
     [
@@ -155,8 +155,47 @@ describe('a body is refused', () => {
     expect(description).toContain('Send a form: token=...')
   })
 
+  test.each(['a=1\r\n', 'a=1\n', 'a=1&b=2\n\n', 'a=1\r', '\r\n', 'a=%zz\n', 'a=1&a=2\n'])(
+    'with a line break at its end: %j',
+    (text) => {
+      expect(refusalOf(text)).toBe('The form ends with a line break. Send it without: token=...')
+    },
+  )
+
+  test.each(['a=1\nb=2', 'a=1&\r\nb=2', '\na=1', 'a=1\r\nb=2\r\n', 'a=x\ny&b=2', 'a=%zz\nb=1'])(
+    'with a line break within it: %j',
+    (text) => {
+      expect(refusalOf(text)).toBe(
+        'The form has a line break in it. Put & between fields, and write a line break of a value as %0D%0A: token=...',
+      )
+    },
+  )
+
+  test('in a sentence without an example where there is none', () => {
+    const sentences = ['a=1\n', 'a=1\nb=2'].map((text) => descriptionOf(() => readForm(text, null)))
+    expect(sentences).toEqual([
+      'The form ends with a line break. Send it without.',
+      'The form has a line break in it. Put & between fields, and write a line break of a value as %0D%0A.',
+    ])
+  })
+
+  test('with more than 50 fields, before they are decoded', () => {
+    const most = Array.from({ length: 50 }, (_, index) => `f${index}=1`).join('&')
+    expect(fieldsOf(most)).toHaveLength(50)
+    for (const text of [`${most}&g=1`, '&'.repeat(16_000), 'a&'.repeat(8_000), `${most}&%zz`]) {
+      expect(refusalOf(text)).toBe('The body has more than 50 fields.')
+    }
+  })
+
   test('never with a word of it repeated', () => {
-    for (const text of ['marker=%zz', 'marker=1&marker=2', '{"marker":1}', '<marker/>']) {
+    for (const text of [
+      'marker=1\n',
+      'marker=1\nmarker=2',
+      'marker=%zz',
+      'marker=1&marker=2',
+      '{"marker":1}',
+      '<marker/>',
+    ]) {
       expect(refusalOf(text)).not.toContain('marker')
     }
   })

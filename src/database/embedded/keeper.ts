@@ -114,7 +114,7 @@ function nobodyListens(error: unknown): boolean {
   return errorCode(error) === 'ENOENT' || errorCode(error) === 'ECONNREFUSED'
 }
 
-const isContended = /lock file ".*" (already exists|is empty)|remove old lock file|shared memory block/
+const isContended = /lock file "[^"]*" (already exists|is empty)|remove old lock file|shared memory block/
 
 /** Throws unless trying again makes sense: another start was quicker, or a killed PostgreSQL's processes still end. */
 async function giveUp(cluster: Cluster, start: Start): Promise<null> {

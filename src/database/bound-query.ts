@@ -1,0 +1,52 @@
+import { isOutage, OAuthError } from '../errors.ts'
+import type { Query } from './database.ts'
+
+const maxWaiting = 200
+
+/**
+ * Bounds statements of one kind that cannot be batched: one is under way and 200 wait, so that their callers hold one
+ * connection of a pool and leave the others to the rest. Rejects with `temporarily_unavailable` where more wait. Where
+ * the database is away, those that wait fail with the statement that found out.
+ */
+export function boundQuery(query: Query): Query {
+  const waiting: Turn[] = []
+  let isBusy = false
+
+  /** A turn that ends goes to the next who waits, before anybody who comes meanwhile. */
+  async function takeTurn(): Promise<void> {
+    if (isBusy && waiting.length >= maxWaiting) throw refuseStatement()
+    if (isBusy) await new Promise<void>((resolve, reject) => void waiting.push({ resolve, reject }))
+    isBusy = true
+  }
+
+  function passTurn(): void {
+    const next = waiting.shift()
+    if (next) next.resolve()
+    else isBusy = false
+  }
+
+  return async <Row extends object>(...statement: Parameters<Query>) => {
+    await takeTurn()
+    try {
+      return await query<Row>(...statement)
+    } catch (error) {
+      if (isOutage(error)) for (const { reject } of waiting.splice(0)) reject(error)
+      throw error
+    } finally {
+      passTurn()
+    }
+  }
+}
+
+interface Turn {
+  resolve(): void
+  reject(error: unknown): void
+}
+
+function refuseStatement(): OAuthError {
+  return new OAuthError('temporarily_unavailable', 'The service cannot answer right now. Try again shortly.', {
+    reason: 'statements: too many waiting',
+    retryAfterSeconds: 1,
+    isOverload: true,
+  })
+}

@@ -1,0 +1,60 @@
+import { IncomingMessage } from 'node:http'
+import { OAuthError } from '../errors.ts'
+import { closeAfterAnswer } from './connection-turns.ts'
+
+/** How many pieces (chunks or packets) a body may arrive in: each one costs the server a call, however short it is. */
+export const maxPieces = 100
+
+const pieceCount = Symbol('pieces of the body so far')
+
+declare module 'node:http' {
+  interface IncomingMessage {
+    [pieceCount]?: number
+  }
+}
+
+/** A request for `http.createServer`: its body ends at the last piece that is allowed. */
+export class BoundedRequest extends IncomingMessage {
+  override [pieceCount] = 0
+
+  override push(piece: unknown, encoding?: BufferEncoding): boolean {
+    return countPiece(this, piece) ? super.push(piece, encoding) : true
+  }
+}
+
+/** Bounds the body of a request that another server than ours has received. */
+export function boundPieces(message: IncomingMessage): void {
+  if (message instanceof BoundedRequest) return
+  const push = message.push
+  message[pieceCount] = 0
+  message.push = (piece: unknown, encoding) => (countPiece(message, piece) ? push.call(message, piece, encoding) : true)
+}
+
+/** Whether a piece may pass; at the first that may not, the body ends. */
+function countPiece(message: IncomingMessage, piece: unknown): boolean {
+  if (piece === null) return true
+  const count = (message[pieceCount] ?? 0) + 1
+  message[pieceCount] = count
+  if (count <= maxPieces) return true
+  if (count > maxPieces + 1) return false
+  if (closeAfterAnswer(message)) end(message)
+  else message.socket.destroy() // answered already: the rest has no reader
+  return false
+}
+
+function end(message: IncomingMessage): void {
+  message.complete = true // or Node takes the end for an abort, and destroys the socket before the answer
+  message.push(null)
+}
+
+/** Whether a body came in too many pieces; the text that was read of it is not the whole. */
+export function isInTooManyPieces(message: IncomingMessage): boolean {
+  return (message[pieceCount] ?? 0) > maxPieces
+}
+
+/** The refusal of a body in too many pieces. */
+export function refusePieces(): OAuthError {
+  return new OAuthError('invalid_request', `The body came in more than ${maxPieces} pieces. Send it in fewer.`, {
+    headers: { connection: 'close' }, // the rest is not waited for
+  })
+}
