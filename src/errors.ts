@@ -57,8 +57,8 @@ export interface OAuthErrorDetails {
  * unless it has a `cause` or the status 500: collecting one costs ten times the rest, and strangers cause refusals.
  */
 export class OAuthError extends Error {
-  /** `undefined` where a request has no token at all: RFC 6750 §3.1 gives that refusal no code. */
-  readonly code: OAuthErrorCode | undefined
+  /** Missing at run time from a guard's refusal of a request without a token (RFC 6750 §3.1). */
+  readonly code: OAuthErrorCode
   readonly description: string
   readonly status: number
   /** The same, under the name that Fastify's error handlers go by. */
@@ -71,8 +71,8 @@ export class OAuthError extends Error {
   readonly isOverload: boolean
   readonly headers: Readonly<Record<string, string>>
 
-  constructor(code: OAuthErrorCode | undefined, description: string, details: OAuthErrorDetails = {}) {
-    const status = details.status ?? (code === undefined ? 401 : defaultStatus[code])
+  constructor(code: OAuthErrorCode, description: string, details: OAuthErrorDetails = {}) {
+    const status = details.status ?? defaultStatus[code]
     const isFault = details.cause !== undefined || status === 500
     const restore = isFault ? null : pauseStackTraces()
     super(description, { cause: details.cause })

@@ -18,9 +18,13 @@ export function writeChallenge(realm: string, error: OAuthError | null): Record<
 /** What is said to who sent no token. */
 export const noToken = 'Send a token: Authorization: Bearer <token>'
 
-/** The refusal of a request without a token, which has no error code (RFC 6750 §3.1). */
+/**
+ * The refusal of a request without a token. It has no error code (RFC 6750 §3.1): Fastify's own error handler would write it
+ * into the body. The type keeps the code, so that handlers of every other refusal need no check.
+ */
 export function refuseMissing(): OAuthError {
-  return new OAuthError(undefined, noToken, { reason: 'no token' })
+  const error = new OAuthError('invalid_token', noToken, { reason: 'no token' })
+  return Object.defineProperty(error, 'code', { value: undefined })
 }
 
 const endings: Record<BearerTokenEnd, string> = {

@@ -69,7 +69,6 @@ function findAnswer(error: OAuthError): ReturnType<typeof oauth> {
       return oauth(200, '1142', 'Wrong username/password. Please try again.')
     case 'slow_down':
       return oauth(429, '1429', 'Too many attempts. Please try again later.')
-    case undefined:
     case 'invalid_token':
     case 'insufficient_scope':
       return error.missingField === undefined

@@ -25,7 +25,7 @@ export const webapiSession: Dialect = {
   read: (fields) => ({ ...readPasswordGrant(fields), device: deviceField(fields, 'clientKey', '') }),
   write: (token, request) => writeAs(request, 200, describe(token, request.fields), oauthToken),
   refuse: (error, request) =>
-    writeAs(request, error.status, { error: error.code ?? null, error_description: error.description }, errorRoot),
+    writeAs(request, error.status, { error: error.code, error_description: error.description }, errorRoot),
 }
 
 const namespace = 'http://schemas.datacontract.org/2004/07/Yindo.DAL.Types'

@@ -38,10 +38,6 @@ describe('a refusal', () => {
     expect(error.headers).toEqual({})
   })
 
-  test('without a code is a 401', () => {
-    expect(new OAuthError(undefined, 'No.')).toMatchObject({ code: undefined, status: 401 })
-  })
-
   test('has no stack trace, which a stranger could cause at will, and leaves those of others alone', () => {
     for (const code of ['invalid_token', 'invalid_grant', 'temporarily_unavailable'] as const) {
       expect(new OAuthError(code, 'No.').stack).toMatch(/^(OAuth)?Error: No\.$/)
