@@ -4,10 +4,12 @@ import { type Server, startServer } from '../support/children.ts'
 import { costVariables, trivialCost } from '../support/place.ts'
 import type { Room } from '../support/room.ts'
 import { type Attack, attack, type Findings } from './attack.ts'
+import { type Costs, measureCosts } from './costs.ts'
 import { type Faults, gatherFaults } from './faults.ts'
 import type { Allowed } from './judge.ts'
 import { addKnown, type Known, spared } from './known.ts'
 import { readLog } from './read-log.ts'
+import { drawRepetitions } from './repetitions.ts'
 
 /** A way to run the product. */
 export interface Setting {
@@ -34,17 +36,43 @@ export const settings = {
  * Starts the product on an empty database, throws requests at it, and sees that it is still well afterwards: a right
  * sign-in, a quiet log, and an end in time.
  */
-export async function fuzzServer(room: Room, url: string, setting: Setting, options: Attack): Promise<Findings> {
+export async function fuzzServer(
+  room: Room,
+  url: string,
+  setting: Setting,
+  options: Attack,
+): Promise<Findings & { costs: Costs }> {
   const ENCRYPTION_KEY = randomBytes(32).toString('base64')
   const variables = { ...costVariables(trivialCost), ...setting.variables, ENCRYPTION_KEY }
   const server = await startServer(room, { url }, variables)
   const known = await addKnown(url, ENCRYPTION_KEY, server.url)
   const findings = await attack({ ...server, known, allowed: setting.allowed }, options)
   const faults = gatherFaults(known)
+  const costs = await measure(server, known, options, faults)
   await signInOnce(server, known, faults)
   await endServer(server, faults)
   await readLog(server.log, known, faults)
-  return { ...findings, faults: [...findings.faults, ...faults.all()] }
+  return { ...findings, costs, faults: [...findings.faults, ...faults.all()] }
+}
+
+/** A short attack measures some of the repetitions, a long one all. */
+async function measure({ url, pid }: Server, { client }: Known, attacked: Attack, faults: Faults): Promise<Costs> {
+  const { seed, requests } = attacked
+  const basic = Buffer.from(`${client.id}:${client.secret}`).toString('base64')
+  const body = 'grant_type=password' // the user name is missing
+  const ordinary = Buffer.from(
+    `POST /Token HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Basic ${basic}\r\n` +
+      `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  const costs = await measureCosts({ url, pid, ordinary }, drawRepetitions(seed, Math.ceil(requests / 10)))
+  for (const { place, piece, ms, write } of costs.tooDear) {
+    const times = (ms / costs.ordinaryMs).toFixed(1)
+    faults.addText(
+      `${place}, repeated: ${piece}: costs as much as ${times} ordinary refusals`,
+      write().toString('latin1', 0, 200),
+    )
+  }
+  return costs
 }
 
 async function signInOnce({ url }: Server, { client, password }: Known, faults: Faults): Promise<void> {

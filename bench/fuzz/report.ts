@@ -1,9 +1,11 @@
 import type { Findings } from './attack.ts'
+import type { Costs } from './costs.ts'
 import type { Fault } from './faults.ts'
 
 /** What was found at one setting, and with which seed. */
 export interface Found extends Findings {
   readonly setting: string
+  readonly costs: Costs
 }
 
 /** Everything found, as a table for people: who was asked what how often, and what was answered. */
@@ -13,7 +15,7 @@ export function writeReport(found: readonly Found[], seed: number): string {
     .join('\n\n')
 }
 
-function writeTable({ setting, sent, seconds, beginMib, endMib, statuses, faults }: Findings & Found): string {
+function writeTable({ setting, sent, seconds, beginMib, endMib, statuses, faults, costs }: Found): string {
   const rows = [...statuses]
     .map(([endpoint, counts]) => [endpoint, sum(counts), writeCounts(counts)] as const)
     .sort(([, one], [, other]) => other - one)
@@ -21,6 +23,8 @@ function writeTable({ setting, sent, seconds, beginMib, endMib, statuses, faults
   return [
     `${setting}: ${sent} requests, ${Math.round(sent / seconds)} a second, resident memory ${beginMib.toFixed()} MiB ` +
       `after the warm-up and ${endMib.toFixed()} MiB at the end, ${faults.length} kinds of faults`,
+    `  an ordinary refusal takes ${costs.ordinaryMs.toFixed(2)} ms of the processor, the dearest of ${costs.measured} ` +
+      `repetitions ${costs.dearest.ms.toFixed(2)} ms: ${costs.dearest.place}, ${costs.dearest.piece}`,
     ...rows.map(([endpoint, count, counts]) => `  ${endpoint.padEnd(widest)}  ${String(count).padStart(7)}  ${counts}`),
   ].join('\n')
 }

@@ -37,6 +37,7 @@ function countPiece(message: IncomingMessage, piece: unknown): boolean {
   message[pieceCount] = count
   if (count <= maxPieces) return true
   if (count > maxPieces + 1) return false
+  message.socket.pause() // Node parses what it has read, up to 64 KiB, and should read no more
   if (closeAfterAnswer(message)) end(message)
   else message.socket.destroy() // answered already: the rest has no reader
   return false

@@ -7,10 +7,12 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Attack, attack, type Findings } from '../../bench/fuzz/attack.ts'
 import { drawnFrom } from '../../bench/fuzz/chance.ts'
+import { measureCosts } from '../../bench/fuzz/costs.ts'
 import { gatherFaults } from '../../bench/fuzz/faults.ts'
 import { fuzzServer, type Setting, settings } from '../../bench/fuzz/fuzz-server.ts'
 import { inventKnown } from '../../bench/fuzz/known.ts'
 import { readLog } from '../../bench/fuzz/read-log.ts'
+import { drawRepetitions } from '../../bench/fuzz/repetitions.ts'
 import { writeFaults } from '../../bench/fuzz/report.ts'
 import { writeRequest } from '../../bench/fuzz/write-request.ts'
 import { inRoom } from '../../bench/support/room.ts'
@@ -140,6 +142,36 @@ describe('fuzzing', () => {
     expect(faults.all()[0]?.evidence).not.toContain(known.password)
   })
 
+  test('finds a server to which some requests cost more than others', async () => {
+    const slow: RequestListener = (request, response) => {
+      const until = performance.now() + ((request.url?.length ?? 0) > 1_000 ? 15 : 0)
+      while (performance.now() < until);
+      says({})(request, response)
+    }
+    const server = createServer({ requireHostHeader: false }, slow)
+    const url = await openServer(server)
+    const write = (path: string) => Buffer.from(`GET ${path} HTTP/1.1\r\nConnection: close\r\n\r\n`)
+    const repeated = ['/short', `/${'a'.repeat(2_000)}`].map((path) => ({
+      place: 'path',
+      piece: path,
+      write: () => write(path),
+    }))
+    const { tooDear, dearest } = await measureCosts({ url, pid: process.pid, ordinary: write('/') }, repeated)
+    expect(tooDear.map(({ piece }) => piece)).toEqual([repeated[1]?.piece])
+    expect(dearest).toMatchObject({ piece: repeated[1]?.piece })
+  })
+
+  test('repeats each piece in each place, within the limits of heads', () => {
+    const drawn = drawRepetitions(oneSeed, 100_000)
+    const places = new Map(drawn.map((repetition) => [repetition.place, repetition]))
+    expect([drawn.length > 5_000, places.size > 50]).toEqual([true, true])
+    for (const { place, write } of places.values())
+      expect([place, write().indexOf('\r\n\r\n') < 16_000]).toEqual([place, true])
+    const namesOf = (from: number) => drawRepetitions(from, 20).map(({ place, piece }) => place + piece)
+    expect(namesOf(seed)).toEqual(namesOf(seed))
+    expect(namesOf(seed + 1)).not.toEqual(namesOf(seed))
+  })
+
   test('shows a request without its secrets, and which seed and number make it again', async () => {
     const { faults } = await throwAt(createServer(says({ status: 500 })), { requests: 60 })
     const shown = writeFaults({ setting: 'plain', faults }, oneSeed)
@@ -180,6 +212,12 @@ describe('fuzzing', () => {
     options: Partial<Attack> = {},
     pid = process.pid,
   ): Promise<Findings> {
+    const target = { url: await openServer(server), pid, known, allowed: {} }
+    const usual = { requests: 120, seconds: 20, answerMs: 1_500, mostGrowthMib: 10_000, settleMs: 0 }
+    return attack(target, { seed: oneSeed, first: 0, ...usual, ...options })
+  }
+
+  async function openServer(server: ReturnType<typeof createServer>): Promise<string> {
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     onTestFinished(() => {
@@ -187,10 +225,7 @@ describe('fuzzing', () => {
       server.close()
     })
     const address = server.address()
-    const port = typeof address === 'object' ? address?.port : 0
-    const target = { url: `http://127.0.0.1:${port}`, pid, known, allowed: {} }
-    const usual = { requests: 120, seconds: 20, answerMs: 1_500, mostGrowthMib: 10_000, settleMs: 0 }
-    return attack(target, { seed: oneSeed, first: 0, ...usual, ...options })
+    return `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`
   }
 
   function repeatInHeader(request: IncomingMessage, response: ServerResponse): void {
