@@ -48,7 +48,8 @@ function watchNpm(onEnd: () => void): void {
 /** The session of a process; null where there is no /proc or no such process. */
 function readSession(pid: number | 'self'): string | null {
   try {
-    const [, fields = ''] = /.*\) (.*)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
+    const line = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = line.slice(line.lastIndexOf(') ') + 2) // a program's name may hold a parenthesis
     return fields.split(' ')[3] ?? null
   } catch {
     return null

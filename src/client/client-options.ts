@@ -33,7 +33,7 @@ function readEndpoint(url: string | URL, path: string): string {
   const { username, password, search, hash, href } = base
   requireOption(username + password + search + hash === '', 'url must have no user, password, query or fragment')
   requireOption(typeof path === 'string' && /^\/[^?#]*$/.test(path), 'path must begin with a slash and have no query')
-  return new URL(href.replace(/\/*[?#]*$/, path.replaceAll('$', '$$$$'))).href
+  return new URL(`${href.replace(/(?<![/?#])\/*[?#]*$/, '')}${path}`).href
 }
 
 /** Requires a text that is not empty. Throws a TypeError that names the option. */

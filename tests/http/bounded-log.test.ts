@@ -51,7 +51,7 @@ describe('of lines that anybody can cause, the log has the first of each second 
     ],
     [
       'an unknown client',
-      () => sendToken(app, { headers: basic(randomWord(), 'x'.repeat(50)), body: 'grant_type=password' }),
+      () => sendToken(app, { body: `grant_type=password&client_id=${randomWord()}` }),
       { event: 'refusal', reason: 'unknown client' },
     ],
     ['another method', () => ask({ method: 'PUT', url: '/Token' }), { event: 'refusal', reason: 'Use GET or POST.' }],
