@@ -34,8 +34,3 @@ export interface Listener {
 export function violates(error: unknown, constraint: string): boolean {
   return error instanceof Error && 'constraint' in error && error.constraint === constraint
 }
-
-/** Whether a text is a URL that names a PostgreSQL; the host may be missing where a socket is given as `?host=`. */
-export function isPostgresUrl(text: string): boolean {
-  return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text.replace('@/', '@localhost/'))
-}
