@@ -17,19 +17,6 @@ $$;
 -- step
 analyze password_grant.users (name_key);
 -- step
-do $$
-begin
-  if (
-    select attcollation <> 'pg_catalog."C"'::regcollation from pg_attribute
-    where attrelid = 'password_grant.clients'::regclass and attname = 'id'
-  ) then
-    -- in the order in which a sign-in locks them
-    lock table password_grant.clients, password_grant.tokens in access exclusive mode;
-    alter table password_grant.clients alter column id type text collate "C";
-  end if;
-end
-$$;
--- step
 create unique index concurrently if not exists tokens_seat_c on password_grant.tokens (user_id, device collate "C");
 -- step
 create index concurrently if not exists tokens_client_c on password_grant.tokens (client_id collate "C");
@@ -37,7 +24,9 @@ create index concurrently if not exists tokens_client_c on password_grant.tokens
 do $$
 begin
   if to_regclass('password_grant.tokens_client_c') is not null then
+    -- in the order in which a sign-in locks them
     lock table password_grant.clients, password_grant.tokens in access exclusive mode;
+    alter table password_grant.clients alter column id type text collate "C";
     drop index password_grant.tokens_client;
     -- a constraint that is not valid yet holds for new rows; "migrate" validates it afterwards, which locks nobody out
     alter table password_grant.tokens
@@ -48,6 +37,13 @@ begin
       add constraint tokens_seat unique using index tokens_seat_c,
       add constraint tokens_device_check check (char_length(device) <= 200) not valid;
     alter index password_grant.tokens_client_c rename to tokens_client;
+    -- Servers of older versions answer 500 once on each connection whose prepared statements have another type now. They
+    -- replace an idle connection that ends by themselves.
+    begin
+      perform pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'password-grant' and state = 'idle';
+    exception when insufficient_privilege then null;
+    end;
   end if;
 end
 $$;
