@@ -1,7 +1,7 @@
 import type { Database, Query } from './database.ts'
 import { codeVersion, type MigrationFile, readMigrationFiles } from './migration-files.ts'
 import { runOnlineSteps } from './online-steps.ts'
-import { requireOwnSchema, requireSchema } from './require-schema.ts'
+import { requireOwnReferences, requireOwnSchema, requireSchema } from './require-schema.ts'
 import { retryLocked } from './retry-locked.ts'
 
 export { codeVersion } from './migration-files.ts'
@@ -40,6 +40,7 @@ export async function migrate(database: Database, onApplied?: OnApplied): Promis
   }
   applied.push(...(await applyUpTo(database, codeVersion, files, onApplied)))
   await validateConstraints(database.query)
+  await requireOwnReferences(database.query)
   return { applied, version: requireVersion(await readVersion(database.query)) }
 }
 

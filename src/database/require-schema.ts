@@ -31,6 +31,42 @@ export async function requireOwnSchema(query: Query): Promise<SchemaRow> {
   )
 }
 
+/**
+ * Throws Error when a default, a constraint, an index, a trigger or a function of the schema is bound to something outside
+ * of it and of PostgreSQL itself: an older version may have bound it to what another tenant had planted.
+ */
+export async function requireOwnReferences(query: Query): Promise<void> {
+  const found = await query<{ foreign: string }>('find_foreign_references', referencesText)
+  if (found.length === 0) return
+  throw new Error(
+    `The schema password_grant depends on ${found.map(({ foreign }) => foreign).join(', ')}, which is neither its own nor ` +
+      "PostgreSQL's and runs with the rights of the server. Drop it with cascade, and restore what went with it.",
+  )
+}
+
+const referencesText = `
+with ours as (
+  select 'pg_constraint'::regclass as class, oid from pg_constraint where connamespace = to_regnamespace('password_grant')
+  union all
+  select 'pg_proc'::regclass, oid from pg_proc where pronamespace = to_regnamespace('password_grant')
+  union all
+  select 'pg_class'::regclass, oid from pg_class where relnamespace = to_regnamespace('password_grant')
+  union all
+  select 'pg_attrdef'::regclass, d.oid from pg_attrdef d join pg_class c on c.oid = d.adrelid
+  where c.relnamespace = to_regnamespace('password_grant')
+  union all
+  select 'pg_trigger'::regclass, t.oid from pg_trigger t join pg_class c on c.oid = t.tgrelid
+  where c.relnamespace = to_regnamespace('password_grant')
+)
+select distinct pg_describe_object(d.refclassid, d.refobjid, 0) as foreign
+from ours
+join pg_depend d on d.classid = ours.class and d.objid = ours.oid
+left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
+left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
+left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
+where coalesce(p.pronamespace, o.oprnamespace, t.typnamespace)
+  not in ('pg_catalog'::regnamespace, to_regnamespace('password_grant'))`
+
 interface SchemaRow {
   /** Null: there is no such schema. */
   readonly owner: string | null
