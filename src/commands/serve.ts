@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { type Config, isWeakCost } from '../config.ts'
+import { adviseOperator } from '../database/advise-operator.ts'
 import type { Database, Query } from '../database/database.ts'
 import { type Migration, migrate, type OnApplied, schemaState } from '../database/migrate.ts'
+import { needsPerson } from '../database/to-outage.ts'
 import { type Dialect, signsTokens } from '../dialects/dialect.ts'
 import { envelopeWithDebug } from '../dialects/envelope.ts'
 import { isOutage, type OAuthError } from '../errors.ts'
@@ -59,7 +61,7 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
     })
   } catch (error) {
     await database.close()
-    throw error
+    throw adviseOperator(error)
   }
 }
 
@@ -108,9 +110,7 @@ async function waitForDatabase<T>(config: Config, logger: FastifyBaseLogger, ask
 
 /** A wrong password or an unknown database will not mend itself. */
 function isWorthWaiting(error: unknown): error is OAuthError {
-  if (!isOutage(error)) return false
-  const cause = error.cause
-  return !(cause instanceof Error && 'code' in cause && /^(28|3D)/.test(String(cause.code)))
+  return isOutage(error) && !needsPerson(error)
 }
 
 async function requireUsableSchema(config: Config, logger: FastifyBaseLogger, database: Database): Promise<void> {

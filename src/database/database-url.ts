@@ -7,7 +7,8 @@ import { type ConnectionOptions, parse } from 'pg-connection-string'
  * Reads a `postgres://` URL as the driver does, the certificate files that it names included. Throws TypeError with a
  * sentence that repeats nothing of the URL, since any part of it may be a part of the password.
  */
-export function readDatabaseUrl(url: string): pg.PoolConfig {
+export function readDatabaseUrl(given: string): pg.PoolConfig {
+  const url = given.trim() // a file's last line end is no part of it
   const mistake = findMistake(url)
   if (mistake) throw new TypeError(mistake)
   const parsed = parseUrl(url)
