@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
 import { Command, CommanderError } from 'commander'
-import type { AnswerWith, CommandTools } from './commands/answer.ts'
+import { type AnswerWith, type CommandTools, writeAnswer } from './commands/answer.ts'
 import { addClientCommands } from './commands/client.ts'
 import { addDeviceCommands, addKeyCommands } from './commands/device.ts'
 import { migrateCommand } from './commands/migrate.ts'
@@ -11,6 +11,7 @@ import { addTokenCommands } from './commands/token.ts'
 import { addUserCommands } from './commands/user.ts'
 import { welcome } from './commands/welcome.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
+import { adviseOperator } from './database/advise-operator.ts'
 import type { Database } from './database/database.ts'
 import { OAuthError } from './errors.ts'
 import { createLogger } from './logger.ts'
@@ -107,8 +108,9 @@ async function answer(program: Command, work: Parameters<AnswerWith>[0]): Promis
     readSecret,
   }
   try {
-    const { json, text } = await work(tools)
-    process.stdout.write(`${program.opts()['json'] ? JSON.stringify(json) : text}\n`)
+    await writeAnswer(process.stdout, await work(tools), Boolean(program.opts()['json']))
+  } catch (error) {
+    throw adviseOperator(error)
   } finally {
     await database.close()
   }

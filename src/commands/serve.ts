@@ -11,6 +11,7 @@ import { envelopeWithDebug } from '../dialects/envelope.ts'
 import { isOutage, type OAuthError } from '../errors.ts'
 import { createServer } from '../server.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
+import { mismatchWarnings, noteEncryptionKey } from './note-encryption-key.ts'
 import { findEncryptionKey, openConfigured } from './open-configured.ts'
 
 /** What `serve` does besides listening. */
@@ -52,6 +53,7 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
     if (encryptionKey && config.dialects.some(signsTokens)) {
       await waitForDatabase(config, logger, () => readySigningKey(database, encryptionKey))
     }
+    await warnOfKeyMismatch(config, logger, database, encryptionKey ?? null)
     running.app = await createServer(database, logger, { ...config, encryptionKey })
     await running.app.listen({
       host: config.host,
@@ -92,6 +94,19 @@ async function prepareSchema(
 /** Better no start than a server that refuses every device: makes the first signing key, or opens the one there is. */
 async function readySigningKey(database: Database, encryptionKey: Buffer): Promise<void> {
   if ((await schemaState(database.query)) === 'current') await createSigningKeyFinder(database.query, encryptionKey)()
+}
+
+/** Before migration 7, where a server runs on an older schema, there is nothing to compare with. */
+async function warnOfKeyMismatch(
+  config: Config,
+  logger: FastifyBaseLogger,
+  database: Database,
+  encryptionKey: Buffer | null,
+): Promise<void> {
+  const mismatch = await waitForDatabase(config, logger, async () => {
+    return (await schemaState(database.query)) === 'current' ? noteEncryptionKey(database.query, encryptionKey) : null
+  })
+  if (mismatch) logger.warn({ event: 'encryption-key', reason: mismatch }, mismatchWarnings[mismatch])
 }
 
 /** Tries until the database answers, saying so; gives up after DATABASE_WAIT_SECONDS with the last cause. */
