@@ -92,7 +92,8 @@ function addServeCommands(program: Command, answerWith: AnswerWith): void {
   program
     .command('migrate')
     .description('bring the database schema up to this version')
-    .action(() => answerWith(({ database }) => migrateCommand(database)))
+    .option('--grant-to <role>', 'give this role the rights that a server needs, and no more')
+    .action(({ grantTo }: { grantTo?: string }) => answerWith(({ database }) => migrateCommand(database, grantTo)))
 }
 
 /** Opens the database, runs one command, prints its answer, closes whatever happens. */

@@ -3,6 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { type Config, isWeakCost } from '../config.ts'
 import { adviseOperator } from '../database/advise-operator.ts'
+import { findCollationChanges } from '../database/collation-changes.ts'
 import type { Database, Query } from '../database/database.ts'
 import { type Migration, migrate, type OnApplied, schemaState } from '../database/migrate.ts'
 import { needsPerson } from '../database/to-outage.ts'
@@ -52,6 +53,9 @@ export async function serve(config: Config, logger: FastifyBaseLogger, options: 
     const encryptionKey = hasKey ? await findEncryptionKey(config) : config.encryptionKey
     if (encryptionKey && config.dialects.some(signsTokens)) {
       await waitForDatabase(config, logger, () => readySigningKey(database, encryptionKey))
+    }
+    for (const sentence of await waitForDatabase(config, logger, () => findCollationChanges(database.query))) {
+      logger.warn({ event: 'collation' }, sentence)
     }
     await warnOfKeyMismatch(config, logger, database, encryptionKey ?? null)
     running.app = await createServer(database, logger, { ...config, encryptionKey })

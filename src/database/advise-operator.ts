@@ -15,7 +15,7 @@ const advice: readonly (readonly [sqlState: RegExp, sentence: string])[] = [
   [
     /^42501/,
     'The role in DATABASE_URL lacks a right. Use the owner of the tables for commands, and grant a server its rights with ' +
-      '`password-grant migrate --grant-to ROLE`.',
+      '`password-grant migrate --grant-to ROLE`; start that server with `--no-migrate`.',
   ],
   [
     /^25006/,

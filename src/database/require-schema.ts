@@ -26,8 +26,8 @@ export async function requireOwnSchema(query: Query): Promise<SchemaRow> {
   const schema = found as SchemaRow // the database that answers is always there
   if (schema.owner === null || schema.isTrusted) return schema
   throw new Error(
-    `The schema password_grant belongs to ${schema.owner}. Migrate as ${schema.owner}, or, if that role made it for another ` +
-      `purpose: alter schema password_grant rename to another_name`,
+    `The schema password_grant belongs to ${schema.owner}. Migrate as ${schema.owner} and start servers of other roles with ` +
+      '--no-migrate; if that role made it for another purpose: alter schema password_grant rename to another_name',
   )
 }
 

@@ -335,6 +335,7 @@ select line from (
   from relations
   union all
   select relname, 1, attnum, '  ' || attname || ' ' || format_type(atttypid, atttypmod) ||
+    case when attcollation = '"C"'::regcollation then ' collate "C"' else '' end ||
     case when attnotnull then ' not null' else '' end ||
     coalesce(' default ' || pg_get_expr(adbin, adrelid), '')
   from relations
