@@ -270,21 +270,7 @@ describe('a migration that was edited after it was applied', () => {
 })
 
 describe('an installation', () => {
-  const names = [
-    'work!',
-    '[x]',
-    '{a,b}',
-    '(x)',
-    '+(x)',
-    '!(x)',
-    '#1',
-    '50%',
-    '50%41',
-    'two words',
-   
-    '*',
-    'a?b',
-  ]
+  const names = ['work!', '[x]', '{a,b}', '(x)', '+(x)', '!(x)', '#1', '50%', '50%41', 'two words', '*', 'a?b']
 
   test.each(names)('in a folder named %j finds its migrations', async (name) => {
     const { url } = await emptyDatabase()
