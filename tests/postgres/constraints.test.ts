@@ -247,7 +247,7 @@ describe('removing', async () => {
       if (table === 'users') expect(await query('', 'select user_id from devices')).toEqual([])
       if (table === 'users') expect(await query('', 'select key from known_networks')).toEqual([])
       await query('', 'delete from users; delete from clients; delete from signing_keys; delete from attempts')
-      await query('', 'delete from failures; delete from guesses')
+      await query('', 'delete from failures; delete from guesses; delete from encryption_key')
     })
   })
 })
