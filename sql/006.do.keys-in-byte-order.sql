@@ -28,7 +28,7 @@ alter function password_grant.settle_right_guess(
   text, text, uuid, double precision, integer, double precision, bigint
 ) set search_path = pg_catalog;
 
--- A body of the SQL standard's form is resolved here, once, and can still be inlined; with a search path it could not.
+-- Functions in SQL are inlined, which one with a search path is not: their names and operators are written with a schema.
 create or replace function password_grant.wait_after(failures integer, free integer, longest_seconds integer)
 returns interval
 language sql immutable
@@ -40,30 +40,41 @@ create or replace function password_grant.find_standing(
   forget_seconds double precision, known_days integer, strangers_seconds double precision, strangers_limit bigint
 )
 returns table (has_failed boolean, is_known boolean, is_fresh boolean, wait_seconds double precision)
-language sql stable rows 1
-begin atomic
+language sql stable rows 1 as $$
   select
     f.key is not null,
     n.is_known,
-    n.is_known and n.signed_in_at > moment - interval '1 hour',
+    n.is_known and n.signed_in_at operator(pg_catalog.>) (moment operator(pg_catalog.-) interval '1 hour'),
     greatest(
       0,
-      extract(epoch from f.wait_until - moment),
+      extract(epoch from f.wait_until operator(pg_catalog.-) moment),
       (
-        select extract(epoch from at + make_interval(secs => strangers_seconds) - moment)
+        select extract(epoch from (
+          at operator(pg_catalog.+) pg_catalog.make_interval(secs => strangers_seconds)
+        ) operator(pg_catalog.-) moment)
         from password_grant.guesses g
-        cross join unnest(g.guessed_at) at
-        where g.key = case when n.is_known then pair else stranger end
+        cross join pg_catalog.unnest(g.guessed_at) at
+        where g.key operator(pg_catalog.=) case when n.is_known then pair else stranger end
         order by at desc
-        offset strangers_limit - 1
+        offset strangers_limit operator(pg_catalog.-) 1
         limit 1
       )
     )::double precision
   from (
-    select k.signed_in_at, coalesce(k.signed_in_at > moment - make_interval(days => known_days), false) as is_known
+    select k.signed_in_at, coalesce(
+      k.signed_in_at operator(pg_catalog.>) (
+        moment operator(pg_catalog.-) pg_catalog.make_interval(days => known_days)
+      ),
+      false
+    ) as is_known
     from (select) always
-    left join password_grant.known_networks k on k.key = pair
+    left join password_grant.known_networks k on k.key operator(pg_catalog.=) pair
   ) n
   left join password_grant.failures f
-    on f.key = pair and (f.failed_at > moment - make_interval(secs => forget_seconds) or f.wait_until > moment);
-end;
+    on f.key operator(pg_catalog.=) pair and (
+      f.failed_at operator(pg_catalog.>) (
+        moment operator(pg_catalog.-) pg_catalog.make_interval(secs => forget_seconds)
+      )
+      or f.wait_until operator(pg_catalog.>) moment
+    )
+$$;

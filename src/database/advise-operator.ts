@@ -3,10 +3,7 @@ import { sqlStateUnder } from './to-outage.ts'
 
 /** What an operator does about it, by the beginning of the SQLSTATE; the first that fits. */
 const advice: readonly (readonly [sqlState: RegExp, sentence: string])[] = [
-  [
-    /^(3F|42P01|42883|42703)/,
-    'The database is not migrated to this version. Run `password-grant migrate` on it first.',
-  ],
+  [/^(3F|42P01|42883)/, 'The database is not migrated to this version. Run `password-grant migrate` on it first.'],
   [/^3D/, 'The database that DATABASE_URL names does not exist. Create it, or correct the name.'],
   [
     /^28/,

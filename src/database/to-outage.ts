@@ -13,8 +13,8 @@ const conditions: readonly (readonly [sqlState: RegExp, condition: string])[] = 
   [/^40/, 'in conflict'], // deadlocks and serialization failures, retried in vain
   [/^0A000/, 'in conflict'], // a migration changed a type under a prepared statement, retried in vain
   [/^(55P03|57014)/, 'slow'], // a lock or a statement took too long
-  // no such schema, table, function or column: an older schema than this code's, or a newer one
-  [/^(3F|42P01|42883|42703)/, 'not migrated'],
+  // no such schema, table or function: an older schema than this code's; a missing column is a fault, and seen as one
+  [/^(3F|42P01|42883)/, 'not migrated'],
   [/^42501/, 'without rights'], // the operator's grants decide that, never the request
   // 08 connection, 26 and 42P05 a pooler forgot our prepared statements or has others', 28 authorization, 3D no such
   // database, 25P03 and 25P04 a transaction took too long, 57 operator, 58 system
@@ -80,7 +80,7 @@ export function isLockTimeout(error: unknown): boolean {
  * migrated. Waiting for it is pointless.
  */
 export function needsPerson(error: unknown): boolean {
-  return /^(28|3D|42501|3F|42P01|42883|42703)/.test(sqlStateUnder(error))
+  return /^(28|3D|42501|3F|42P01|42883)/.test(sqlStateUnder(error))
 }
 
 /** The SQLSTATE under an outage; empty where PostgreSQL did not answer at all. */

@@ -19,7 +19,6 @@ describe('what the database says is an outage', () => {
     ['40001', 'database in conflict'],
     ['40P01', 'database in conflict'],
     ['42501', 'database without rights'],
-    ['42703', 'database not migrated'],
     ['42P01', 'database not migrated'],
     ['42P05', 'database away'],
     ['42883', 'database not migrated'],
@@ -39,7 +38,7 @@ describe('what the database says is an outage', () => {
     })
   })
 
-  test.each(['22021', '23505', '42601', '54000', '55000', 'P0001', 'XX000', 'XX001'])(
+  test.each(['22021', '23505', '42601', '42703', '54000', '55000', 'P0001', 'XX000', 'XX001'])(
     '%s is none: it is an answer, or a mistake of ours',
     (sqlState) => {
       const error = databaseError(sqlState)
