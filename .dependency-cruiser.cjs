@@ -24,8 +24,15 @@ const rooms = {
   users: { uses: ['errors', 'secrets', 'fold-case', 'passwords', 'database/database.ts', 'database/gather-rows.ts'] },
   throttle: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
   tokens: {
-    uses: ['errors', 'secrets', 'elapsed-clock', 'database/gather-rows.ts', 'database/bound-query.ts'],
-    types: ['throttle', 'database/database.ts'],
+    uses: [
+      'errors',
+      'secrets',
+      'elapsed-clock',
+      'database/database.ts',
+      'database/gather-rows.ts',
+      'database/bound-query.ts',
+    ],
+    types: ['throttle'],
   },
   // for other people's programs: entries of their own that load neither database nor hashing
   bearer: { uses: ['errors', 'elapsed-clock', 'client/client-options.ts'] },
@@ -56,7 +63,7 @@ const rooms = {
   },
   'http/health-route.ts': { uses: ['database/migrate.ts'] }, // besides what http may: ready means migrated
   // the program around it
-  config: { uses: ['available-cores', 'dialects', 'passwords', 'throttle', 'database/database.ts'] },
+  config: { uses: ['available-cores', 'dialects', 'passwords', 'throttle', 'database/database-url.ts'] },
   server: { uses: ['errors', 'http', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
   commands: {
     uses: [
@@ -68,7 +75,7 @@ const rooms = {
   'commands/serve.ts': { uses: ['http/listeners.ts'] }, // besides what commands may: where it listens
   'commands/open-configured.ts': { uses: ['database/embedded'] }, // the one command that knows there are two kinds
   cli: {
-    uses: ['errors', 'logger', 'passwords', 'config', 'commands'],
+    uses: ['errors', 'logger', 'passwords', 'config', 'commands', 'database/advise-operator.ts'],
     types: ['hear-signals', 'database/database.ts'],
   },
   bin: { uses: ['hear-signals', 'cli'] },
@@ -92,8 +99,13 @@ const outside = {
   'lru-cache': {
     in: ['tokens/token-cache.ts', 'tokens/outage-lease.ts', 'throttle', 'bearer/introspect-at.ts'],
   },
-  pg: { in: ['database/postgres.ts', 'database/listening.ts', 'database/to-outage.ts', 'database/embedded'] },
-  postgrator: { in: ['database/migrate.ts'] },
+  pg: {
+    in: [
+      ...['database/postgres.ts', 'database/listening.ts', 'database/to-outage.ts', 'database/embedded'],
+      ...['database/database-url.ts', 'database/grant-to.ts'],
+    ],
+  },
+  'pg-connection-string': { in: ['database/database-url.ts'] },
   argon2: { in: ['passwords/argon2.ts'] },
   '@node-rs/argon2': { in: ['passwords/argon2.ts'] },
   jose: { in: ['tokens/signing-keys.ts', 'tokens/signed-value.ts'] },
@@ -114,7 +126,7 @@ const outside = {
   'close-with-grace': { in: ['commands/serve.ts'] },
   // randomness and hashes have one place, so that "is this secret enough" is asked once; the embedded engine is
   // a world of its own and takes a random file name from Node
-  'node:crypto': { in: ['secrets', 'database/embedded', 'bearer/introspect-at.ts'] },
+  'node:crypto': { in: ['secrets', 'database/embedded', 'database/migration-files.ts', 'bearer/introspect-at.ts'] },
 }
 
 /** Rooms that decide and never touch a file, a socket or a process themselves. */

@@ -86,9 +86,9 @@ comment on function password_grant.settle_sign_in(
 and remembers the network, unless max_networks is 0. A function, because it must see what other sessions committed while
 it waited for the user''s row; the calling statement cannot.';
 
-create index users_hash_cost on password_grant.users
+create index if not exists users_hash_cost on password_grant.users
   ((substring(password_hash from '^[$]argon2[a-z]+[$](?:v=[0-9]+[$])?([^$]+)') collate "C"));
-create index clients_hash_cost on password_grant.clients
+create index if not exists clients_hash_cost on password_grant.clients
   ((substring(secret_hash from '^[$]argon2[a-z]+[$](?:v=[0-9]+[$])?([^$]+)') collate "C"));
 comment on index password_grant.users_hash_cost is 'the distinct costs of stored hashes, for the time of refusals';
 comment on index password_grant.clients_hash_cost is 'the distinct costs of stored hashes, for the time of refusals';

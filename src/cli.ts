@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, CommanderError } from 'commander'
-import type { AnswerWith, CommandTools } from './commands/answer.ts'
+import { type AnswerWith, type CommandTools, writeAnswer } from './commands/answer.ts'
 import { addClientCommands } from './commands/client.ts'
 import { addDeviceCommands, addKeyCommands } from './commands/device.ts'
 import { migrateCommand } from './commands/migrate.ts'
@@ -12,6 +12,7 @@ import { addTokenCommands } from './commands/token.ts'
 import { addUserCommands } from './commands/user.ts'
 import { welcome } from './commands/welcome.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
+import { adviseOperator } from './database/advise-operator.ts'
 import type { Database } from './database/database.ts'
 import { OAuthError } from './errors.ts'
 import type { OnSignal } from './hear-signals.cts'
@@ -102,7 +103,10 @@ function addServeCommands(program: Command, onSignal: OnSignal): void {
   program
     .command('migrate')
     .description('bring the database schema up to this version')
-    .action(() => answer(program, ({ database }) => migrateCommand(database), { onSignal, mayCreate: true }))
+    .option('--grant-to <role>', 'give this role the rights that a server needs, and no more')
+    .action(({ grantTo }: { grantTo?: string }) =>
+      answer(program, ({ database }) => migrateCommand(database, grantTo), { onSignal, mayCreate: true }),
+    )
 }
 
 /** The text of a first start comes before the first log line. */
@@ -147,8 +151,9 @@ async function answer(
     readSecret,
   }
   try {
-    const { json, text } = await work(tools)
-    process.stdout.write(`${program.opts()['json'] ? JSON.stringify(json) : text}\n`)
+    await writeAnswer(process.stdout, await work(tools), Boolean(program.opts()['json']))
+  } catch (error) {
+    throw adviseOperator(error)
   } finally {
     await database.close()
   }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import envSchema from 'env-schema'
 import { availableCores } from './available-cores.ts'
-import { isPostgresUrl } from './database/database.ts'
+import { readDatabaseUrl } from './database/database-url.ts'
 import { type Dialect, signsTokens } from './dialects/dialect.ts'
 import { envelopeWithDebug } from './dialects/envelope.ts'
 import { dialects, findSharedPath } from './dialects/index.ts'
@@ -234,7 +234,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   )
   const { values, mistakes } = readVariables(given)
   const proxies = values.TRUST_PROXY?.split(',').map((proxy) => proxy.trim()) ?? []
-  if (given['DATABASE_URL'] && !isPostgresUrl(given['DATABASE_URL'])) mistakes.push(expect('DATABASE_URL'))
+  mistakes.push(...findUrlMistakes(given['DATABASE_URL']))
   if (!proxies.every(isNetwork)) mistakes.push(expect('TRUST_PROXY'))
   const names = values.DIALECTS.split(',').map((name) => name.trim())
   if (!names.every(isDialectName)) mistakes.push(expect('DIALECTS'))
@@ -356,6 +356,17 @@ type VariableName = keyof typeof variables
 
 function expect(name: VariableName): string {
   return `${name}: expected ${variables[name].expected}`
+}
+
+/** Reads the URL as the connections do; the sentence repeats nothing of it. */
+function findUrlMistakes(url: string | undefined): string[] {
+  if (!url) return []
+  try {
+    readDatabaseUrl(url)
+    return []
+  } catch (error) {
+    return [`DATABASE_URL: ${(error as TypeError).message}`] // it throws nothing else
+  }
 }
 
 function chooseDatabase(given: Record<string, string>, mistakes: string[]): DatabaseChoice | null {

@@ -1,5 +1,5 @@
 import type { DateTime } from 'luxon'
-import { type Query, violates } from '../database/database.ts'
+import { pageSize, type Query, violates } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { generateSecret, hashSecret } from '../secrets.ts'
@@ -128,9 +128,10 @@ export async function removeClient(query: Query, id: string): Promise<Registered
   return client ?? refuseUnknown()
 }
 
-/** All clients, by id. */
-export async function listClients(query: Query): Promise<RegisteredClient[]> {
-  return query<RegisteredClient>('list_clients', `select ${columns} from password_grant.clients order by id`)
+/** One page of all clients, by id: the first one, or that after a client of the page before. */
+export async function listClients(query: Query, after: RegisteredClient | null): Promise<RegisteredClient[]> {
+  const text = `select ${columns} from password_grant.clients where id > $1 order by id limit ${pageSize}`
+  return query<RegisteredClient>('list_clients', text, [after?.id ?? ''])
 }
 
 /** The fewest characters of a chosen secret: what a client's users cannot guess under the throttle. */

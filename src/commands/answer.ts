@@ -1,4 +1,6 @@
-import type { Database } from '../database/database.ts'
+import { once } from 'node:events'
+import type { Writable } from 'node:stream'
+import { type Database, pageSize } from '../database/database.ts'
 import type { Passwords } from '../passwords/password.ts'
 
 /** What a command works with. */
@@ -13,7 +15,7 @@ export interface CommandTools {
 }
 
 /** Opens the database, does the work, prints the answer, closes whatever happens. */
-export type AnswerWith = (work: (tools: CommandTools) => Promise<Answer>) => Promise<void>
+export type AnswerWith = (work: (tools: CommandTools) => Promise<Answer | ListAnswer>) => Promise<void>
 
 /** What a command answers: one JSON document, and the same for people. */
 export interface Answer {
@@ -21,9 +23,73 @@ export interface Answer {
   readonly text: string
 }
 
-/** Rows under a heading, in columns as wide as their widest text. */
-export function writeTable(heading: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = heading.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
-  const line = (cells: readonly string[]) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
-  return [heading, ...rows].map((cells) => line(cells).trimEnd()).join('\n')
+/** What a command answers that lists rows, however many there are. */
+export interface ListAnswer {
+  readonly heading: readonly string[]
+  readonly pages: AsyncIterable<readonly ListedRow[]>
+}
+
+/** One row: as JSON, and as cells of a table for people. */
+export interface ListedRow {
+  readonly json: unknown
+  readonly cells: readonly string[]
+}
+
+/**
+ * Writes an answer as one JSON document or for people. A list is written page by page, at the reader's pace, and ends early
+ * when the reader has left, as `| head` does.
+ */
+export async function writeAnswer(out: Writable, answer: Answer | ListAnswer, isJson: boolean): Promise<void> {
+  let isRead = true
+  const leave = () => {
+    isRead = false
+  }
+  out.on('error', leave).on('close', leave) // standard output is never destroyed: only its events tell
+  for await (const part of writeParts(answer, isJson)) {
+    if (!out.write(part)) await Promise.race([once(out, 'drain'), once(out, 'close')]).catch(leave)
+    if (!isRead) return
+  }
+}
+
+function writeParts(answer: Answer | ListAnswer, isJson: boolean): AsyncIterable<string> | readonly string[] {
+  if ('pages' in answer) return isJson ? writeArray(answer) : writeTable(answer)
+  return [`${isJson ? JSON.stringify(answer.json) : answer.text}\n`]
+}
+
+async function* writeArray({ pages }: ListAnswer): AsyncGenerator<string> {
+  let before = '['
+  for await (const page of pages) {
+    if (page.length === 0) continue
+    yield before + page.map(({ json }) => JSON.stringify(json)).join(',')
+    before = ','
+  }
+  yield before === '[' ? '[]\n' : ']\n'
+}
+
+/** Rows under a heading, in columns as wide as their widest text in the first page: later rows may stand out. */
+async function* writeTable({ heading, pages }: ListAnswer): AsyncGenerator<string> {
+  let widths: number[] | null = null
+  const line = (cells: readonly string[]) => cells.map((cell, column) => cell.padEnd(widths?.[column] ?? 0)).join('  ')
+  for await (const page of pages) {
+    const rows = page.map(({ cells }) => cells)
+    const lines = widths === null ? [heading, ...rows] : rows
+    widths ??= heading.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
+    yield lines.map((cells) => `${line(cells).trimEnd()}\n`).join('')
+  }
+}
+
+/**
+ * All pages of a list, each found after the last row of the one before: no statement is long, no transaction stays open
+ * while a reader takes its time, and one page at a time is in memory. The first page comes even when it is empty.
+ */
+export async function* findPages<Row>(
+  findPage: (after: Row | null) => Promise<readonly Row[]>,
+  describe: (row: Row) => ListedRow,
+): AsyncGenerator<readonly ListedRow[]> {
+  for (let after: Row | null = null; ; ) {
+    const page: readonly Row[] = await findPage(after)
+    yield page.map(describe)
+    if (page.length < pageSize) return
+    after = page.at(-1) ?? null
+  }
 }

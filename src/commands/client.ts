@@ -12,7 +12,7 @@ import {
 import type { Database } from '../database/database.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { revokeTokensOfClient } from '../tokens/revoke-token.ts'
-import { type Answer, type AnswerWith, writeTable } from './answer.ts'
+import { type Answer, type AnswerWith, findPages, type ListAnswer } from './answer.ts'
 
 /** The words of `password-grant client`. */
 export function addClientCommands(program: Command, answerWith: AnswerWith): void {
@@ -105,15 +105,22 @@ async function deleteClient(database: Database, id: string): Promise<Answer> {
   return show(await removeClient(database.query, id), 'removed')
 }
 
-async function showClients(database: Database): Promise<Answer> {
-  const clients = await listClients(database.query)
-  const rows = clients.map((client) => [
-    client.id,
-    findKind(client),
-    client.isEnabled ? 'enabled' : 'disabled',
-    client.lifetimeSeconds === null ? 'default' : `${client.lifetimeSeconds} s`,
-  ])
-  return { json: clients.map(describe), text: writeTable(['CLIENT', 'KIND', 'STATE', 'LIFETIME'], rows) }
+async function showClients({ query }: Database): Promise<ListAnswer> {
+  return {
+    heading: ['CLIENT', 'KIND', 'STATE', 'LIFETIME'],
+    pages: findPages(
+      (after: RegisteredClient | null) => listClients(query, after),
+      (client) => ({
+        json: describe(client),
+        cells: [
+          client.id,
+          findKind(client),
+          client.isEnabled ? 'enabled' : 'disabled',
+          client.lifetimeSeconds === null ? 'default' : `${client.lifetimeSeconds} s`,
+        ],
+      }),
+    ),
+  }
 }
 
 function findKind({ isBuiltIn, isPublic, isTrusted }: RegisteredClient): string {

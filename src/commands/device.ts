@@ -11,7 +11,7 @@ import {
   requireDevice,
 } from '../users/register-device.ts'
 import { changeUser } from '../users/register-user.ts'
-import { type Answer, type AnswerWith, writeTable } from './answer.ts'
+import { type Answer, type AnswerWith, findPages, type ListAnswer } from './answer.ts'
 
 /** The words of `password-grant device`. */
 export function addDeviceCommands(program: Command, answerWith: AnswerWith): void {
@@ -84,15 +84,17 @@ async function setEnabled(database: Database, deviceKey: string, isEnabled: bool
   })
 }
 
-async function showDevices(database: Database): Promise<Answer> {
-  const devices = await listDevices(database.query)
-  const rows = devices.map((device) => [
-    device.deviceKey,
-    device.role,
-    device.isEnabled ? 'enabled' : 'disabled',
-    device.userId,
-  ])
-  return { json: devices.map(describe), text: writeTable(['DEVICE', 'ROLE', 'STATE', 'ID'], rows) }
+async function showDevices({ query }: Database): Promise<ListAnswer> {
+  return {
+    heading: ['DEVICE', 'ROLE', 'STATE', 'ID'],
+    pages: findPages(
+      (after: Device | null) => listDevices(query, after),
+      (device) => ({
+        json: describe(device),
+        cells: [device.deviceKey, device.role, device.isEnabled ? 'enabled' : 'disabled', device.userId],
+      }),
+    ),
+  }
 }
 
 function describe(device: Device): object {

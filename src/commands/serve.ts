@@ -3,8 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { type Config, isWeakCost } from '../config.ts'
+import { adviseOperator } from '../database/advise-operator.ts'
+import { findCollationChanges } from '../database/collation-changes.ts'
 import type { Database } from '../database/database.ts'
 import { type Migration, migrate, type OnApplied, schemaState } from '../database/migrate.ts'
+import { needsPerson } from '../database/to-outage.ts'
 import { type Dialect, signsTokens } from '../dialects/dialect.ts'
 import { envelopeWithDebug } from '../dialects/envelope.ts'
 import { isOutage, type OAuthError } from '../errors.ts'
@@ -13,6 +16,7 @@ import { addressesOf, listen } from '../http/listeners.ts'
 import type { Log } from '../logger.ts'
 import { createServer } from '../server.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
+import { mismatchWarnings, noteEncryptionKey } from './note-encryption-key.ts'
 import { findEncryptionKey, openConfigured } from './open-configured.ts'
 import { awaitWelcome } from './welcome.ts'
 
@@ -72,7 +76,7 @@ export async function serve(config: Config, { log, onSignal }: ServeTools, optio
     await drain(running.app)
     await database?.close()
     await log.flush()
-    throw error
+    throw adviseOperator(error)
   }
 }
 
@@ -93,6 +97,10 @@ async function start(config: Config, tools: StartTools, options: ServeOptions): 
   if (encryptionKey && config.dialects.some(signsTokens)) {
     await waitForDatabase(config, tools, () => readySigningKey(database, encryptionKey))
   }
+  for (const sentence of await waitForDatabase(config, tools, () => findCollationChanges(database.query))) {
+    logger.warn({ event: 'collation' }, sentence)
+  }
+  await warnOfKeyMismatch(config, tools, encryptionKey ?? null)
   const app = await createServer(database, logger, { ...config, encryptionKey })
   stopping.throwIfAborted()
   running.app = app
@@ -134,6 +142,15 @@ async function readySigningKey(database: Database, encryptionKey: Buffer): Promi
   if ((await schemaState(database.query)) === 'current') await createSigningKeyFinder(database.query, encryptionKey)()
 }
 
+/** Before migration 7, where a server runs on an older schema, there is nothing to compare with. */
+async function warnOfKeyMismatch(config: Config, tools: StartTools, encryptionKey: Buffer | null): Promise<void> {
+  const { logger, database } = tools
+  const mismatch = await waitForDatabase(config, tools, async () => {
+    return (await schemaState(database.query)) === 'current' ? noteEncryptionKey(database.query, encryptionKey) : null
+  })
+  if (mismatch) logger.warn({ event: 'encryption-key', reason: mismatch }, mismatchWarnings[mismatch])
+}
+
 /** Tries until the database answers, saying so; gives up after DATABASE_WAIT_SECONDS with the last cause. */
 async function waitForDatabase<T>(config: Config, { logger, stopping }: StartTools, ask: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + config.databaseWaitSeconds * 1000
@@ -151,9 +168,7 @@ async function waitForDatabase<T>(config: Config, { logger, stopping }: StartToo
 
 /** A wrong password or an unknown database will not mend itself. */
 function isWorthWaiting(error: unknown): error is OAuthError {
-  if (!isOutage(error)) return false
-  const cause = error.cause
-  return !(cause instanceof Error && 'code' in cause && /^(28|3D)/.test(String(cause.code)))
+  return isOutage(error) && !needsPerson(error)
 }
 
 async function requireUsableSchema(config: Config, tools: StartTools): Promise<void> {

@@ -4,7 +4,7 @@ import { httpDate } from '../http-date.ts'
 import { type ListedToken, listTokens } from '../tokens/list-tokens.ts'
 import { revokeTokenOfDevice, revokeTokensOfUser } from '../tokens/revoke-token.ts'
 import { refuseSignInsUnderWay, requireUser } from '../users/register-user.ts'
-import { type Answer, type AnswerWith, writeTable } from './answer.ts'
+import { type Answer, type AnswerWith, findPages, type ListAnswer, type ListedRow } from './answer.ts'
 
 /** The words of `password-grant token`. */
 export function addTokenCommands(program: Command, answerWith: AnswerWith): void {
@@ -25,21 +25,18 @@ export function addTokenCommands(program: Command, answerWith: AnswerWith): void
 }
 
 /** `token list`: the tokens of one user or of all, never their values. */
-async function showTokens(database: Database, userName: string | undefined): Promise<Answer> {
-  const user = userName === undefined ? null : await requireUser(database.query, userName)
-  const tokens = await listTokens(database.query, user?.id ?? null)
-  const rows = tokens.map((token) => [
-    token.userName,
-    token.device,
-    token.clientId,
-    token.state,
-    httpDate(token.issuedAt),
-    httpDate(token.expiresAt),
-  ])
+async function showTokens({ query }: Database, userName: string | undefined): Promise<ListAnswer> {
+  const user = userName === undefined ? null : await requireUser(query, userName)
   return {
-    json: tokens.map(describe),
-    text: writeTable(['USER', 'DEVICE', 'CLIENT', 'STATE', 'ISSUED', 'EXPIRES'], rows),
+    heading: ['USER', 'DEVICE', 'CLIENT', 'STATE', 'ISSUED', 'EXPIRES'],
+    pages: findPages((after: ListedToken | null) => listTokens(query, user?.id ?? null, after), describeRow),
   }
+}
+
+function describeRow(token: ListedToken): ListedRow {
+  const { userName, device, clientId, state } = token
+  const cells = [userName, device, clientId, state, httpDate(token.issuedAt), httpDate(token.expiresAt)]
+  return { json: describe(token), cells }
 }
 
 /** `token revoke --user`: ends every live token of a user, or that of one device, and every sign-in under way. */

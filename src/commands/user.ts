@@ -3,8 +3,16 @@ import type { Database } from '../database/database.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { applyPasswordPolicy } from '../passwords/password-policy.ts'
 import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
-import { changeUser, listUsers, registerUser, removeUser, type User, type UserChange } from '../users/register-user.ts'
-import { type Answer, type AnswerWith, writeTable } from './answer.ts'
+import {
+  changeUser,
+  type ListedUser,
+  listUsers,
+  registerUser,
+  removeUser,
+  type User,
+  type UserChange,
+} from '../users/register-user.ts'
+import { type Answer, type AnswerWith, findPages, type ListAnswer } from './answer.ts'
 
 /** The words of `password-grant user`. */
 export function addUserCommands(program: Command, answerWith: AnswerWith): void {
@@ -96,10 +104,17 @@ async function deleteUser(database: Database, name: string): Promise<Answer> {
   return show(await removeUser(database.query, name), 'removed')
 }
 
-async function showUsers(database: Database): Promise<Answer> {
-  const users = await listUsers(database.query)
-  const rows = users.map((user) => [user.name, user.role, user.isEnabled ? 'enabled' : 'disabled', user.id])
-  return { json: users.map(describe), text: writeTable(['USER', 'ROLE', 'STATE', 'ID'], rows) }
+async function showUsers({ query }: Database): Promise<ListAnswer> {
+  return {
+    heading: ['USER', 'ROLE', 'STATE', 'ID'],
+    pages: findPages(
+      (after: ListedUser | null) => listUsers(query, after),
+      (user) => ({
+        json: describe(user),
+        cells: [user.name, user.role, user.isEnabled ? 'enabled' : 'disabled', user.id],
+      }),
+    ),
+  }
 }
 
 async function endTokensWith(database: Database, name: string, change: UserChange, done: string): Promise<Answer> {

@@ -30,12 +30,10 @@ export interface Listener {
   readonly onListening: (isListening: boolean) => void
 }
 
+/** Rows of one page of a list; a page that is shorter is the last one. */
+export const pageSize = 1_000
+
 /** Whether a statement failed on the named constraint. */
 export function violates(error: unknown, constraint: string): boolean {
   return error instanceof Error && 'constraint' in error && error.constraint === constraint
-}
-
-/** Whether a text is a URL that names a PostgreSQL; the host may be missing where a socket is given as `?host=`. */
-export function isPostgresUrl(text: string): boolean {
-  return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text.replace('@/', '@localhost/'))
 }

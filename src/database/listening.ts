@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Listener, Query } from './database.ts'
+import { hidePassword } from './hide-password.ts'
 
 /** One connection that listens for all listeners. */
 export interface Listening {
@@ -47,7 +48,14 @@ export function createListening(where: pg.PoolConfig, announce: Query, events: L
 
   /** From connecting to the end of the connection; resolves with the cause of the end. */
   async function listenOnce(): Promise<Error> {
-    const client = new pg.Client({ ...settings, ...where })
+    try {
+      return await listenOn(new pg.Client({ ...settings, ...where }))
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error))
+    }
+  }
+
+  async function listenOn(client: pg.Client): Promise<Error> {
     const over = new Promise<Error>((resolve) => {
       endConnection = resolve
       client.on('error', resolve)
@@ -61,8 +69,6 @@ export function createListening(where: pg.PoolConfig, announce: Query, events: L
       if (problem) return problem
       tell(true)
       return await Promise.race([over, feelPulse(client)])
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error))
     } finally {
       tell(false)
       await Promise.race([client.end().catch(() => undefined), sleep(1_000, undefined, { ref: false })])
@@ -73,7 +79,7 @@ export function createListening(where: pg.PoolConfig, announce: Query, events: L
     let pauseMs = shortestPauseMs
     while (!closing.signal.aborted) {
       const began = performance.now()
-      const cause = await listenOnce()
+      const cause = hidePassword(await listenOnce(), where.password)
       if (closing.signal.aborted) return
       if (cause.message !== told) events.onDeaf(cause) // an outage of hours needs one line
       told = cause.message
@@ -109,6 +115,7 @@ async function feelPulse(client: pg.Client): Promise<never> {
 /** Null once the connection has heard something; else why it does not count as listening. */
 async function prepare(client: pg.Client, announce: Query): Promise<Error | null> {
   await client.connect()
+  await client.query('set search_path = pg_catalog')
   await client.query(`listen ${channel}`)
   const proof = `hello ${Math.random()}`
   const heard = new Promise<null>((resolve) => {

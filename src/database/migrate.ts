@@ -1,12 +1,10 @@
-import { readdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import Postgrator from 'postgrator'
 import type { Database, Query } from './database.ts'
+import { codeVersion, type MigrationFile, readMigrationFiles } from './migration-files.ts'
+import { runOnlineSteps } from './online-steps.ts'
+import { requireOwnReferences, requireOwnSchema, requireSchema } from './require-schema.ts'
+import { retryLocked } from './retry-locked.ts'
 
-const folder = fileURLToPath(new URL('../../sql/', import.meta.url))
-
-/** The newest schema this code knows: the highest number in `sql/`. */
-export const codeVersion = Math.max(...readdirSync(folder).map((file) => Number.parseInt(file, 10) || 0))
+export { codeVersion } from './migration-files.ts'
 
 /** What a migration did. */
 export interface Migration {
@@ -23,27 +21,33 @@ export type OnApplied = (query: Query, applied: readonly number[]) => Promise<vo
 type SchemaState = 'current' | 'not migrated' | 'too new for this version of fastify-password-grant'
 
 /**
- * Brings the schema up to this code, forward only, once, however many processes ask at a time: all of it in
- * one transaction behind an advisory lock. A schema newer than the code is left alone if it admits this code.
- * Throws Error when it does not or the database is not in UTF-8, OAuthError `temporarily_unavailable` when the database is away.
+ * Brings the schema up to this code, forward only, once, however many processes ask at a time. An empty database is filled
+ * in one transaction; where there are tables, the online steps of a migration run before its transaction, so that servers
+ * work meanwhile. A schema newer than the code is left alone if it admits this code. Throws Error when it does not, the
+ * database is not in UTF-8, or the schema is another role's or may not be made, OAuthError `temporarily_unavailable` when the database is
+ * away.
  */
 export async function migrate(database: Database, onApplied?: OnApplied): Promise<Migration> {
   await requireUtf8(database.query)
+  await requireOwnSchema(database.query)
   const found = await readVersion(database.query)
   if (found.version > codeVersion) return { applied: [], version: requireAdmission(found).version }
-  return database.transaction(async (query) => {
-    await query('', "select pg_advisory_xact_lock(hashtext('fastify-password-grant migrate'))")
-    requireAdmission(await readVersion(query))
-    const applied = await applyMigrations(query)
-    await onApplied?.(query, applied)
-    return { applied, version: (await readVersion(query)).version }
-  })
+  const files = readMigrationFiles('do')
+  const applied: number[] = []
+  for (const online of findOnlineFiles(found.version)) {
+    applied.push(...(await applyUpTo(database, online.version - 1, files, onApplied)))
+    await runOnlineSteps(database, online.text, async (query) => (await readVersion(query)).version >= online.version)
+  }
+  applied.push(...(await applyUpTo(database, codeVersion, files, onApplied)))
+  await validateConstraints(database.query)
+  await requireOwnReferences(database.query)
+  return { applied, version: requireVersion(await readVersion(database.query)) }
 }
 
 /** How the schema stands to this code, without changing it. Throws when the database is away. */
 export async function schemaState(query: Query): Promise<SchemaState> {
   const { version, oldestCode } = await readVersion(query)
-  if (version < codeVersion) return 'not migrated'
+  if (version < codeVersion || codeVersion === 0) return 'not migrated'
   return oldestCode <= codeVersion ? 'current' : 'too new for this version of fastify-password-grant'
 }
 
@@ -57,19 +61,69 @@ async function requireUtf8(query: Query): Promise<void> {
   throw new Error(`The database has the encoding ${row?.encoding}; create one with the encoding UTF8.`)
 }
 
-async function applyMigrations(query: Query): Promise<number[]> {
-  const execQuery = async (text: string) => ({ rows: await query('', text) })
-  const postgrator = new Postgrator({
-    driver: 'pg',
-    migrationPattern: `${folder.replaceAll('\\', '/').replace(/[?*()[\]{}!+@]/g, '[$&]')}*.sql`, // a path, not a glob
-    schemaTable: 'password_grant.migrations',
-    execQuery,
-    execSqlScript: async (text) => {
-      await execQuery(text)
-    },
-  })
-  const migrations = await postgrator.migrate()
-  return migrations.map(({ version }) => version)
+/** Nobody works in an empty database: there is nothing to be online for. */
+function findOnlineFiles(foundVersion: number): MigrationFile[] {
+  return foundVersion === 0 ? [] : readMigrationFiles('online').filter(({ version }) => version > foundVersion)
+}
+
+const lockName = "hashtext('fastify-password-grant migrate')"
+/** Shorter than a sign-in waits for a lock: whoever queues behind a migration that gives up still gets through. */
+const lockTimeoutMs = 1_000
+
+/** One transaction behind an advisory lock; gives way and tries again where it would make servers wait long. */
+async function applyUpTo(
+  database: Database,
+  version: number,
+  files: readonly MigrationFile[],
+  onApplied?: OnApplied,
+): Promise<number[]> {
+  return retryLocked(() =>
+    database.transaction(async (query) => {
+      await query('', `select pg_advisory_xact_lock(${lockName})`)
+      requireAdmission(await readVersion(query))
+      await query('', `set local lock_timeout = ${lockTimeoutMs}`)
+      const applied = await applyFiles(query, version, files)
+      await onApplied?.(query, applied)
+      return applied
+    }),
+  )
+}
+
+async function applyFiles(query: Query, upTo: number, files: readonly MigrationFile[]): Promise<number[]> {
+  await requireSchema(query)
+  const known = await query<{ version: number; md5: string | null }>(
+    '',
+    'select version::integer, md5 from password_grant.migrations where version > 0',
+  )
+  for (const { version, md5 } of known) requireUnchanged(files, version, md5)
+  const newest = Math.max(0, ...known.map(({ version }) => version))
+  const due = files.filter(({ version }) => version > newest && version <= upTo)
+  for (const { version, words, text, md5 } of due) {
+    await query('', text)
+    await query(
+      '',
+      'insert into password_grant.migrations (version, name, md5, run_at) values ($1, $2, $3, clock_timestamp())',
+      [version, words, md5],
+    )
+  }
+  return due.map(({ version }) => version)
+}
+
+function requireUnchanged(files: readonly MigrationFile[], version: number, md5: string | null): void {
+  const file = files.find((one) => one.version === version)
+  if (!file || md5 === null || md5 === file.md5) return
+  throw new Error(`The checksum of migration [${version}] is another than when it was applied: its file was edited.`)
+}
+
+/** A constraint that a migration added as not valid is validated here, under a lock that neither readers nor writers feel. */
+async function validateConstraints(query: Query): Promise<void> {
+  const constraints = await query<{ statement: string }>(
+    'find_unvalidated',
+    `select format('alter table %s validate constraint %I', conrelid::regclass, conname) as statement
+    from pg_constraint
+    where connamespace = to_regnamespace('password_grant') and not convalidated`,
+  )
+  for (const { statement } of constraints) await query('', statement)
 }
 
 interface SchemaVersion {
@@ -99,4 +153,10 @@ function requireAdmission(schema: SchemaVersion): SchemaVersion {
     `The database was migrated to version ${schema.version} by a newer fastify-password-grant and admits code from ` +
       `version ${schema.oldestCode} on; this is ${codeVersion}. Upgrade this installation.`,
   )
+}
+
+/** A newer version may have migrated meanwhile; less than this code's is a fault. */
+function requireVersion({ version }: SchemaVersion): number {
+  if (version >= codeVersion) return version
+  throw new Error(`The database is at version ${version} after the migration, and this code needs ${codeVersion}.`)
 }

@@ -1,11 +1,13 @@
 import { DateTime } from 'luxon'
 import pg from 'pg'
 import { isOutage, OAuthError } from '../errors.ts'
-import { type Database, isPostgresUrl, type Query } from './database.ts'
+import type { Database, Query } from './database.ts'
+import { readDatabaseUrl } from './database-url.ts'
+import { hidePassword } from './hide-password.ts'
 import { createListening, type ListeningEvents } from './listening.ts'
 import { retryConflicts } from './retry-conflicts.ts'
 import { servingTimeouts, type Timeouts } from './timeouts.ts'
-import { isConflict, isReadOnly, isSilent, toOutage } from './to-outage.ts'
+import { isConflict, isReadOnly, isSilent, isStale, toConnectOutage, toOutage } from './to-outage.ts'
 
 /** How a database is reached and who hears about its connections; none of those may throw. */
 export interface PostgresOptions extends Partial<ListeningEvents> {
@@ -19,11 +21,19 @@ export interface PostgresOptions extends Partial<ListeningEvents> {
 
 /**
  * Opens PostgreSQL at a `postgres://` URL. Connects with the first statement, so a database that is away
- * shows as `temporarily_unavailable` there. Throws TypeError when `url` is no `postgres://` URL.
+ * shows as `temporarily_unavailable` there. Throws TypeError when `url` cannot be one, or names a certificate that cannot be
+ * read; the message repeats nothing of it.
  */
 export async function openDatabase(url: string, options: PostgresOptions = {}): Promise<Database> {
-  if (!isPostgresUrl(url)) throw new TypeError('openDatabase: expected a postgres:// URL')
-  return connectPools({ connectionString: url }, options)
+  return connectPools(readUrl(url), options)
+}
+
+function readUrl(url: string): pg.PoolConfig {
+  try {
+    return readDatabaseUrl(url)
+  } catch (error) {
+    throw new TypeError(`openDatabase: ${(error as TypeError).message}`) // it throws nothing else
+  }
 }
 
 /** The two pools behind the door; also how an embedded PostgreSQL is reached. */
@@ -31,20 +41,19 @@ export function connectPools(where: pg.PoolConfig, options: PostgresOptions = {}
   const timeouts = { ...servingTimeouts, ...options.timeouts }
   const connection = {
     ...where,
-    application_name: applicationName,
+    application_name: where.application_name ?? applicationName,
     connectionTimeoutMillis: timeouts.connectionMs,
     query_timeout: timeouts.answerMs,
     keepAlive: true,
   }
   const writing = connectPool(connection, timeouts, options)
   const checking = connectPool(connection, timeouts, options)
-  const persevere = async <T>(attempt: () => Promise<T>): Promise<T> => {
-    try {
-      return await retryConflicts(attempt)
-    } catch (error) {
-      if (isReadOnly(error) || isSilent(error)) for (const pool of [writing, checking]) giveUpIdle(pool)
-      throw error
-    }
+  const giveUpWhereOld = (error: unknown): never => {
+    if (isReadOnly(error) || isSilent(error) || isStale(error)) for (const pool of [writing, checking]) giveUpIdle(pool)
+    throw error
+  }
+  const persevere = <T>(attempt: () => Promise<T>): Promise<T> => {
+    return retryConflicts(() => attempt().catch(giveUpWhereOld))
   }
   const queryOn = (pool: pg.Pool, query = queryOnPool(pool, timeouts)): Query => {
     return (name, text, values) => persevere(() => query(name, text, values))
@@ -74,15 +83,19 @@ function connectPool(connection: pg.PoolConfig, timeouts: Timeouts, options: Pos
     types: { getTypeParser },
     onConnect: (client) => settleSession(client, timeouts),
   })
-  pool.on('error', (cause) => options.onConnectionLost?.(cause)) // without a listener Node would end the process
+  // without a listener Node would end the process
+  pool.on('error', (cause) => options.onConnectionLost?.(hidePassword(cause, connection.password)))
   return pool
 }
 
-/** What the statements here rest on, whatever the server's or the database's own defaults are. */
+/**
+ * What the statements here rest on, whatever the server's or the database's own defaults are. Names that have no schema
+ * are PostgreSQL's own: a function or an operator that another tenant planted in `public` would run with our rights.
+ */
 async function settleSession(client: pg.ClientBase, timeouts: Timeouts): Promise<void> {
   await control(
     client,
-    `set datestyle = iso; set default_transaction_isolation = 'read committed'; set standard_conforming_strings = on;
+    `set search_path = pg_catalog; set datestyle = iso; set default_transaction_isolation = 'read committed'; set standard_conforming_strings = on;
     set statement_timeout = ${timeouts.statementMs}; set lock_timeout = ${timeouts.lockMs};
     set idle_in_transaction_session_timeout = ${timeouts.idleInTransactionMs}`,
   )
@@ -110,12 +123,12 @@ function getTypeParser(oid: number, format?: 'text' | 'binary') {
 const longestTimeoutMs = 2 ** 31 - 1
 
 async function send<Row extends object>(
-  queryable: pg.Pool | pg.PoolClient,
+  client: pg.PoolClient,
   ...[name, text, values]: Parameters<Query>
 ): Promise<Row[]> {
   try {
     const statement = name === '' ? { text, query_timeout: longestTimeoutMs } : { name, text }
-    const result = await queryable.query<Row>(values ? { ...statement, values: [...values] } : statement)
+    const result = await client.query<Row>(values ? { ...statement, values: [...values] } : statement)
     return result.rows
   } catch (error) {
     throw toOutage(error)
@@ -137,9 +150,8 @@ function requireRoom({ waitingCount }: pg.Pool): void {
 
 /** Each statement on whichever connection is free, for as long as it runs. */
 function queryOnPool(pool: pg.Pool, timeouts: Timeouts): Query {
-  return async (name, text, values) => {
-    requireRoom(pool)
-    if (name !== '') return send(pool, name, text, values)
+  return (name, text, values) => {
+    if (name !== '') return lend(pool, (client) => send(client, name, text, values))
     return lend(pool, async (client) => {
       await control(client, 'set statement_timeout = 0; set lock_timeout = 0')
       const rows = await send<never>(client, name, text, values)
@@ -156,9 +168,7 @@ async function lend<T>(
   mayKeep: (client: pg.PoolClient, error: unknown) => Promise<boolean> = async () => false,
 ): Promise<T> {
   requireRoom(pool)
-  const client = await pool.connect().catch((error: unknown) => {
-    throw toOutage(error)
-  })
+  const client = await connect(pool)
   client.on('error', ignoreLoss)
   const giveBack = (isSound: boolean) => {
     client.off('error', ignoreLoss)
@@ -171,6 +181,15 @@ async function lend<T>(
   } catch (error) {
     giveBack(await mayKeep(client, error))
     throw error
+  }
+}
+
+/** Nothing has been asked yet, so whatever fails here says nothing about a request. */
+async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+  try {
+    return await pool.connect()
+  } catch (error) {
+    throw toConnectOutage(hidePassword(error, pool.options.password))
   }
 }
 

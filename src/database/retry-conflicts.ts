@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isConflict } from './to-outage.ts'
+import { isConflict, isStale } from './to-outage.ts'
 
 const mostTries = 3
 
 /**
- * Tries again what the database has undone because of another session (a deadlock, a serialization failure), three times
- * in all. The pauses are random, so that two who were in each other's way do not meet again.
+ * Tries again what the database has undone because of another session (a deadlock, a serialization failure, a migration
+ * under a prepared statement), three times in all. The pauses are random, so that two who were in each other's way do not meet again.
  */
 export async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await attempt()
     } catch (error) {
-      if (!isConflict(error) || tries === mostTries) throw error
+      if (!(isConflict(error) || isStale(error)) || tries === mostTries) throw error
     }
     await sleep(Math.random() * 50 * tries)
   }

@@ -1,23 +1,32 @@
-import type { Query } from '../database/database.ts'
+import { pageSize, type Query } from '../database/database.ts'
 import type { Token } from './token.ts'
 import { tokenColumns, tokenTables } from './token-columns.ts'
 
 /** A seat's token as the command line shows it: never its value, live or not. */
 export interface ListedToken extends Token {
   readonly state: 'live' | 'expired' | 'revoked'
+  /** What the list goes by, with the device. */
+  readonly userNameKey: string
 }
 
-/** The tokens of one user, or of all (`null`), ordered by user name and device. */
-export async function listTokens(query: Query, userId: string | null): Promise<ListedToken[]> {
-  return query<ListedToken>(
-    'list_tokens',
-    `select ${tokenColumns}
-    from ${tokenTables}
-    where $1::uuid is null or t.user_id = $1
-    order by u.name_key, t.device`,
-    [userId],
-  )
+/** One page of the tokens of one user, or of all (`null`), by user name and device: the first, or that after a token. */
+export async function listTokens(
+  query: Query,
+  userId: string | null,
+  after: ListedToken | null,
+): Promise<ListedToken[]> {
+  const values = [after?.userNameKey ?? '', after?.device ?? '']
+  if (userId === null) return query<ListedToken>('list_tokens', writePage('true'), values)
+  return query<ListedToken>('list_tokens_of_user', writePage('t.user_id = $3'), [...values, userId])
 }
+
+// "at least" lets the index over names find the place, which a comparison of two tables' columns as one row does not
+const writePage = (condition: string) => `
+select ${tokenColumns}, u.name_key as "userNameKey"
+from ${tokenTables}
+where ${condition} and u.name_key >= $1 and (u.name_key > $1 or t.device > $2)
+order by u.name_key, t.device
+limit ${pageSize}`
 
 /** The live tokens of one user, the latest sign-in first. */
 export async function listLiveTokens(query: Query, userId: string): Promise<Token[]> {

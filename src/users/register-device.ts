@@ -1,5 +1,5 @@
 import type { DateTime } from 'luxon'
-import type { Query } from '../database/database.ts'
+import { pageSize, type Query } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import { encrypt } from '../secrets.ts'
 import { registerUser } from './register-user.ts'
@@ -87,9 +87,10 @@ export async function requireDevice(query: Query, deviceKey: string): Promise<De
   return device
 }
 
-/** All devices, by key. */
-export async function listDevices(query: Query): Promise<Device[]> {
-  return query<Device>('list_devices', `${select} order by d.device_key`)
+/** One page of all devices, by key: the first one, or that after a device of the page before. */
+export async function listDevices(query: Query, after: Device | null): Promise<Device[]> {
+  const text = `${select} where d.device_key > $1 order by d.device_key limit ${pageSize}`
+  return query<Device>('list_devices', text, [after?.deviceKey ?? ''])
 }
 
 function refuse(description: string): OAuthError {

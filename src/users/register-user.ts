@@ -1,5 +1,5 @@
 import type { DateTime } from 'luxon'
-import { type Query, violates } from '../database/database.ts'
+import { pageSize, type Query, violates } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import { generateId } from '../secrets.ts'
 import { requireUserName, userNameKey } from './user-name.ts'
@@ -51,9 +51,22 @@ export async function requireUser(query: Query, name: string): Promise<User> {
   return user ?? refuseUnknown()
 }
 
-/** All users, by name. */
-export async function listUsers(query: Query): Promise<User[]> {
-  return query<User>('list_users', `select ${columns} from password_grant.users order by name_key`)
+/** A user in a list, with the key that the list goes by. */
+export interface ListedUser extends User {
+  readonly nameKey: string
+}
+
+/** One page of all users, by name: the first one, or that after a user of the page before. */
+export async function listUsers(query: Query, after: ListedUser | null): Promise<ListedUser[]> {
+  return query<ListedUser>(
+    'list_users',
+    `select ${columns}, name_key as "nameKey"
+    from password_grant.users
+    where name_key > $1
+    order by name_key
+    limit ${pageSize}`,
+    [after?.nameKey ?? ''],
+  )
 }
 
 /** What can be changed about a user; what is left out stays. */

@@ -39,7 +39,7 @@ describe('the packed package, installed in an empty folder', () => {
 
   test('holds what is built from the sources, the migrations and a few documents, nothing else', () => {
     const stray = files.filter((path) => {
-      if (documents.includes(path) || /^sql\/\d{3}\.do\.[a-z0-9-]+\.sql$/.test(path)) return false
+      if (documents.includes(path) || /^sql\/\d{3}\.(do|online)\.[a-z0-9-]+\.sql$/.test(path)) return false
       const source = /^dist\/(.+?)(?:\.d)?\.(c?)[jt]s$/.exec(path)
       return !source || !existsSync(join(root, 'src', `${source[1]}.${source[2]}ts`))
     })

@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
+import { randomWord } from '../support/people.ts'
 import { freePort } from '../support/sockets.ts'
+import { runOn } from '../support/test-cluster.ts'
 import { lacksTools } from '../support/tools.ts'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
@@ -211,6 +213,21 @@ describe('every snippet of the README, as a new user would run it', () => {
     })
     expect(((await answer.json()) as { role: string }).role).toBe('Editor')
     await end(own.child)
+  })
+
+  test('a role of its own serves, and names that two users share are found', { timeout: 60_000 }, async (context) => {
+    const [grant, find] = [snippet('--grant-to'), snippet('having count(*) > 1')]
+    if (spawnSync('psql', ['--version']).status !== 0) return context.skip('psql is not installed')
+    const { database, url } = await freshDatabase()
+    const role = `token_server_${randomWord()}`
+    const served = Object.assign(new URL(url), { username: role, password: 'choose-one' }).href
+    const script = grant.replaceAll('token_server', role).replace(/^DATABASE_URL=\S+/m, `DATABASE_URL='${served}'`)
+    const serving = await run(script, { PORT: '0', DATABASE_URL: url })
+    expect((await fetch(`http://127.0.0.1:${serving.port}/health/ready`)).status).toBe(200)
+    await end(serving.child)
+    expect(await runOn(url, find.split(/;\s*/).filter(Boolean))).toEqual([])
+    await runOn(url, [`drop owned by ${role}`, `drop role ${role}`])
+    await database.close()
   })
 
   test('the plugin serves inside another application', async () => {

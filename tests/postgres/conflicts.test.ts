@@ -78,7 +78,7 @@ describe('a serialization failure', async () => {
       `drop sequence if exists tries; create sequence tries;
       create or replace function fail_at_first() returns trigger language plpgsql as $$
       begin
-        if nextval('tries') <= ${times} then raise exception using errcode = '40001'; end if;
+        if nextval('public.tries') <= ${times} then raise exception using errcode = '40001'; end if;
         return new;
       end $$;
       create trigger failing before insert or update on password_grant.${table}

@@ -150,6 +150,10 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
   ],
   ['a known network that is no keyed hash', 'known_networks_key_check', 'known_networks key', '203.0.113.7'],
   ['a network that nobody is known from', 'known_networks_user_id_fkey', 'known_networks user_id', generateId()],
+
+  ['two fingerprints of keys', 'encryption_key_pkey', 'insert into encryption_key (fingerprint) values (null)'],
+  ['a fingerprint that is not the only one', 'encryption_key_only_row_check', 'encryption_key only_row', false],
+  ['a fingerprint that is no keyed hash', 'encryption_key_fingerprint_check', 'encryption_key fingerprint', 'key'],
 ]
 
 /** The longest and the smallest that can be: where a limit is too tight, this fails. */
@@ -170,6 +174,7 @@ const possible: readonly (readonly [what: string, change: string, value?: unknow
   ['a trusted client with a secret', 'clients is_trusted', true],
   ['failures without a wait', 'failures wait_until', null],
   ['a wait that is over as it begins', 'update failures set wait_until = failed_at'],
+  ['servers without a key', 'encryption_key fingerprint', null],
   ['a user who is known from two networks', copyKnownNetwork('other')],
 ]
 
@@ -242,7 +247,7 @@ describe('removing', async () => {
       if (table === 'users') expect(await query('', 'select user_id from devices')).toEqual([])
       if (table === 'users') expect(await query('', 'select key from known_networks')).toEqual([])
       await query('', 'delete from users; delete from clients; delete from signing_keys; delete from attempts')
-      await query('', 'delete from failures; delete from guesses')
+      await query('', 'delete from failures; delete from guesses; delete from encryption_key')
     })
   })
 })
@@ -294,6 +299,7 @@ async function makeSoundRows(query: Database['query']): Promise<void> {
   await query('', 'insert into known_networks (key, user_id, signed_in_at) select $1, id, now() from users', [
     keyOf('sound'),
   ])
+  await query('', 'insert into encryption_key (fingerprint) values ($1)', [keyOf('sound')])
 }
 
 /** As long as a keyed hash. */

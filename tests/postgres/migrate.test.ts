@@ -10,9 +10,12 @@ import { secretBytes, writeTokenValue } from '../../src/tokens/token-value.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { copyInstallation } from '../support/installations.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
+import { migrateTo } from '../support/old-schema.ts'
 import { addUser, randomWord } from '../support/people.ts'
 import { readyServer, runCommand, startServer } from '../support/processes.ts'
+import { makeRole } from '../support/roles.ts'
 import { takeSeat } from '../support/seats.ts'
+import { runOn } from '../support/test-cluster.ts'
 import { ask, signInAt } from '../support/wire.ts'
 
 const allVersions = Array.from({ length: codeVersion }, (_, index) => index + 1)
@@ -266,7 +269,113 @@ describe('a migration that was edited after it was applied', () => {
   })
 })
 
+describe('an installation', () => {
+  const names = ['work!', '[x]', '{a,b}', '(x)', '+(x)', '!(x)', '#1', '50%', '50%41', 'two words', '*', 'a?b']
+
+  test.each(names)('in a folder named %j finds its migrations', async (name) => {
+    const { url } = await emptyDatabase()
+    const { bin } = await copyInstallation(name)
+    const { code, stdout, stderr } = await runCommand(['migrate', '--json'], {
+      bin,
+      environment: { DATABASE_URL: url },
+    })
+    expect({ code, stderr, answered: JSON.parse(stdout) }).toEqual({
+      code: 0,
+      stderr: '',
+      answered: { applied: allVersions, version: codeVersion },
+    })
+  })
+
+  test.each([
+    ['without its migrations', /./],
+    ['of which a migration is missing', /^003\.do\./],
+  ])('%s migrates nothing and is not ready', async (_, missing) => {
+    const { url, database } = await emptyDatabase()
+    const { bin, sql } = await copyInstallation()
+    for (const file of await readdir(sql)) if (missing.test(file)) await rm(join(sql, file))
+    const environment = { DATABASE_URL: url }
+    const { code, stdout, stderr } = await runCommand(['migrate'], { bin, environment })
+    expect({ code, stdout, stderr }).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^The folder .* lacks migrations: install this version again\.\n$/),
+    })
+    const serving = startServer({ bin, environment })
+    expect(await serving.exited).toBe(1)
+    expect(await readTables(database)).toEqual([])
+    const { url: address } = await readyServer({ bin, environment }, ['serve', '--no-migrate'])
+    expect((await ask(`${address}/health/ready`)).status).toBe(503)
+  })
+})
+
+describe('a role that may not make a schema', () => {
+  test('is told which right it lacks and how to get it', async () => {
+    const { url } = await emptyDatabase()
+    const role = await makeRole(url, 'without_create')
+    const environment = { DATABASE_URL: role.urlOf(url) }
+    expect(await runCommand(['migrate'], { environment })).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        `${role.name} may not make the schema password_grant. As the owner of the database: ` +
+        `grant create on database ${new URL(url).pathname.slice(1)} to ${role.name}\n`,
+    })
+  })
+
+  test('migrates a schema that was made for it', async () => {
+    const { url } = await emptyDatabase()
+    const role = await makeRole(url, 'with_schema')
+    await runOn(url, [`create schema password_grant authorization ${role.name}`])
+    const { code, stderr } = await runCommand(['migrate'], { environment: { DATABASE_URL: role.urlOf(url) } })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  })
+})
+
+describe('a command on a database that is not migrated', () => {
+  const commands = [
+    ...[
+      ['user', 'list'],
+      ['token', 'list', '--json'],
+      ['client', 'list'],
+      ['device', 'list'],
+      ['user', 'disable', 'ada'],
+    ],
+    ...[
+      ['client', 'add', 'web-shop'],
+      ['token', 'revoke', '--user', 'ada'],
+    ],
+  ]
+
+  test.each(commands.map((command) => [command.join(' '), command]))('says so: %s', async (_, command) => {
+    const { url } = await emptyDatabase()
+    expect(await runCommand(command, { environment: { DATABASE_URL: url } })).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^The database is not migrated to this version\. Run `password-grant migrate` on it first\.\n {2}database not migrated: .*\n$/,
+      ),
+    })
+  })
+
+  test('says so when the database is read-only as well', async () => {
+    const { url, database } = await freshDatabase().then(closeAfterTest)
+    await runOn(url, [`alter database ${new URL(url).pathname.slice(1)} set default_transaction_read_only = on`])
+    const { name } = await addUser(database).catch(() => ({ name: 'ada' }))
+    const { code, stderr } = await runCommand(['user', 'disable', name], { environment: { DATABASE_URL: url } })
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^The database is read-only: /) })
+  })
+})
+
 describe('the schema', () => {
+  test('is the same after a migration of a database with tables as in an empty one', async () => {
+    const { database: fresh } = await freshDatabase().then(closeAfterTest)
+    const { database, url } = await emptyDatabase()
+    await migrateTo(5, url)
+    await migrate(database)
+    const sorted = async (one: Database) => (await describeSchema(one)).split('\n').toSorted()
+    expect(await sorted(database)).toEqual(await sorted(fresh))
+  })
+
   // after a change on purpose: npx vitest run --config tests/vitest.config.ts --project postgres migrate -u
   test('is the one kept in schema.txt', async () => {
     const { database } = await freshDatabase().then(closeAfterTest)
@@ -335,6 +444,7 @@ select line from (
   from relations
   union all
   select relname, 1, attnum, '  ' || attname || ' ' || format_type(atttypid, atttypmod) ||
+    case when attcollation = '"C"'::regcollation then ' collate "C"' else '' end ||
     case when attnotnull then ' not null' else '' end ||
     coalesce(' default ' || pg_get_expr(adbin, adrelid), '')
   from relations

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,9 +13,10 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
-/** A second copy of the built program, whose migrations a test may change. */
-export async function copyInstallation(): Promise<{ bin: string; sql: string }> {
-  const folder = await temporaryFolder()
+/** A second copy of the built program, whose migrations a test may change; in a folder of that name, if given. */
+export async function copyInstallation(name = 'installation'): Promise<{ bin: string; sql: string }> {
+  const folder = join(await temporaryFolder(), name)
+  await mkdir(folder)
   for (const name of ['dist', 'sql', 'package.json', 'openapi.yaml']) {
     await cp(join(root, name), join(folder, name), { recursive: true })
   }

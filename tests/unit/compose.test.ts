@@ -19,15 +19,27 @@ describe('compose.yaml', () => {
   test('passes variables that the server knows, with values it accepts', () => {
     const given: Record<string, string> = compose.services.server.environment
     expect(Object.keys(variables)).toEqual(expect.arrayContaining(Object.keys(given)))
-    const config = readConfig(interpolated(given, { POSTGRES_PASSWORD: 'letters0and0digits' }))
-    expect(config.database).toEqual({ url: 'postgres://postgres:letters0and0digits@database:5432/postgres' })
+    const config = readConfig(interpolated(given, { SERVER_PASSWORD: 'letters0and0digits' }))
+    expect(config.database).toEqual({
+      url: 'postgres://password_grant_server:letters0and0digits@database:5432/postgres',
+    })
     expect(config.trustProxy).toEqual([])
   })
 
   test('starts nothing without a password', () => {
     for (const { environment } of Object.values<{ environment: Record<string, string> }>(compose.services)) {
-      expect(() => interpolated(environment, {})).toThrow('POSTGRES_PASSWORD')
+      expect(() => interpolated(environment, {})).toThrow(/(POSTGRES|SERVER)_PASSWORD/)
     }
+  })
+
+  test('keeps the owner’s password from the server, which has a role of its own', () => {
+    const { server, admin, role } = compose.services
+    expect(JSON.stringify(server)).not.toContain('POSTGRES_PASSWORD')
+    expect(server.command).toEqual(['node', 'dist/bin.cjs', 'serve', '--no-migrate'])
+    expect(admin.command).toEqual(['node', 'dist/bin.cjs', 'migrate', '--grant-to', 'password_grant_server'])
+    expect(role.command.join()).toContain('create role password_grant_server login')
+    expect(server.depends_on.admin.condition).toBe('service_completed_successfully')
+    expect(admin.depends_on.role.condition).toBe('service_completed_successfully')
   })
 
   test('publishes one port, on loopback', () => {

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import { toOutage } from '../../src/database/to-outage.ts'
+import { toConnectOutage, toOutage } from '../../src/database/to-outage.ts'
 
 function databaseError(sqlState: string): pg.DatabaseError {
   return Object.assign(new pg.DatabaseError('its own words', 0, 'error'), { code: sqlState })
@@ -9,16 +9,19 @@ function databaseError(sqlState: string): pg.DatabaseError {
 describe('what the database says is an outage', () => {
   test.each([
     ['08006', 'database away'],
+    ['0A000', 'database in conflict'],
     ['25006', 'database read-only'],
     ['25P03', 'database away'],
     ['26000', 'database away'],
     ['28P01', 'database away'],
     ['3D000', 'database away'],
-    ['3F000', 'database away'],
+    ['3F000', 'database not migrated'],
     ['40001', 'database in conflict'],
     ['40P01', 'database in conflict'],
-    ['42P01', 'database away'],
-    ['42883', 'database away'],
+    ['42501', 'database without rights'],
+    ['42P01', 'database not migrated'],
+    ['42P05', 'database away'],
+    ['42883', 'database not migrated'],
     ['53100', 'database full'],
     ['53200', 'database overloaded'],
     ['53300', 'database overloaded'],
@@ -35,13 +38,41 @@ describe('what the database says is an outage', () => {
     })
   })
 
-  test.each(['22021', '23505', '42501', '42703', 'XX000'])(
+  test.each(['22021', '23505', '42601', '42703', '54000', '55000', 'P0001', 'XX000', 'XX001'])(
     '%s is none: it is an answer, or a mistake of ours',
     (sqlState) => {
       const error = databaseError(sqlState)
       expect(toOutage(error)).toBe(error)
     },
   )
+})
+
+describe('a full queue of notifications', () => {
+  test('is an outage, told from the other meanings of its SQLSTATE', () => {
+    const full = Object.assign(databaseError('54000'), { file: 'async.c' })
+    expect(toOutage(full)).toMatchObject({ code: 'temporarily_unavailable', reason: 'database full: its own words' })
+    const tooLong = Object.assign(databaseError('54000'), { file: 'nbtutils.c' })
+    expect(toOutage(tooLong)).toBe(tooLong)
+  })
+})
+
+describe('whatever fails while connecting is an outage', () => {
+  test.each([
+    ['55000', 'database away'],
+    ['42501', 'database without rights'],
+    ['28P01', 'database away'],
+    ['3D000', 'database away'],
+    ['53300', 'database overloaded'],
+    ['57P03', 'database away'],
+    ['0A000', 'database in conflict'],
+    ['22023', 'database away'],
+    ['XX000', 'database away'],
+  ])('%s: %s', (sqlState, reason) => {
+    expect(toConnectOutage(databaseError(sqlState))).toMatchObject({
+      code: 'temporarily_unavailable',
+      reason: `${reason}: its own words`,
+    })
+  })
 })
 
 describe('what the driver says is an outage', () => {

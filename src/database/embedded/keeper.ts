@@ -76,6 +76,7 @@ async function joinCluster(cluster: Cluster, host: string): Promise<Keeper> {
 const occupancy = [0x70776772, 1]
 
 const keeperConnection = {
+  options: '-c search_path=pg_catalog',
   port: 5432,
   user: 'postgres',
   database: 'postgres',

@@ -1,0 +1,115 @@
+import pg from 'pg'
+import type { Database, Query } from './database.ts'
+
+/** A privilege on a whole table, or on the columns that a server reads or writes. */
+type Privilege = 'select' | 'insert' | 'update' | 'delete'
+type Grant = Privilege | readonly [privilege: Privilege, ...columns: string[]]
+
+/**
+ * What a server needs of each table, and nothing else: commands, migrations and hands need the owner. A migration that adds
+ * a table or a column that servers use has its line here.
+ */
+export const servingGrants: Readonly<Record<string, readonly Grant[]>> = {
+  migrations: [['select', 'version']],
+  compatibility: ['select'],
+  clients: [
+    [
+      ...(['select', 'id', 'is_public', 'is_built_in', 'is_trusted', 'is_enabled', 'credential_version'] as const),
+      ...(['secret_hash', 'previous_secret_hash', 'previous_secret_until', 'lifetime_seconds'] as const),
+    ],
+    ['update', 'created_at'], // PostgreSQL wants it for a row lock; of all columns it changes least
+  ],
+  users: [
+    ['select', 'id', 'name', 'name_key', 'role', 'password_hash', 'credential_version', 'is_enabled'],
+    ['update', 'password_hash'], // a hash of today's cost, and the row lock
+  ],
+  tokens: ['select', 'insert', 'update', 'delete'],
+  devices: [
+    ['select', 'user_id', 'device_key', 'customer_key', 'last_timestamp'],
+    ['update', 'last_timestamp'],
+  ],
+  signing_keys: ['select', ['insert', 'id', 'public_key', 'private_key'], ['update', 'longest_lifetime_seconds']],
+  attempts: ['select', 'insert', 'update', 'delete'],
+  network_key: [['select', 'key']],
+  failures: ['select', 'insert', 'update', 'delete'],
+  guesses: ['select', 'insert', 'update', 'delete'],
+  known_networks: ['select', 'insert', 'update', 'delete'],
+  encryption_key: [
+    ['select', 'only_row', 'fingerprint'],
+    ['insert', 'fingerprint'],
+    ['update', 'fingerprint'],
+  ],
+}
+
+/**
+ * Gives a role what a server needs, and takes from it what it had beyond that, in one transaction. Throws Error when there
+ * is no such role, or when it has every right anyway.
+ */
+export async function grantTo(database: Database, role: string): Promise<void> {
+  await database.transaction(async (query) => {
+    await query('', "select pg_advisory_xact_lock(hashtext('fastify-password-grant migrate'))")
+    await requireServingRole(query, role)
+    await query('', writeGrants(pg.escapeIdentifier(role), await findFunctions(query)))
+    await admitToDatabase(query, role)
+  })
+}
+
+async function requireServingRole(query: Query, role: string): Promise<void> {
+  const [found] = await query<{ isMighty: boolean }>(
+    '',
+    `select rolsuper or pg_has_role(r.oid, n.nspowner, 'member') as "isMighty"
+    from pg_roles r, pg_namespace n
+    where r.rolname = $1 and n.nspname = 'password_grant'`,
+    [role],
+  )
+  if (!found)
+    throw new Error(`There is no role ${role}. Create it first: create role ${pg.escapeIdentifier(role)} login`)
+  if (found.isMighty) {
+    throw new Error(
+      `The role ${role} owns the tables, or is a superuser: it has every right. Choose a role of its own.`,
+    )
+  }
+}
+
+/** Those that are called by name; a trigger calls its own for everybody. */
+async function findFunctions(query: Query): Promise<string[]> {
+  const found = await query<{ signature: string }>(
+    '',
+    `select oid::regprocedure::text as signature
+    from pg_proc
+    where pronamespace = 'password_grant'::regnamespace and prorettype <> 'trigger'::regtype`,
+  )
+  return found.map(({ signature }) => signature)
+}
+
+function writeGrants(role: string, functions: readonly string[]): string {
+  return [
+    `revoke all on schema password_grant from ${role}`,
+    `revoke all on all tables in schema password_grant from ${role}`,
+    `revoke all on all functions in schema password_grant from ${role}`,
+    `grant usage on schema password_grant to ${role}`,
+    ...functions.map((signature) => `grant execute on function ${signature} to ${role}`),
+    ...Object.entries(servingGrants).flatMap(([table, grants]) =>
+      grants.map((grant) => `grant ${writePrivilege(grant)} on password_grant.${table} to ${role}`),
+    ),
+  ].join(';\n')
+}
+
+function writePrivilege(grant: Grant): string {
+  if (typeof grant === 'string') return grant
+  const [privilege, ...columns] = grant
+  return `${privilege} (${columns.join(', ')})`
+}
+
+/** Everybody may connect, unless that was revoked from `public`. */
+async function admitToDatabase(query: Query, role: string): Promise<void> {
+  const [refused] = await query<{ database: string }>(
+    '',
+    `select current_database() as database
+    from pg_roles
+    where rolname = $1 and not has_database_privilege(oid, current_database(), 'connect')`,
+    [role],
+  )
+  if (!refused) return
+  await query('', `grant connect on database ${pg.escapeIdentifier(refused.database)} to ${pg.escapeIdentifier(role)}`)
+}

@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Database, Query } from './database.ts'
+import { retryLocked } from './retry-locked.ts'
+
+const lockName = "hashtext('fastify-password-grant online steps')"
+const lockTimeoutMs = 300
+
+/**
+ * Runs the steps of an `online` file one by one while servers work, in one process at a time; `isDone` says whether another
+ * process was quicker. A step that breaks off is repeated by the next `migrate`: each may run again.
+ */
+export async function runOnlineSteps(
+  database: Database,
+  text: string,
+  isDone: (query: Query) => Promise<boolean>,
+): Promise<void> {
+  await database.transaction(async (query) => {
+    await takeTurn(query)
+    // on the other pool: a concurrent build cannot run within a transaction
+    if (await isDone(database.tokenQuery)) return
+    for (const step of text.split(/^-- step$/m)) await runStep(database.tokenQuery, step.trim())
+  })
+}
+
+/**
+ * Asks again and again instead of waiting: a statement that waits holds a snapshot, for whose end a concurrent build waits
+ * in turn. A transaction that sleeps holds none, as long as its statements are sent in the simple protocol: in the extended
+ * one the last portal keeps its snapshot.
+ */
+async function takeTurn(query: Query): Promise<void> {
+  for (;;) {
+    const [row] = await query<{ taken: boolean }>('', `select pg_try_advisory_xact_lock(${lockName}) as taken`)
+    if (row?.taken) return
+    await sleep(100)
+  }
+}
+
+async function runStep(query: Query, step: string): Promise<void> {
+  const index = /create (?:unique )?index concurrently if not exists (\w+)/.exec(step)?.[1]
+  if (index === undefined) {
+    await retryLocked(() => query('', `set local lock_timeout = ${lockTimeoutMs};\n${step}`))
+    return
+  }
+  await dropBrokenIndex(query, index)
+  await query('', step).catch((error: unknown) => {
+    throw explainDuplicate(error, index)
+  })
+}
+
+/** What an interrupted build left behind has the name, and counts as there. */
+async function dropBrokenIndex(query: Query, index: string): Promise<void> {
+  const broken = await query('', 'select from pg_index where indexrelid = to_regclass($1) and not indisvalid', [
+    `password_grant.${index}`,
+  ])
+  if (broken.length > 0) await query('', `drop index concurrently if exists password_grant.${index}`)
+}
+
+function explainDuplicate(error: unknown, index: string): unknown {
+  if (!(error instanceof Error && 'code' in error && error.code === '23505')) return error
+  return new Error(
+    `The index ${index} cannot be built, since two rows have the same key: a change of the database's collation hid one ` +
+      'from the other. Remove one of each two, see README "When a collation changes", and run `migrate` again.',
+    { cause: error },
+  )
+}

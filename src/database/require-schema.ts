@@ -1,0 +1,98 @@
+import type { Query } from './database.ts'
+
+/**
+ * Makes the schema `password_grant` and its table of migrations where they are missing. Throws as `requireOwnSchema` does,
+ * and Error when the role may not make a schema.
+ */
+export async function requireSchema(query: Query): Promise<void> {
+  const { owner, hasTable, mayCreate, role, database } = await requireOwnSchema(query)
+  if (hasTable) return
+  if (owner === null && !mayCreate) {
+    throw new Error(
+      `${role} may not make the schema password_grant. As the owner of the database: ` +
+        `grant create on database ${database} to ${role}`,
+    )
+  }
+  if (owner === null) await query('', 'create schema password_grant')
+  await query('', migrationsText)
+}
+
+/**
+ * Throws Error with a sentence for the operator when the schema belongs to another role, which could have put views and
+ * triggers there that run with the rights of whoever migrates.
+ */
+export async function requireOwnSchema(query: Query): Promise<SchemaRow> {
+  const [found] = await query<SchemaRow>('', schemaText)
+  const schema = found as SchemaRow // the database that answers is always there
+  if (schema.owner === null || schema.isTrusted) return schema
+  throw new Error(
+    `The schema password_grant belongs to ${schema.owner}. Migrate as ${schema.owner} and start servers of other roles with ` +
+      '--no-migrate; if that role made it for another purpose: alter schema password_grant rename to another_name',
+  )
+}
+
+/**
+ * Throws Error when a default, a constraint, an index, a trigger or a function of the schema is bound to something outside
+ * of it and of PostgreSQL itself: an older version may have bound it to what another tenant had planted.
+ */
+export async function requireOwnReferences(query: Query): Promise<void> {
+  const found = await query<{ foreign: string }>('find_foreign_references', referencesText)
+  if (found.length === 0) return
+  throw new Error(
+    `The schema password_grant depends on ${found.map(({ foreign }) => foreign).join(', ')}, which is neither its own nor ` +
+      "PostgreSQL's and runs with the rights of the server. Drop it with cascade, and restore what went with it.",
+  )
+}
+
+const referencesText = `
+with ours as (
+  select 'pg_constraint'::regclass as class, oid from pg_constraint where connamespace = to_regnamespace('password_grant')
+  union all
+  select 'pg_proc'::regclass, oid from pg_proc where pronamespace = to_regnamespace('password_grant')
+  union all
+  select 'pg_class'::regclass, oid from pg_class where relnamespace = to_regnamespace('password_grant')
+  union all
+  select 'pg_attrdef'::regclass, d.oid from pg_attrdef d join pg_class c on c.oid = d.adrelid
+  where c.relnamespace = to_regnamespace('password_grant')
+  union all
+  select 'pg_trigger'::regclass, t.oid from pg_trigger t join pg_class c on c.oid = t.tgrelid
+  where c.relnamespace = to_regnamespace('password_grant')
+)
+select distinct pg_describe_object(d.refclassid, d.refobjid, 0) as foreign
+from ours
+join pg_depend d on d.classid = ours.class and d.objid = ours.oid
+left join pg_proc p on d.refclassid = 'pg_proc'::regclass and p.oid = d.refobjid
+left join pg_operator o on d.refclassid = 'pg_operator'::regclass and o.oid = d.refobjid
+left join pg_type t on d.refclassid = 'pg_type'::regclass and t.oid = d.refobjid
+where coalesce(p.pronamespace, o.oprnamespace, t.typnamespace)
+  not in ('pg_catalog'::regnamespace, to_regnamespace('password_grant'))`
+
+interface SchemaRow {
+  /** Null: there is no such schema. */
+  readonly owner: string | null
+  /** The owner is this role, one that it belongs to, or one that rules the database anyway. */
+  readonly isTrusted: boolean
+  readonly hasTable: boolean
+  readonly mayCreate: boolean
+  readonly role: string
+  readonly database: string
+}
+
+const schemaText = `
+select
+  n.nspowner::regrole::text as owner,
+  n.nspowner in (me.oid, d.datdba) or coalesce(o.rolsuper, false)
+    or not me.rolsuper and pg_has_role(me.oid, n.nspowner, 'member') as "isTrusted",
+  to_regclass('password_grant.migrations') is not null as "hasTable",
+  has_database_privilege(d.oid, 'create') as "mayCreate",
+  quote_ident(me.rolname) as role,
+  quote_ident(d.datname) as database
+from pg_database d
+join pg_roles me on me.rolname = current_user
+left join pg_namespace n on n.nspname = 'password_grant'
+left join pg_roles o on o.oid = n.nspowner
+where d.datname = current_database()`
+
+const migrationsText = `
+create table password_grant.migrations (version bigint primary key, name text, md5 text, run_at timestamptz);
+insert into password_grant.migrations (version) values (0)`

@@ -1,0 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isLockTimeout } from './to-outage.ts'
+
+const patienceMs = 60_000
+
+/**
+ * Tries again what could not get its locks in time, for a minute: a change of a table waits briefly and often, since
+ * everything else queues behind it while it waits.
+ */
+export async function retryLocked<T>(attempt: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + patienceMs
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isLockTimeout(error) || Date.now() > deadline) throw error
+    }
+    await sleep(200 + Math.random() * 800)
+  }
+}
