@@ -1,41 +1,50 @@
 -- Why: one source must not spend the guesses of all strangers, one network must not try every name, a user's known networks
 -- stay few, and a refusal takes as long as the dearest stored hash, which an index finds without reading the table.
 
-create function password_grant.find_throttle_state(
+-- Inlined, which a function with a search path is not: its names and operators are written with a schema.
+create or replace function password_grant.find_throttle_state(
   pair text, buckets text[], limits integer[], moment timestamptz,
   forget_seconds double precision, known_days integer, window_seconds double precision
 )
 returns table (has_failed boolean, is_known boolean, is_fresh boolean, wait_seconds double precision)
-language sql stable rows 1
-begin atomic
+language sql stable rows 1 as $$
   select
     f.key is not null,
     n.is_known,
-    n.is_known and n.signed_in_at > moment - interval '1 hour',
+    n.is_known and n.signed_in_at operator(pg_catalog.>) (moment operator(pg_catalog.-) interval '1 hour'),
     greatest(
       0,
-      extract(epoch from f.wait_until - moment),
+      extract(epoch from f.wait_until operator(pg_catalog.-) moment),
       (
-        select max(
-          extract(epoch from g.guessed_at[cardinality(g.guessed_at) - b.allowed + 1]
-            + make_interval(secs => window_seconds) - moment)
-        )
-        from unnest(
-          case when n.is_known then array[pair] else buckets end,
-          limits
+        select pg_catalog.max(extract(epoch from (
+          g.guessed_at[pg_catalog.cardinality(g.guessed_at) operator(pg_catalog.-) b.allowed operator(pg_catalog.+) 1]
+            operator(pg_catalog.+) pg_catalog.make_interval(secs => window_seconds)
+        ) operator(pg_catalog.-) moment))
+        from rows from (
+          pg_catalog.unnest(case when n.is_known then array[pair] else buckets end), pg_catalog.unnest(limits)
         ) b (key, allowed)
-        join password_grant.guesses g on g.key = b.key
-        where cardinality(g.guessed_at) >= b.allowed
+        join password_grant.guesses g on g.key operator(pg_catalog.=) b.key
+        where pg_catalog.cardinality(g.guessed_at) operator(pg_catalog.>=) b.allowed
       )
     )::double precision
   from (
-    select k.signed_in_at, coalesce(k.signed_in_at > moment - make_interval(days => known_days), false) as is_known
+    select k.signed_in_at, coalesce(
+      k.signed_in_at operator(pg_catalog.>) (
+        moment operator(pg_catalog.-) pg_catalog.make_interval(days => known_days)
+      ),
+      false
+    ) as is_known
     from (select) always
-    left join password_grant.known_networks k on k.key = pair
+    left join password_grant.known_networks k on k.key operator(pg_catalog.=) pair
   ) n
   left join password_grant.failures f
-    on f.key = pair and (f.failed_at > moment - make_interval(secs => forget_seconds) or f.wait_until > moment);
-end;
+    on f.key operator(pg_catalog.=) pair and (
+      f.failed_at operator(pg_catalog.>) (
+        moment operator(pg_catalog.-) pg_catalog.make_interval(secs => forget_seconds)
+      )
+      or f.wait_until operator(pg_catalog.>) moment
+    )
+$$;
 comment on function password_grant.find_throttle_state(
   text, text[], integer[], timestamptz, double precision, integer, double precision
 ) is
@@ -43,7 +52,7 @@ comment on function password_grant.find_throttle_state(
 lately or within the hour, and how many seconds the next attempt has to wait. Each bucket allows its limit of guesses in
 the window; a known network has one bucket of its own, the pair, with the first limit.';
 
-create function password_grant.settle_sign_in(
+create or replace function password_grant.settle_sign_in(
   pair text, buckets text[], limits integer[], of_user uuid,
   forget_seconds double precision, known_days integer, window_seconds double precision, max_networks integer
 )

@@ -259,6 +259,14 @@ test('a right password whose client is disabled at the last moment settles nothi
   expect(await query('', 'select from password_grant.known_networks where user_id = $1', [asking.user.id])).toEqual([])
 })
 
+/** Another server with limits of its own, over the same connections; closed after the test. */
+async function serverWith(throttle: Partial<ThrottleOptions>): Promise<FastifyInstance> {
+  const log = pino({ level: 'trace' }, logLines)
+  const server = await createServer(database, log, { ...plainOptions, ...behindProxy, throttle })
+  onTestFinished(() => server.close())
+  return server
+}
+
 /** A server whose database tells first which statement a sign-in sends. */
 async function serverOn(
   onStatement: (name: string) => unknown,
@@ -581,8 +589,7 @@ describe('strangers', async () => {
 })
 
 describe('one source of strangers', () => {
-  const strict = async (throttle: Partial<ThrottleOptions> = {}) =>
-    serverBeside(url, { ...behindProxy, throttle: { strangersSourceLimit: 3, ...throttle } })
+  const strict = async (throttle: Partial<ThrottleOptions> = {}) => serverWith({ strangersSourceLimit: 3, ...throttle })
   const inOneSite = (count: number) => Array.from({ length: count }, (_, place) => `2001:db8:${randomSite}:${place}::1`)
   const randomSite = generateBytes(2).readUInt16BE(0).toString(16)
 
@@ -617,7 +624,7 @@ describe('one source of strangers', () => {
 })
 
 describe('a network that fails at many different names', () => {
-  const strict = () => serverBeside(url, { ...behindProxy, throttle: { networkNames: 4 } })
+  const strict = () => serverWith({ networkNames: 4 })
   const nobodies = (count: number) =>
     Array.from({ length: count }, () => ({ client, user: { name: `nobody-${randomWord()}`, password: '' } }))
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { pino } from 'pino'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -18,7 +19,14 @@ async function databaseAt5(): Promise<{ database: Database; url: string }> {
   const fresh = await freshDatabase({ isMigrated: false })
   onTestFinished(() => fresh.database.close())
   await migrateTo(5, fresh.url)
+  await addNewFunctions(fresh.url)
   return fresh
+}
+
+/** Functions that this code calls and a server of version 5 does not: the tests are about tables. */
+async function addNewFunctions(url: string): Promise<void> {
+  const file = new URL('../../sql/008.do.throttle-buckets-and-hash-costs.sql', import.meta.url)
+  await runOn(url, ['set search_path = pg_catalog', readFileSync(file, 'utf8').split('create index')[0] ?? ''])
 }
 
 async function serverOn(database: Database) {
@@ -64,6 +72,7 @@ describe('a database of version 5 whose index over names is in another order tha
     database = fresh.database
     url = fresh.url
     await migrateTo(5, url)
+    await addNewFunctions(url)
     client = await addClient(database)
     await fill(url, 2_000)
     for (let count = 0; count < 20; count += 1) people.push(await addUser(database))
@@ -81,7 +90,7 @@ describe('a database of version 5 whose index over names is in another order tha
     const app = await serverOn(database)
     const signInAll = () => Promise.all(people.map((user) => askForToken(app, { client, user })))
     const before = await signInAll()
-    expect(before.filter(({ statusCode }) => statusCode !== 200).length).toBeGreaterThan(10)
+    expect(before.filter(({ statusCode }) => statusCode === 400).length).toBeGreaterThan(10)
     await runOn(url, ['truncate password_grant.failures, password_grant.guesses'])
     expect(await migrate(database)).toMatchObject({ version: codeVersion })
     const later = await serverOn(database) // the first one remembers waits
@@ -158,7 +167,8 @@ describe('a migration of a database with rows', () => {
     const environment = { DATABASE_URL: url }
     const ended = await Promise.all(Array.from({ length: 4 }, () => runCommand(['migrate', '--json'], { environment })))
     expect(ended.map(({ code, stderr }) => ({ code, stderr }))).toEqual(ended.map(() => ({ code: 0, stderr: '' })))
-    expect(ended.flatMap(({ stdout }) => JSON.parse(stdout).applied)).toEqual([6, 7].concat(rest()))
+    const applied: number[] = ended.flatMap(({ stdout }) => JSON.parse(stdout).applied)
+    expect(applied.toSorted()).toEqual([6, 7].concat(rest()))
   })
 })
 

@@ -115,12 +115,12 @@ function nobodyListens(error: unknown): boolean {
   return errorCode(error) === 'ENOENT' || errorCode(error) === 'ECONNREFUSED'
 }
 
-const isContended = /lock file "[^"]*" (already exists|is empty)|remove old lock file|shared memory block/
+const contention = ['" already exists', '" is empty', 'remove old lock file', 'shared memory block']
 
 /** Throws unless trying again makes sense: another start was quicker, or a killed PostgreSQL's processes still end. */
 async function giveUp(cluster: Cluster, start: Start): Promise<null> {
   const log = await start.readLog()
-  const isPassing = !start.hasFailed() || isContended.test(log)
+  const isPassing = !start.hasFailed() || contention.some((words) => log.includes(words))
   if (!isPassing) throw refuseEntry(cluster, 'did not start', new Error(log))
   await start.forget()
   await removeStaleLocks(cluster.path)
