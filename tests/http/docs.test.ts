@@ -120,6 +120,13 @@ describe('DOCS=on', async () => {
     const metadata = (await app.inject('/.well-known/oauth-authorization-server')).json()
     expect(new URL(metadata.service_documentation).pathname).toBe('/docs')
   })
+
+  test('has the only redirect of the server, which stays on the page', async () => {
+    const { statusCode, headers } = await app.inject('/docs/static/index.html')
+    expect([statusCode, headers.location]).toEqual([302, '/docs/'])
+    const other = await app.inject('/docs/static/index.html?next=https://evil.example.com')
+    expect(String(other.headers.location ?? '')).not.toMatch(/^(https?:)?\/\//)
+  })
 })
 
 describe('where a dialect listens elsewhere', async () => {
