@@ -36,7 +36,7 @@ export async function migrate(database: Database, onApplied?: OnApplied): Promis
   const applied: number[] = []
   for (const online of findOnlineFiles(found.version)) {
     applied.push(...(await applyUpTo(database, online.version - 1, files, onApplied)))
-    await runOnlineSteps(database, online.text, async (query) => (await readVersion(query)).version >= online.version)
+    await runOnlineSteps(database, online)
   }
   applied.push(...(await applyUpTo(database, codeVersion, files, onApplied)))
   await validateConstraints(database.query)
@@ -100,6 +100,7 @@ async function applyFiles(query: Query, upTo: number, files: readonly MigrationF
   const due = files.filter(({ version }) => version > newest && version <= upTo)
   for (const { version, words, text, md5 } of due) {
     await query('', text)
+    await query('', 'delete from password_grant.migrations where version = $1', [-version]) // what its steps left
     await query(
       '',
       'insert into password_grant.migrations (version, name, md5, run_at) values ($1, $2, $3, clock_timestamp())',

@@ -1,25 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database, Query } from './database.ts'
+import type { MigrationFile } from './migration-files.ts'
 import { retryLocked } from './retry-locked.ts'
 
 const lockName = "hashtext('fastify-password-grant online steps')"
 const lockTimeoutMs = 300
 
 /**
- * Runs the steps of an `online` file one by one while servers work, in one process at a time; `isDone` says whether another
- * process was quicker. A step that breaks off is repeated by the next `migrate`: each may run again.
+ * Runs the steps of an `online` file one by one while servers work, in one process at a time and once. A step that breaks
+ * off is repeated by the next `migrate`, with those before it: each may run again.
  */
-export async function runOnlineSteps(
-  database: Database,
-  text: string,
-  isDone: (query: Query) => Promise<boolean>,
-): Promise<void> {
+export async function runOnlineSteps(database: Database, { version, text }: MigrationFile): Promise<void> {
   await database.transaction(async (query) => {
     await takeTurn(query)
     // on the other pool: a concurrent build cannot run within a transaction
-    if (await isDone(database.tokenQuery)) return
+    if (await isDone(database.tokenQuery, version)) return
     for (const step of text.split(/^-- step$/m)) await runStep(database.tokenQuery, step.trim())
+    await query('', `insert into password_grant.migrations (version, name) values (${-version}, 'online')`)
   })
+}
+
+/** Steps that are done have a row under the negative number, until the migration itself has its own. */
+async function isDone(query: Query, version: number): Promise<boolean> {
+  const rows = await query('', 'select from password_grant.migrations where version in ($1, $2)', [version, -version])
+  return rows.length > 0
 }
 
 /**

@@ -154,11 +154,15 @@ describe('a migration of a database with rows', () => {
     }
     expect(isDone).toBe(false)
     await reader.query('commit')
-    const statuses = new Set<number>()
-    while (!isDone) statuses.add((await askForToken(app, asking)).statusCode)
+    const refused: number[] = []
+    while (!isDone) {
+      const { statusCode } = await askForToken(app, asking)
+      if (statusCode !== 200) refused.push(statusCode)
+    }
     await migrating
-    statuses.add((await askForToken(app, asking)).statusCode)
-    expect([...statuses]).toEqual([200])
+    expect(refused.length).toBeLessThanOrEqual(2) // idle connections were ended, and one may have been in use again by then
+    expect(refused.filter((status) => status !== 503)).toEqual([])
+    expect((await askForToken(app, asking)).statusCode).toBe(200)
   })
 
   test('happens once, in one of several processes at once', async () => {
