@@ -4,25 +4,28 @@ import type { Query } from './database.ts'
 const maxWaiting = 200
 
 /**
- * Bounds statements of one kind that cannot be batched: one is under way and 200 wait, so that their callers hold one
- * connection of a pool and leave the others to the rest. Rejects with `temporarily_unavailable` where more wait. Where
+ * Bounds statements of one kind that cannot be batched: `maxUnderWay` are under way and 200 wait, so that their callers hold
+ * as many connections of a pool and leave the others to the rest. Rejects with `temporarily_unavailable` where more wait. Where
  * the database is away, those that wait fail with the statement that found out.
  */
-export function boundQuery(query: Query): Query {
+export function boundQuery(query: Query, maxUnderWay = 1): Query {
   const waiting: Turn[] = []
-  let isBusy = false
+  let underWay = 0
 
-  /** A turn that ends goes to the next who waits, before anybody who comes meanwhile. */
+  /** A turn that ends goes to the next statement that waits, before any that comes meanwhile. */
   async function takeTurn(): Promise<void> {
-    if (isBusy && waiting.length >= maxWaiting) throw refuseStatement()
-    if (isBusy) await new Promise<void>((resolve, reject) => void waiting.push({ resolve, reject }))
-    isBusy = true
+    if (underWay < maxUnderWay) {
+      underWay += 1
+      return
+    }
+    if (waiting.length >= maxWaiting) throw refuseStatement()
+    await new Promise<void>((resolve, reject) => void waiting.push({ resolve, reject }))
   }
 
   function passTurn(): void {
     const next = waiting.shift()
     if (next) next.resolve()
-    else isBusy = false
+    else underWay -= 1
   }
 
   return async <Row extends object>(...statement: Parameters<Query>) => {

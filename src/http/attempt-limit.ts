@@ -1,5 +1,7 @@
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
+import { boundQuery } from '../database/bound-query.ts'
 import type { Query } from '../database/database.ts'
+import { mostForFlood } from '../database/gather-rows.ts'
 import { OAuthError } from '../errors.ts'
 import { keyedHash } from '../secrets.ts'
 import type { FindNetworkKey } from '../throttle/network-key.ts'
@@ -30,11 +32,12 @@ export type CountAttempt = (name: string, address: string | undefined) => Promis
 const windowSeconds = 60
 
 /**
- * Counts attempts in PostgreSQL, so that all servers share the count; a name that has used up its turns is refused from
- * memory until the next minute, and while the database is away this process counts alone. Counts that are over are
- * removed once a minute.
+ * Counts attempts in PostgreSQL, so that all servers share the count. A name that has used up its turns is refused from
+ * memory until the next minute. In an outage the sign-in itself fails, so nothing is counted; where too many attempts wait
+ * to be counted, the latest are refused for a second. Expired counts are deleted once a minute.
  */
-export function createAttemptLimit({ query, findKey, attempts, isOn }: AttemptLimitOptions): CountAttempt {
+export function createAttemptLimit({ query: ask, findKey, attempts, isOn }: AttemptLimitOptions): CountAttempt {
+  const query = boundQuery(ask, mostForFlood) // a flood of attempts leaves the other connections to sign-ins
   const window = { points: attempts, duration: windowSeconds }
   const limiter = new RateLimiterPostgres({
     ...window,
@@ -71,6 +74,7 @@ export function createAttemptLimit({ query, findKey, attempts, isOn }: AttemptLi
       )
     } catch (error) {
       if (error instanceof RateLimiterRes) return describe(error, attempts, true)
+      if (error instanceof OAuthError && error.isOverload) return describe(new RateLimiterRes(0, 1_000), attempts, true)
       return describe(new RateLimiterRes(attempts, windowSeconds * 1_000), attempts, false) // no database, no sign-in either
     }
   }

@@ -400,7 +400,8 @@ describe('the user that PostgreSQL runs as', () => {
     expect(await uidOfProcess(await postmasterPid(one))).toBe(uids[0])
     // the superuser of one database may go where its PostgreSQL may
     const path = `/proc/${await postmasterPid(other)}/cwd/PG_VERSION`
-    await expect(first.query('', 'select pg_read_file($1)', [path])).rejects.toThrow(/permission denied/i)
+    const reading = first.query('', 'select pg_read_file($1)', [path])
+    await expect(reading).rejects.toMatchObject({ reason: expect.stringMatching(/permission denied/i) })
     await Promise.all([first.close(), second.close()])
     const moved = join(parent, 'moved')
     await rename(one, moved)
