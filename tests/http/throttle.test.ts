@@ -792,7 +792,7 @@ describe('a database that can be read and not written', async () => {
   const asking = { client: await addClient(own.database), user: await addUser(own.database) }
   await own.database.query(
     '',
-    `create function disk_full() returns trigger language plpgsql
+    `create function public.disk_full() returns trigger language plpgsql
     as $$ begin raise 'could not extend file' using errcode = '53100'; end $$`,
   )
 
@@ -802,7 +802,7 @@ describe('a database that can be read and not written', async () => {
     ['known_networks', 'right'],
   ])('is an outage and no verdict: %s, when the password is %s', async (table, which) => {
     const full = `create trigger full_disk before insert or update on password_grant.${table}
-      for each row execute function disk_full()`
+      for each row execute function public.disk_full()`
     await own.database.query('', full)
     const send = which === 'right' ? signInFrom : guess
     for (let turn = 0; turn < 7; turn += 1) {
