@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -75,7 +75,9 @@ describe.runIf(process.platform === 'linux')('a server that npm started', () => 
     const folder = await temporaryFolder()
     await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'project', version: '1.0.0', scripts }))
     await mkdir(join(folder, 'node_modules', '.bin'), { recursive: true })
-    await symlink(binPath, join(folder, 'node_modules', '.bin', 'password-grant'))
+    // npm marks what it installs as executable, and the compiler marks nothing
+    const program = `#!/usr/bin/env node\nrequire(${JSON.stringify(binPath)})\n`
+    await writeFile(join(folder, 'node_modules', '.bin', 'password-grant'), program, { mode: 0o755 })
     return folder
   }
 
