@@ -50,7 +50,8 @@ const rooms = {
       ...['errors', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'throttle', 'tokens', 'grants'],
       'users/find-hash-costs.ts',
       'bearer',
-      ...['database/gather-rows.ts', 'database/bound-query.ts'], // how many statements callers can cause
+      // how many statements callers can cause, and which failures say that the database is away
+      ...['database/gather-rows.ts', 'database/bound-query.ts', 'database/to-outage.ts'],
       ...[
         'dialects/dialect.ts',
         'dialects/index.ts',

@@ -80,7 +80,8 @@ export async function createServer(
   app.setErrorHandler((thrown, request, reply) => {
     if (request.is404) return refusePath(request, reply) // Fastify read its body first, and could not
     const error = toOAuthError(thrown)
-    if (error.status >= 500) write(request.log, { ...unforeseen, facts: { err: thrown } })
+    if (error.status >= 500 && !error.isOverload) write(request.log, { ...unforeseen, facts: { err: thrown } })
+    if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     return reply.code(error.status).send({ error: error.code, error_description: error.description })
   })
   const { dialects, corsOrigins, docs } = options

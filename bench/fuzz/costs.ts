@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { cpuMs } from '../support/proc.ts'
 import type { Repetition } from './repetitions.ts'
 
-/** A refused request may cost the server so many times as much as an ordinary refusal, and no more. */
+/** The most that a refused request may cost the server, in ordinary refusals. */
 const mostTimes = 10
 /** Of a body in chunks Node parses what one read of the socket brings, 64 KiB, before a server can refuse it. */
 const mostTimesInChunks = 30

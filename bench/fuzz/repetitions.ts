@@ -99,7 +99,7 @@ const bodyPlaces: Readonly<Record<string, Write>> = {
   'body of /userinfo': inBody('/userinfo', 'text/plain', '', '', 'GET'),
 }
 
-/** So many of them, drawn by a seed. */
+/** Draws `count` repetitions by a seed. */
 export function drawRepetitions(seed: number, count: number): readonly Repetition[] {
   const drawn = drawnFrom(seed, 0, ({ int }) =>
     listRepetitions().map((repetition) => ({ repetition, order: int(0, 2 ** 30) })),

@@ -135,7 +135,7 @@ export async function listClients(query: Query, after: RegisteredClient | null):
 }
 
 /** The fewest characters of a chosen secret: what a client's users cannot guess under the throttle. */
-export const minSecretLength = 16
+const minSecretLength = 16
 
 /** Whether a chosen secret is shorter than the minimum, in Unicode code points. */
 export function isShortSecret(secret: string): boolean {

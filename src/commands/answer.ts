@@ -46,9 +46,16 @@ export async function writeAnswer(out: Writable, answer: Answer | ListAnswer, is
   }
   out.on('error', leave).on('close', leave) // standard output is never destroyed: only its events tell
   for await (const part of writeParts(answer, isJson)) {
-    if (!out.write(part)) await Promise.race([once(out, 'drain'), once(out, 'close')]).catch(leave)
+    if (!out.write(part)) await drained(out).catch(leave)
     if (!isRead) return
   }
+}
+
+/** Resolves when the output takes more, or never will; leaves no listener behind. */
+async function drained(out: Writable): Promise<void> {
+  const turn = new AbortController()
+  const { signal } = turn
+  await Promise.race([once(out, 'drain', { signal }), once(out, 'close', { signal })]).finally(() => turn.abort())
 }
 
 function writeParts(answer: Answer | ListAnswer, isJson: boolean): AsyncIterable<string> | readonly string[] {

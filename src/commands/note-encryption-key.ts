@@ -43,8 +43,8 @@ where noted.fingerprint is null and excluded.fingerprint is not null`
 export const mismatchWarnings: Record<Exclude<KeyMismatch, null>, string> = {
   'another key':
     'ENCRYPTION_KEY is not the one of the other servers of this database: guesses are counted apart, and known networks ' +
-    'forgotten. Give all servers the same key; after a change on purpose: delete from password_grant.encryption_key',
+    'forgotten. Give all servers the same key; after a change on purpose, stop all servers, then: delete from password_grant.encryption_key',
   'no key here':
     'ENCRYPTION_KEY is not set, and other servers of this database have one: guesses are counted apart. Give this server ' +
-    'the same key; to go without one on purpose: delete from password_grant.encryption_key',
+    'the same key; to go without one on purpose, stop all servers, then: delete from password_grant.encryption_key',
 }

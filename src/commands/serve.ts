@@ -220,7 +220,7 @@ const closeMilliseconds = 9_500
 const signals: NodeJS.Signals[] & ('SIGTERM' | 'SIGINT' | 'SIGHUP')[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 
 /**
- * Finishes what is in flight, closes the database and exits 0 within 10 seconds, whatever peers and database do. The
+ * Finishes what is in flight, closes the database and exits 0 within 10 seconds, even when a peer or the database hangs. The
  * returned signal aborts when that begins.
  */
 function closeOnSignal(running: Running, log: Log, onSignal: OnSignal): AbortSignal {

@@ -1,12 +1,12 @@
-import { isOutage, OAuthError } from '../errors.ts'
 import type { Query } from './database.ts'
+import { isAway, refuseOverload } from './to-outage.ts'
 
 const maxWaiting = 200
 
 /**
  * Bounds statements of one kind that cannot be batched: `maxUnderWay` are under way and 200 wait, so that their callers hold
  * as many connections of a pool and leave the others to the rest. Rejects with `temporarily_unavailable` where more wait. Where
- * the database is away, those that wait fail with the statement that found out.
+ * the connection failed, those that wait fail with the statement that found out.
  */
 export function boundQuery(query: Query, maxUnderWay = 1): Query {
   const waiting: Turn[] = []
@@ -18,7 +18,7 @@ export function boundQuery(query: Query, maxUnderWay = 1): Query {
       underWay += 1
       return
     }
-    if (waiting.length >= maxWaiting) throw refuseStatement()
+    if (waiting.length >= maxWaiting) throw refuseOverload('statements: too many waiting')
     await new Promise<void>((resolve, reject) => void waiting.push({ resolve, reject }))
   }
 
@@ -33,7 +33,7 @@ export function boundQuery(query: Query, maxUnderWay = 1): Query {
     try {
       return await query<Row>(...statement)
     } catch (error) {
-      if (isOutage(error)) for (const { reject } of waiting.splice(0)) reject(error)
+      if (isAway(error)) for (const { reject } of waiting.splice(0)) reject(error)
       throw error
     } finally {
       passTurn()
@@ -44,12 +44,4 @@ export function boundQuery(query: Query, maxUnderWay = 1): Query {
 interface Turn {
   resolve(): void
   reject(error: unknown): void
-}
-
-function refuseStatement(): OAuthError {
-  return new OAuthError('temporarily_unavailable', 'The service cannot answer right now. Try again shortly.', {
-    reason: 'statements: too many waiting',
-    retryAfterSeconds: 1,
-    isOverload: true,
-  })
 }

@@ -26,7 +26,7 @@ function findMistake(url: string): string | null {
   const at = rest.indexOf('@')
   const isSplit = at >= 0 && /[/?#\\]/.test(rest.slice(0, at))
   if (isSplit || rest.indexOf('@', at + 1) >= 0 || /[#\s\p{Cc}]/u.test(rest) || /%(?![0-9a-f]{2})/i.test(rest)) {
-    return `${expected}; percent-encode each of / ? # @ % and blanks in the user name, the password and elsewhere`
+    return `${expected}; percent-encode each of / ? # @ % \\ and blanks in the user name, the password and elsewhere`
   }
   return null
 }

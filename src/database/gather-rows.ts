@@ -1,6 +1,6 @@
-import { OAuthError } from '../errors.ts'
+import { isAway, refuseOverload } from './to-outage.ts'
 
-/** Statements under way for what a flood of sign-ins asks: more would only take the processor from hashing. */
+/** Statements under way for the look-ups of sign-ins: more would only take the processor from hashing. */
 export const mostForFlood = 2
 
 /** Statements under way for everything else: as many as a pool has connections, so that none waits behind its own kind. */
@@ -14,8 +14,8 @@ const maxWaitMs = 2_000
  * Batches look-ups of single rows: one statement asks for the keys of one turn of the event loop, since a round trip
  * costs more than a row. With `maxUnderWay` statements under way further keys wait for the next one, so that a flood
  * makes statements longer and not more. A statement that was sent takes no more keys: an answer is never older than its
- * question. Rejects with `temporarily_unavailable` where too many keys wait, or one too long; a statement that fails
- * fails the keys that wait for it.
+ * question. Rejects with `temporarily_unavailable` where too many keys wait, or one too long. A connection that failed also
+ * fails the keys that wait.
  */
 export function gatherRows<Row>(
   findRows: (keys: readonly string[]) => Promise<ReadonlyMap<string, Row>>,
@@ -36,8 +36,10 @@ export function gatherRows<Row>(
     const batch = waiting.slice(0, maxKeys)
     waiting = waiting.slice(maxKeys)
     const oldest = performance.now() - maxWaitMs
-    for (const question of batch) if (question.askedAt < oldest) question.reject(refuseLookUp('waited too long'))
-    ask(batch.filter(({ askedAt }) => askedAt >= oldest))
+    for (const question of batch)
+      if (question.askedAt < oldest) question.reject(refuseOverload('look-ups: waited too long'))
+    const fresh = batch.filter(({ askedAt }) => askedAt >= oldest)
+    if (fresh.length > 0) ask(fresh)
     schedule()
   }
 
@@ -48,7 +50,7 @@ export function gatherRows<Row>(
       for (const { key, resolve } of batch) resolve(rows.get(key))
     } catch (error) {
       for (const { reject } of batch) reject(error)
-      if (underWay >= maxUnderWay) for (const { reject } of waiting.splice(0)) reject(error)
+      if (underWay >= maxUnderWay && isAway(error)) for (const { reject } of waiting.splice(0)) reject(error)
     }
     underWay -= 1
     schedule()
@@ -56,7 +58,7 @@ export function gatherRows<Row>(
 
   return (key) =>
     new Promise((resolve, reject) => {
-      if (waiting.length >= maxWaiting) return reject(refuseLookUp('too many waiting'))
+      if (waiting.length >= maxWaiting) return reject(refuseOverload('look-ups: too many waiting'))
       waiting.push({ key, askedAt: performance.now(), resolve, reject })
       schedule()
     })
@@ -67,12 +69,4 @@ interface Question<Row> {
   readonly askedAt: number
   resolve(row: Row | undefined): void
   reject(error: unknown): void
-}
-
-function refuseLookUp(reason: string): OAuthError {
-  return new OAuthError('temporarily_unavailable', 'The service cannot answer right now. Try again shortly.', {
-    reason: `look-ups: ${reason}`,
-    retryAfterSeconds: 1,
-    isOverload: true,
-  })
 }

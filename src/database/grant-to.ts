@@ -1,5 +1,6 @@
 import pg from 'pg'
 import type { Database, Query } from './database.ts'
+import { migrationLock } from './migrate.ts'
 
 /** A privilege on a whole table, or on the columns that a server reads or writes. */
 type Privilege = 'select' | 'insert' | 'update' | 'delete'
@@ -47,7 +48,7 @@ export const servingGrants: Readonly<Record<string, readonly Grant[]>> = {
  */
 export async function grantTo(database: Database, role: string): Promise<void> {
   await database.transaction(async (query) => {
-    await query('', "select pg_advisory_xact_lock(hashtext('fastify-password-grant migrate'))")
+    await query('', `select pg_advisory_xact_lock(${migrationLock})`)
     await requireServingRole(query, role)
     await query('', writeGrants(pg.escapeIdentifier(role), await findFunctions(query)))
     await admitToDatabase(query, role)

@@ -61,13 +61,14 @@ async function requireUtf8(query: Query): Promise<void> {
   throw new Error(`The database has the encoding ${row?.encoding}; create one with the encoding UTF8.`)
 }
 
-/** Nobody works in an empty database: there is nothing to be online for. */
+/** An empty database has no servers to keep working. */
 function findOnlineFiles(foundVersion: number): MigrationFile[] {
   return foundVersion === 0 ? [] : readMigrationFiles('online').filter(({ version }) => version > foundVersion)
 }
 
-const lockName = "hashtext('fastify-password-grant migrate')"
-/** Shorter than a sign-in waits for a lock: whoever queues behind a migration that gives up still gets through. */
+/** The advisory lock of commands that change the schema or its grants. */
+export const migrationLock = "hashtext('fastify-password-grant migrate')"
+/** Shorter than a sign-in waits for a lock: a sign-in that queues behind a migration that gives up still gets through. */
 const lockTimeoutMs = 1_000
 
 /** One transaction behind an advisory lock; gives way and tries again where it would make servers wait long. */
@@ -79,7 +80,7 @@ async function applyUpTo(
 ): Promise<number[]> {
   return retryLocked(() =>
     database.transaction(async (query) => {
-      await query('', `select pg_advisory_xact_lock(${lockName})`)
+      await query('', `select pg_advisory_xact_lock(${migrationLock})`)
       requireAdmission(await readVersion(query))
       await query('', `set local lock_timeout = ${lockTimeoutMs}`)
       const applied = await applyFiles(query, version, files)

@@ -1,13 +1,13 @@
 import { DateTime } from 'luxon'
 import pg from 'pg'
-import { isOutage, OAuthError } from '../errors.ts'
+import { isOutage } from '../errors.ts'
 import type { Database, Query } from './database.ts'
 import { readDatabaseUrl } from './database-url.ts'
 import { hidePassword } from './hide-password.ts'
 import { createListening, type ListeningEvents } from './listening.ts'
 import { retryConflicts } from './retry-conflicts.ts'
 import { servingTimeouts, type Timeouts } from './timeouts.ts'
-import { isConflict, isReadOnly, isSilent, isStale, toConnectOutage, toOutage } from './to-outage.ts'
+import { isConflict, isReadOnly, isSilent, isStale, refuseOverload, toConnectOutage, toOutage } from './to-outage.ts'
 
 /** How a database is reached and who hears about its connections; none of those may throw. */
 export interface PostgresOptions extends Partial<ListeningEvents> {
@@ -63,13 +63,18 @@ export function connectPools(where: pg.PoolConfig, options: PostgresOptions = {}
     onDeaf: (cause) => options.onDeaf?.(cause),
     onHearing: () => options.onHearing?.(),
   })
+  const close = async () => {
+    await Promise.all([writing.end(), checking.end(), listening.close()])
+  }
+  let closed: Promise<void> | null = null
   return {
     query: queryOn(writing),
     tokenQuery,
     transaction: (work) => persevere(() => runTransaction(writing, work)),
     listen: listening.add,
-    close: async () => {
-      await Promise.all([writing.end(), checking.end(), listening.close()])
+    close: () => {
+      closed ??= close()
+      return closed
     },
   }
 }
@@ -89,7 +94,7 @@ function connectPool(connection: pg.PoolConfig, timeouts: Timeouts, options: Pos
 }
 
 /**
- * What the statements here rest on, whatever the server's or the database's own defaults are. Names that have no schema
+ * Sets what the statements rely on, over the server's and the database's defaults. Names without a schema
  * are PostgreSQL's own: a function or an operator that another tenant planted in `public` would run with our rights.
  */
 async function settleSession(client: pg.ClientBase, timeouts: Timeouts): Promise<void> {
@@ -141,11 +146,7 @@ const maxWaiting = 1_000
 /** Throws OAuthError `temporarily_unavailable` where too many wait for a connection already. */
 function requireRoom({ waitingCount }: pg.Pool): void {
   if (waitingCount < maxWaiting) return
-  throw new OAuthError('temporarily_unavailable', 'The service cannot answer right now. Try again shortly.', {
-    reason: 'database: too many waiting for a connection',
-    retryAfterSeconds: 1,
-    isOverload: true,
-  })
+  throw refuseOverload('database: too many waiting for a connection')
 }
 
 /** Each statement on whichever connection is free, for as long as it runs. */
@@ -184,7 +185,7 @@ async function lend<T>(
   }
 }
 
-/** Nothing has been asked yet, so whatever fails here says nothing about a request. */
+/** Nothing has been asked yet, so no error here is a verdict on a request. */
 async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   try {
     return await pool.connect()

@@ -19,7 +19,7 @@ export async function requireSchema(query: Query): Promise<void> {
 
 /**
  * Throws Error with a sentence for the operator when the schema belongs to another role, which could have put views and
- * triggers there that run with the rights of whoever migrates.
+ * triggers there that run with the rights of the migrating role.
  */
 export async function requireOwnSchema(query: Query): Promise<SchemaRow> {
   const [found] = await query<SchemaRow>('', schemaText)

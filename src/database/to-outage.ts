@@ -21,7 +21,7 @@ const conditions: readonly (readonly [sqlState: RegExp, condition: string])[] = 
   [/^(08|25P0[34]|26|28|3D|42P05|57|58)/, 'away'],
 ]
 
-/** 54000 has many meanings; from PostgreSQL's file for NOTIFY it means a full queue: somebody listens and never reads. */
+/** 54000 has many meanings; from PostgreSQL's file for NOTIFY it means a full queue: a session listens and never reads. */
 function isFullQueue({ code, file }: pg.DatabaseError): boolean {
   return code === '54000' && file === 'async.c'
 }
@@ -43,11 +43,24 @@ export function toConnectOutage(error: unknown): OAuthError {
 }
 
 function describeOutage(condition: string, error: unknown): OAuthError {
-  return new OAuthError('temporarily_unavailable', 'The service cannot answer right now. Try again shortly.', {
+  return new OAuthError('temporarily_unavailable', unavailable, {
     reason: `database ${condition}: ${describe(error)}`,
     cause: error,
     retryAfterSeconds: 1,
   })
+}
+
+/** The refusal of a statement for want of room: too many wait already. */
+export function refuseOverload(reason: string): OAuthError {
+  return new OAuthError('temporarily_unavailable', unavailable, { reason, retryAfterSeconds: 1, isOverload: true })
+}
+
+const unavailable = 'The service cannot answer right now. Try again shortly.'
+
+/** Whether the connection failed, so that other statements will fail alike; a statement that was slow says nothing. */
+export function isAway(error: unknown): boolean {
+  if (!isOutage(error) || error.isOverload) return false
+  return /^($|08|53300|57P|58)/.test(sqlStateUnder(error))
 }
 
 /** Whether the database has undone everything because of another session, so that a retry makes sense. */

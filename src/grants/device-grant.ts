@@ -17,7 +17,8 @@ export interface DeviceRequest extends SignedTime {
 
 /**
  * Checks the signature under the throttle, uses up its timestamp, and issues a signed token in the device's one seat. A
- * device is a user whose name is its key, so both share one count. Throws OAuthError `invalid_grant`, `invalid_client`,
+ * device is a user whose name is its key, so both share one count. A request that is refused with `slow_down` at the last
+ * moment has used up its timestamp: the device signs a new one. Throws OAuthError `invalid_grant`, `invalid_client`,
  * `slow_down` or `temporarily_unavailable`.
  */
 export async function grantDevice(

@@ -2,7 +2,8 @@ import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
 import { boundQuery } from '../database/bound-query.ts'
 import type { Query } from '../database/database.ts'
 import { mostForFlood } from '../database/gather-rows.ts'
-import { OAuthError } from '../errors.ts'
+import { isAway } from '../database/to-outage.ts'
+import { isOutage, OAuthError } from '../errors.ts'
 import { keyedHash } from '../secrets.ts'
 import type { FindNetworkKey } from '../throttle/network-key.ts'
 import { networkOf } from './network.ts'
@@ -33,8 +34,9 @@ const windowSeconds = 60
 
 /**
  * Counts attempts in PostgreSQL, so that all servers share the count. A name that has used up its turns is refused from
- * memory until the next minute. In an outage the sign-in itself fails, so nothing is counted; where too many attempts wait
- * to be counted, the latest are refused for a second. Expired counts are deleted once a minute.
+ * memory until the next minute. While the database is away the sign-in itself fails, so nothing is counted; where it is
+ * slow, or too many attempts wait to be counted, an attempt is refused for a second. Expired counts are deleted once a
+ * minute.
  */
 export function createAttemptLimit({ query: ask, findKey, attempts, isOn }: AttemptLimitOptions): CountAttempt {
   const query = boundQuery(ask, mostForFlood) // a flood of attempts leaves the other connections to sign-ins
@@ -60,7 +62,7 @@ export function createAttemptLimit({ query: ask, findKey, attempts, isOn }: Atte
     if (Date.now() - purgedAt < windowSeconds * 1_000) return
     purgedAt = Date.now()
     const text = 'delete from password_grant.attempts where expire < $1'
-    query('purge_attempts', text, [purgedAt]).catch(() => undefined) // the next minute tries again
+    ask('purge_attempts', text, [purgedAt]).catch(() => undefined) // the next minute tries again
   }
 
   return async (name, address) => {
@@ -74,7 +76,7 @@ export function createAttemptLimit({ query: ask, findKey, attempts, isOn }: Atte
       )
     } catch (error) {
       if (error instanceof RateLimiterRes) return describe(error, attempts, true)
-      if (error instanceof OAuthError && error.isOverload) return describe(new RateLimiterRes(0, 1_000), attempts, true)
+      if (isOutage(error) && !isAway(error)) return describe(new RateLimiterRes(0, 1_000), attempts, true)
       return describe(new RateLimiterRes(attempts, windowSeconds * 1_000), attempts, false) // no database, no sign-in either
     }
   }

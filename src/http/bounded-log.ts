@@ -15,7 +15,7 @@ export type WriteCausedLine = (log: FastifyBaseLogger, line: CausedLine) => void
 
 /** How many lines of one event and reason are written in full in a second. */
 export const maxFullLines = 50
-/** How many events and reasons are told apart in a second: a bound on memory, whatever reasons are made of. */
+/** How many events and reasons are told apart in a second, which bounds the memory for them. */
 const maxKinds = 100
 const secondMs = 1_000
 
@@ -35,7 +35,11 @@ export function createBoundedLog(scope: FastifyInstance, logged: object = {}): W
     kinds = new Map()
     for (const { level, event, reason, message, count, written } of counted.values()) {
       const more = count - written
-      if (more > 0) scope.log[level]({ event, reason, ...logged, count: more }, `${more} times more: ${message}`)
+      if (more > 0)
+        scope.log[level](
+          { event, reason, ...logged, count: more },
+          `${more} times${written > 0 ? ' more' : ''}: ${message}`,
+        )
     }
   }
 
@@ -63,7 +67,7 @@ export function createBoundedLog(scope: FastifyInstance, logged: object = {}): W
   }
 }
 
-/** The event of refusals for want of room, of which every line is only counted. */
+/** The event of refusals for want of room. The log has only their count. */
 export const overload = 'overload'
 
 const otherReasons = 'other reasons'

@@ -8,7 +8,7 @@ interface Line {
   current: Turn
   readonly waiting: Turn[]
   isPaused: boolean
-  /** What is left to do after the last answer. */
+  /** Runs after the last answer. */
   atEnd: (() => void) | null
 }
 

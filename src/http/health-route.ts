@@ -23,16 +23,21 @@ function createCheck({ tokenQuery }: Database): () => Promise<string | null> {
     const problem = (await findProblem(tokenQuery)) && (await findProblem(tokenQuery)) // a busy moment is no outage
     return new Map([[key, problem]])
   }, 1)
-  return async () => (await check(key)) ?? null
+  return () =>
+    check(key).then(
+      (problem) => problem ?? null,
+      () => away,
+    )
 }
 
 const key = 'problem'
+const away = 'the database is away'
 
 async function findProblem(query: Query): Promise<string | null> {
   try {
     const state = await schemaState(query)
     return state === 'current' ? null : `the database is ${state}`
   } catch {
-    return 'the database is away'
+    return away
   }
 }

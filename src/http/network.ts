@@ -24,7 +24,7 @@ const longestUnreadable = 64
  * Reads an address in every spelling that proxies write: with a port, in brackets or quotes, with a zone, an IPv4 address
  * as IPv6. Returns null for a text that names no address.
  */
-export function readAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
+function readAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
   if (text.length > longestAddress) return null
   const bare = withoutPort(
     text

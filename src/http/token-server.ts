@@ -160,7 +160,7 @@ const minuteMs = 60_000
 /** Refusals cost as much as the dearest stored hash, which other processes may have stored a minute ago. */
 function noteHashCosts(scope: FastifyInstance, query: Query, passwords: Passwords): void {
   const note = async () => passwords.noteStoredCosts(await findHashCosts(query))
-  const noteOrWait = () => note().catch(() => undefined) // in an outage nobody is refused for a password either
+  const noteOrWait = () => note().catch(() => undefined) // during an outage no password is checked
   const timer = setInterval(noteOrWait, minuteMs).unref()
   scope.addHook('onReady', noteOrWait)
   scope.addHook('onClose', async () => clearInterval(timer))

@@ -11,7 +11,7 @@ export interface OutageLease {
    * waits: one question at a time goes on to find out when it is back.
    */
   find(asked: AskedToken, ask: () => Promise<FoundToken>): Promise<FoundToken>
-  /** The database, asked at `began` (by `elapsedMs`), said of a token that it lives for so many seconds more. */
+  /** The database, asked at `began` (by `elapsedMs`), said of a token that it lives for `secondsLeft` more seconds. */
   renew(name: string, found: LiveToken, began: number, secondsLeft: number): void
   /** A token has ended, by its id. */
   drop(id: string): void

@@ -1,7 +1,7 @@
 import type { Query } from '../database/database.ts'
 
 /**
- * Finds the distinct costs of all stored hashes of passwords and client secrets, as `m=…,t=…,p=…` texts. Reads one index
+ * Finds the distinct costs of all stored hashes of passwords and current client secrets, as `m=…,t=…,p=…` texts. Reads one index
  * entry for each cost, so it stays quick with a million users. Throws OAuthError `temporarily_unavailable`.
  */
 export async function findHashCosts(query: Query): Promise<string[]> {

@@ -29,7 +29,7 @@ export interface NewDevice {
 const longestCustomerKeyBytes = 1024
 
 /** The fewest characters of a customer key. */
-export const minCustomerKeyLength = 16
+const minCustomerKeyLength = 16
 
 /** Whether a customer key is shorter than the minimum, in Unicode code points. */
 export function isShortCustomerKey(customerKey: string): boolean {

@@ -154,9 +154,10 @@ describe('the log names', () => {
     ['any other client itself', untrusted, () => backend],
   ])('%s, of a sign-in and of a refusal', async (_what, client, addressOf) => {
     const [asking, home] = [await addAsking(client), newNetwork()]
+    const target = await serverBeside(url, behindProxy) // has summarised no line of its log yet
     const before = readLog().length
-    await signInFrom(app, asking, through(home))
-    await guess(app, asking, through(home))
+    await signInFrom(target, asking, through(home))
+    await guess(target, asking, through(home))
     const lines = readLog()
       .slice(before)
       .filter(({ event }) => event === 'sign-in' || event === 'refusal')

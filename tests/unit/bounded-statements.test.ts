@@ -86,18 +86,30 @@ describe('batched look-ups', () => {
     expect([await first, await young, sent[1]?.keys]).toEqual(['a', 'young', ['young']])
   })
 
-  test('fail with the statement that they wait for', async () => {
+  test('fail with the connection that the statement before them lost', async () => {
     const { sent, find } = lookUps(1)
     const first = find('a')
     await turn()
     const second = find('b')
-    sent[0]?.fail(new Error('away'))
+    sent[0]?.fail(new OAuthError('temporarily_unavailable', 'away'))
     await expect(first).rejects.toThrow('away')
     await expect(second).rejects.toThrow('away')
     const third = find('c')
     await turn()
     sent[1]?.answer()
     expect(await third).toBe('c')
+  })
+
+  test('go on after a statement that failed by itself', async () => {
+    const { sent, find } = lookUps(1)
+    const first = find('a')
+    await turn()
+    const second = find('b')
+    sent[0]?.fail(new Error('a fault'))
+    await expect(first).rejects.toThrow('a fault')
+    await turn()
+    sent[1]?.answer()
+    expect(await second).toBe('b')
   })
 })
 
