@@ -34,6 +34,7 @@ export const servingGrants: Readonly<Record<string, readonly Grant[]>> = {
   network_key: [['select', 'key']],
   failures: ['select', 'insert', 'update', 'delete'],
   guesses: ['select', 'insert', 'update', 'delete'],
+  network_names: ['select', 'insert', 'update', 'delete'],
   known_networks: ['select', 'insert', 'update', 'delete'],
   encryption_key: [
     ['select', 'only_row', 'fingerprint'],

@@ -67,7 +67,7 @@ export function createAttemptLimit({ query: ask, findKey, attempts, isOn }: Atte
 
   return async (name, address) => {
     purge()
-    if (!isOn) return describe(new RateLimiterRes(attempts, windowSeconds * 1_000), attempts, false)
+    if (!isOn) return untouched(attempts)
     try {
       return describe(
         await limiter.consume(keyedHash(await findKey(), `attempt\n${name}\n${networkOf(address)}`)),
@@ -77,9 +77,14 @@ export function createAttemptLimit({ query: ask, findKey, attempts, isOn }: Atte
     } catch (error) {
       if (error instanceof RateLimiterRes) return describe(error, attempts, true)
       if (isOutage(error) && !isAway(error)) return describe(new RateLimiterRes(0, 1_000), attempts, true)
-      return describe(new RateLimiterRes(attempts, windowSeconds * 1_000), attempts, false) // no database, no sign-in either
+      return untouched(attempts) // no database, no sign-in either
     }
   }
+}
+
+/** The allowance before any attempt. */
+export function untouched(attempts: number): Allowance {
+  return describe(new RateLimiterRes(attempts, windowSeconds * 1_000), attempts, false)
 }
 
 function describe({ remainingPoints, msBeforeNext }: RateLimiterRes, limit: number, isExceeded: boolean): Allowance {

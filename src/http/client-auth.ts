@@ -76,8 +76,8 @@ async function readCredentials(
 
 /** Whether Katana's TryGetBasicCredentials succeeds: `Basic `, base64, and a colon in what it decodes to. */
 function isReadableBasic(header: string): boolean {
-  const encoded = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(header.trim())?.[1]
-  return encoded !== undefined && Buffer.from(encoded, 'base64').includes(':')
+  const encoded = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(header.trim())?.[1] ?? ''
+  return encoded.length % 4 === 0 && Buffer.from(encoded, 'base64').includes(':') // .NET insists on the padding
 }
 
 /** The header's halves as they are and, where that makes a difference, form-decoded (RFC 6749 §2.3.1). */

@@ -6,7 +6,7 @@ import { grantToken } from '../grants/grant.ts'
 import type { GrantTools } from '../grants/grant-tools.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
-import { type CountAttempt, refuseAttempt, writeAllowance } from './attempt-limit.ts'
+import { type CountAttempt, refuseAttempt, untouched, writeAllowance } from './attempt-limit.ts'
 import { byCredentials, type IdentifyClient } from './client-auth.ts'
 import { connectionSignal } from './connection-signal.ts'
 import { type Asked, describeRequest, fieldsRoute } from './fields-route.ts'
@@ -110,7 +110,8 @@ async function takeTurn({ request, reply, fields }: Asked, { limit }: Dialect, c
 function tellAllowance(scope: FastifyInstance, { limit }: Dialect, count: CountAttempt): void {
   scope.decorateRequest(isCounted, false)
   scope.addHook('onSend', async (request, reply) => {
-    if (request[isCounted] || reply.statusCode === 403) return // a page of another origin spends no turns
+    if (request[isCounted]) return
+    if (reply.statusCode === 403) return void reply.headers(writeAllowance(untouched(limit?.attempts ?? 0))) // spends no turn
     const { fields } = describeRequest(request)
     reply.headers(writeAllowance(await count(fields.get(limit?.field ?? '') ?? '', request.ip)))
   })

@@ -28,11 +28,12 @@ export interface FailureCount {
   forgetFailures(key: string): Promise<void>
 }
 
-/** Where a guess is counted: first at its source, then with all guesses at the user; a first failure also at its network. */
+/** Where a guess is counted: first at its source, then with all guesses at the user, then with its name at the network. */
 export interface GuessBuckets {
   readonly source?: GuessBucket
   readonly all: GuessBucket
-  readonly names?: GuessBucket
+  /** Counts different names, not guesses. */
+  readonly names?: GuessBucket | undefined
   readonly windowSeconds: number
 }
 
@@ -139,18 +140,31 @@ with failed as (
     ) failure (number)
   )
   where f.wait_until is null or f.wait_until <= clock_timestamp()
-  returning f.count, coalesce(extract(epoch from f.wait_until - clock_timestamp()), 0)::float8 as seconds
+  returning coalesce(extract(epoch from f.wait_until - clock_timestamp()), 0)::float8 as seconds
 ), at_source as (${writeGuess('$6', '$7', 'true')}
 ), at_user as (${writeGuess('$8', '$9', '($6::text is null or exists (select from at_source))')}
-), at_network as (${writeGuess('$10', '$11', 'failed.count = 1 and exists (select from at_user)')}
+), at_network as (
+  insert into password_grant.network_names as n (key, names, failed_at)
+  select $10, array[$1], array[clock_timestamp()] from failed where $10::text is not null and exists (select from at_user)
+  on conflict (key) do update
+  set (names, failed_at) = (
+    select array_agg(name order by at), array_agg(at order by at)
+    from (
+      select name, at from unnest(n.names, n.failed_at) recent (name, at)
+      where at > clock_timestamp() - make_interval(secs => $5) and name <> $1
+      union all
+      select $1, clock_timestamp()
+    ) names (name, at)
+  )
+  where (
+    select count(*) from unnest(n.names, n.failed_at) recent (name, at)
+    where at > clock_timestamp() - make_interval(secs => $5) and name <> $1
+  ) < $11::integer
+  returning key
 )
 select true as "isCounted", seconds as "waitSeconds",
   ($8::text is null or exists (select from at_user))
-  and ($10::text is null or exists (select from at_network) or (failed.count > 1 and not exists (
-    select from password_grant.guesses g
-    where g.key = $10
-      and g.guessed_at[cardinality(g.guessed_at) - $11::integer + 1] > clock_timestamp() - make_interval(secs => $5)
-  ))) as "hasRoom"
+  and ($10::text is null or exists (select from at_network)) as "hasRoom"
 from failed
 union all
 select false, extract(epoch from wait_until - clock_timestamp())::float8, false

@@ -48,12 +48,14 @@ export interface Wait {
 
 /** The values with which the statement that issues a token also settles the attempt. */
 export interface Clearance
-  extends Pick<SignInThrottleOptions, 'forgetSeconds' | 'knownNetworkDays' | 'strangersSeconds'> {
+  extends Pick<SignInThrottleOptions, 'forgetSeconds' | 'knownNetworkDays' | 'strangersSeconds' | 'networkNames'> {
   /** The keyed hash of user and network. */
   readonly pair: string
   /** Keyed hashes under which a stranger's guesses are counted, and the limit of each. */
   readonly buckets: readonly string[]
   readonly limits: readonly number[]
+  /** The keyed hash of the network, under which different names are counted; empty for an unreadable address. */
+  readonly network: string
   /** How many networks stay known to the user; 0 remembers none. */
   readonly maxNetworks: number
 }
@@ -88,7 +90,7 @@ export function createSignInThrottle(
   const findState = createStateFinder(query, options)
   const { forgetSeconds, knownNetworkDays, strangersSeconds, strangersLimit } = options
   const { strangersSourceLimit, networkNames } = options
-  const limits = [strangersLimit, strangersSourceLimit, networkNames]
+  const limits = [strangersLimit, strangersSourceLimit]
 
   async function requireNoWait({ pair, strangers, source, names }: Keys): Promise<ThrottleState> {
     const state = await findState(`${pair} ${strangers} ${source} ${names}`)
@@ -103,7 +105,7 @@ export function createSignInThrottle(
     return {
       source: { key: source, limit: strangersSourceLimit },
       all: { key: strangers, limit: strangersLimit },
-      names: { key: names, limit: networkNames },
+      names: names === '' ? undefined : { key: names, limit: networkNames },
       windowSeconds: strangersSeconds,
     }
   }
@@ -117,7 +119,7 @@ export function createSignInThrottle(
         pair,
         strangers: keyedHash(key, `user\n${nameKey}`),
         source: keyedHash(key, `source\n${nameKey}\n${sourceOf(network)}`),
-        names: keyedHash(key, `network\n${network}`),
+        names: isUnreadable(network) ? '' : keyedHash(key, `network\n${network}`),
       }
       let state: ThrottleState | null = null
       return {
@@ -134,12 +136,14 @@ export function createSignInThrottle(
           await failures.settleFailures(pair)
           const issued = await issue({
             pair,
-            buckets: [keys.strangers, keys.source, keys.names],
+            buckets: [keys.strangers, keys.source],
             limits,
+            network: keys.names,
+            networkNames,
             forgetSeconds,
             knownNetworkDays,
             strangersSeconds,
-            maxNetworks: network.startsWith('?') ? 0 : maxNetworks, // callers without a readable address share it
+            maxNetworks: isUnreadable(network) ? 0 : maxNetworks,
           })
           if ('waitSeconds' in issued) failures.noteWait(pair, issued.waitSeconds)
           return requireIssued(issued)
@@ -157,9 +161,17 @@ interface Keys {
   readonly names: string
 }
 
-/** The IPv4 address or IPv6 /48 of a network; all unreadable addresses are one source. */
+/** The IPv4 address or IPv6 /48 of a network; each text that names no address is a source of its own. */
 function sourceOf(network: string): string {
-  return network.startsWith('?') ? '?' : network.split(':').slice(0, 3).join(':')
+  return isUnreadable(network) ? network : network.split(':').slice(0, 3).join(':')
+}
+
+/**
+ * Whether a proxy named no address. Several callers may share such a text, strangers and owner alike, so it never becomes a
+ * known network and no name limit refuses it.
+ */
+function isUnreadable(network: string): boolean {
+  return network.startsWith('?')
 }
 
 /** The throttle's state for a user and a network. */
@@ -179,7 +191,8 @@ function createStateFinder(
   return gatherRows(async (asked) => {
     const rows = await query<ThrottleState & { asked: string }>('find_throttle_state', stateText, [
       asked,
-      [strangersLimit, strangersSourceLimit, networkNames],
+      [strangersLimit, strangersSourceLimit],
+      networkNames,
       forgetSeconds,
       knownNetworkDays,
       strangersSeconds,
@@ -192,4 +205,4 @@ const stateText = `
 select asked, is_known as "isKnown", wait_seconds as "waitSeconds"
 from unnest($1::text[]) asked
 cross join string_to_array(asked, ' ') keys
-cross join password_grant.find_throttle_state(keys[1], keys[2:4], $2, now(), $3, $4, $5)`
+cross join password_grant.find_throttle_state(keys[1], keys[2:3], $2, keys[4], $3, now(), $4, $5, $6)`

@@ -48,6 +48,7 @@ export function createThrottle(query: Query, findKey: FindNetworkKey, options: T
         deleteExpired(query, signal, knownNetworkDays, purgeNetworks),
         deleteExpired(query, signal, forgetSeconds, purgeFailures),
         deleteExpired(query, signal, strangersSeconds, purgeGuesses),
+        deleteExpired(query, signal, strangersSeconds, purgeNames),
       ]
       const [failed] = (await Promise.allSettled(removals)).filter(({ status }) => status === 'rejected')
       if (failed && 'reason' in failed) throw failed.reason
@@ -93,6 +94,11 @@ const purgeGuesses = writeRemoval(
   'purge_guesses',
   'guesses',
   'guessed_at[cardinality(guessed_at)] < now() - make_interval(secs => $1)',
+)
+const purgeNames = writeRemoval(
+  'purge_names',
+  'network_names',
+  'failed_at[cardinality(failed_at)] < now() - make_interval(secs => $1)',
 )
 const purgeNetworks = writeRemoval(
   'purge_networks',

@@ -56,6 +56,8 @@ export async function issueToken(
     clearance?.pair ?? null,
     clearance?.buckets ?? null,
     clearance?.limits ?? null,
+    clearance?.network ?? null,
+    clearance?.networkNames ?? null,
     clearance?.forgetSeconds ?? null,
     clearance?.knownNetworkDays ?? null,
     clearance?.strangersSeconds ?? null,
@@ -85,7 +87,7 @@ with current_user_row as materialized (
   for share
 ), wait as materialized (
   select case when $10::text is null then 0 else
-    password_grant.settle_sign_in($10, $11::text[], $12::integer[], u.id, $13, $14, $15, $16)
+    password_grant.settle_sign_in($10, $11::text[], $12::integer[], $13, $14, u.id, $15, $16, $17, $18)
   end as seconds
   from current_user_row u
   cross join current_client_row c

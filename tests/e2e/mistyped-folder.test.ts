@@ -33,6 +33,15 @@ describe('a command on a folder without a database', () => {
     expect((await stat(folder)).mode & 0o777).toBe(0o755)
   })
 
+  test('leaves a folder as it was in which a start was interrupted', async () => {
+    const folder = await temporaryFolder()
+    await mkdir(join(folder, 'cluster'))
+    await mkdir(join(folder, 'cluster.abc123'))
+    const { stderr, code } = await runCommand(['user', 'list', '--embedded', folder])
+    expect([code, stderr]).toEqual([1, expect.stringContaining(noDatabase(folder))])
+    expect(await readdir(join(folder, 'cluster'))).toEqual([])
+  })
+
   test('works once `migrate` has made one', async () => {
     const folder = join(await temporaryFolder(), 'data')
     expect((await runCommand(['migrate', '--embedded', folder])).code).toBe(0)

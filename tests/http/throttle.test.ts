@@ -661,10 +661,43 @@ describe('a network that fails at many different names', () => {
     const [next] = nobodies(1)
     await database.query(
       '',
-      `update password_grant.guesses
-      set guessed_at = array(select at - interval '61 minutes' from unnest(guessed_at) at order by at)`,
+      `update password_grant.network_names
+      set failed_at = array(select at - interval '61 minutes' from unnest(failed_at) at order by at)`,
     )
     expect((await guess(target, next as Asking, from)).statusCode).toBe(400)
+  })
+
+  test('is counted by the latest failure of each name, however long ago its first one was', async () => {
+    const [target, from] = [await strict(), newNetwork()]
+    const [first, second, third, fourth, fifth] = nobodies(5) as [Asking, Asking, Asking, Asking, Asking]
+    const later = (interval: string) =>
+      database.query(
+        '',
+        `with moved as (
+          update password_grant.network_names
+          set failed_at = array(select at - $1::interval from unnest(failed_at) at order by at)
+        )
+        update password_grant.failures
+        set failed_at = failed_at - $1::interval, wait_until = wait_until - $1::interval`,
+        [interval],
+      )
+    for (const asking of [first, second]) expect((await guess(target, asking, from)).statusCode).toBe(400)
+    await later('50 minutes')
+    for (const asking of [first, second]) expect((await guess(target, asking, from)).statusCode).toBe(400)
+    await later('11 minutes')
+    for (const asking of [third, fourth]) expect((await guess(target, asking, from)).statusCode).toBe(400)
+    expectSlowDown(await guess(target, fifth, from))
+  })
+
+  test('counts a name once, though its user signs in between failures', async () => {
+    const [target, from, asking] = [await strict(), newNetwork(), await addAsking()]
+    await database.query('', 'delete from password_grant.known_networks')
+    for (let turn = 0; turn < 6; turn += 1) {
+      expect((await guess(target, asking, from)).statusCode).toBe(400)
+      expect((await signInFrom(target, asking, from)).statusCode).toBe(200)
+      await database.query('', 'delete from password_grant.known_networks')
+    }
+    expect((await guess(target, nobodies(1)[0] as Asking, from)).statusCode).toBe(400)
   })
 })
 
@@ -846,7 +879,7 @@ describe('what is stored', async () => {
 
   const readRows = async () => {
     const rows: Record<string, string[]> = {}
-    for (const table of ['failures', 'guesses', 'known_networks']) {
+    for (const table of ['failures', 'guesses', 'known_networks', 'network_names']) {
       const found = await own.database.query<{ row: string }>(
         '',
         `select t::text as row from password_grant.${table} t`,
@@ -941,12 +974,15 @@ describe('each number of the throttle', async () => {
 
   /** Settles a right password as the statement that issues the token does. */
   async function settle(clearance: Clearance | null) {
-    const { pair, buckets, limits, maxNetworks, ...spans } = clearance ?? expect.fail()
+    const { pair, buckets, limits, network, networkNames, maxNetworks, ...spans } = clearance ?? expect.fail()
     const { forgetSeconds, knownNetworkDays, strangersSeconds } = spans
-    const settled = await query('', 'select password_grant.settle_sign_in($1, $2, $3, $4, $5, $6, $7, $8) as wait', [
+    const text = 'select password_grant.settle_sign_in($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as wait'
+    const settled = await query('', text, [
       pair,
       buckets,
       limits,
+      network,
+      networkNames,
       userId,
       forgetSeconds,
       knownNetworkDays,

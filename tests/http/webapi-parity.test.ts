@@ -293,6 +293,7 @@ describe('an Authorization header that is not a readable Basic one', () => {
     'Basic',
     'Basic *',
     `Basic ${btoa('no colon')}`,
+    'Basic eDp5ejE',
     'Digest x=y',
   ])('%s is ignored, as Katana does, and the form counts', async (authorization) => {
     expect((await send({ headers: { authorization }, body: inForm })).statusLine).toBe('HTTP/1.1 200 OK')

@@ -144,6 +144,14 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
   ['guesses by what is no keyed hash', 'guesses_key_check', 'guesses key', '203.0.113.7'],
 
   [
+    'two lists of names by one network',
+    'network_names_pkey',
+    "insert into network_names (key, names, failed_at) select key, '{}', '{}' from network_names",
+  ],
+  ['names by a network that is no keyed hash', 'network_names_key_check', 'network_names key', '203.0.113.7'],
+  ['more names than failures', 'network_names_check', "update network_names set names = names || array['another']"],
+
+  [
     'two moments of one known network',
     'known_networks_pkey',
     'insert into known_networks (key, user_id, signed_in_at) select key, user_id, now() from known_networks',
@@ -247,7 +255,10 @@ describe('removing', async () => {
       if (table === 'users') expect(await query('', 'select user_id from devices')).toEqual([])
       if (table === 'users') expect(await query('', 'select key from known_networks')).toEqual([])
       await query('', 'delete from users; delete from clients; delete from signing_keys; delete from attempts')
-      await query('', 'delete from failures; delete from guesses; delete from encryption_key')
+      await query(
+        '',
+        'delete from failures; delete from guesses; delete from network_names; delete from encryption_key',
+      )
     })
   })
 })
@@ -296,6 +307,9 @@ async function makeSoundRows(query: Database['query']): Promise<void> {
     keyOf('sound'),
   ])
   await query('', 'insert into guesses (key, guessed_at) values ($1, array[now()])', [keyOf('sound')])
+  await query('', 'insert into network_names (key, names, failed_at) values ($1, array[$1], array[now()])', [
+    keyOf('sound'),
+  ])
   await query('', 'insert into known_networks (key, user_id, signed_in_at) select $1, id, now() from users', [
     keyOf('sound'),
   ])

@@ -43,11 +43,14 @@ export async function readyCluster(givenFolder: string, mayCreate = true): Promi
 
 /** A mistyped folder must not become a new database. Makes nothing. */
 async function requireCluster(folder: string): Promise<void> {
-  const names = await readdir(folder).catch((cause: unknown) => {
+  const names: string[] = await readdir(folder).catch((cause: unknown): string[] => {
     if (errorCode(cause) === 'ENOENT') return []
     throw refuseFolder(folder, cause)
   })
-  if (names.some((name) => !harmlessNames.has(name))) return
+  const path = join(folder, 'cluster')
+  const isForeign = (name: string) => !harmlessNames.has(name) && name !== 'cluster' && !isStaging(name, path)
+  const inside: string[] = names.includes('cluster') ? await readdir(path).catch(() => [path]) : []
+  if (inside.length > 0 || names.some(isForeign)) return // which a closer look judges
   throw new Error(
     `There is no embedded database in ${folder}. Check the folder's name; ` +
       '`password-grant serve` and `password-grant migrate` make a database in an empty folder.',
