@@ -5,6 +5,7 @@ import { commandTimeouts, type Timeouts } from '../database/timeouts.ts'
 
 /** Who hears of a database's troubles; a command that lasts a moment needs nobody. */
 export interface DatabaseListeners {
+  readonly applicationName?: string
   readonly timeouts?: Timeouts
   readonly onConnectionLost?: (cause: Error) => void
   readonly onProgress?: (sentence: string) => void
@@ -27,7 +28,7 @@ export async function openConfigured(config: Config, listeners: DatabaseListener
 
 /** The same for one command: an operator can wait longer than a caller who waits for an HTTP answer. */
 export function openForCommand(config: Config, { mayCreate }: { mayCreate: boolean }): Promise<Database> {
-  return openConfigured(config, { timeouts: commandTimeouts, mayCreate })
+  return openConfigured(config, { applicationName: 'password-grant command', timeouts: commandTimeouts, mayCreate })
 }
 
 /** The key of the configuration, or the one an embedded database's folder has. Throws ConfigError where there is neither. */

@@ -15,6 +15,8 @@ export interface PostgresOptions extends Partial<ListeningEvents> {
   readonly connections?: number
   /** How long it may let its askers wait. Default: as somebody who waits for an HTTP answer can. */
   readonly timeouts?: Partial<Timeouts>
+  /** The connections' `application_name`. Default: a server's. */
+  readonly applicationName?: string
   /** Called with the cause when an idle connection is lost; the pool replaces it by itself. */
   readonly onConnectionLost?: (cause: Error) => void
 }
@@ -41,7 +43,7 @@ export function connectPools(where: pg.PoolConfig, options: PostgresOptions = {}
   const timeouts = { ...servingTimeouts, ...options.timeouts }
   const connection = {
     ...where,
-    application_name: where.application_name ?? applicationName,
+    application_name: where.application_name ?? options.applicationName ?? serverName,
     connectionTimeoutMillis: timeouts.connectionMs,
     query_timeout: timeouts.answerMs,
     keepAlive: true,
@@ -79,7 +81,8 @@ export function connectPools(where: pg.PoolConfig, options: PostgresOptions = {}
   }
 }
 
-const applicationName = 'password-grant'
+/** The name of a server's connections, which a migration may end while they are idle; servers replace them. */
+const serverName = 'password-grant'
 
 function connectPool(connection: pg.PoolConfig, timeouts: Timeouts, options: PostgresOptions): pg.Pool {
   const pool = new pg.Pool({
