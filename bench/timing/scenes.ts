@@ -36,8 +36,14 @@ const cheap = { cost: { ...trivialCost, memoryKib: 4_096 }, olderCost: trivialCo
 /** The older one was node-argon2's default until 2022. */
 const asShipped = { cost: defaultCost, olderCost: { memoryKib: 4_096, passes: 3, lanes: 1 } }
 const noThrottle = { THROTTLE: 'off' }
-/** Everything is counted and nobody is refused. */
-const wideThrottle = { THROTTLE: 'on', THROTTLE_FREE_ATTEMPTS: '1000', THROTTLE_STRANGERS_LIMIT: '10000' }
+/** Counts every attempt and refuses none. */
+const wideThrottle = {
+  THROTTLE: 'on',
+  THROTTLE_FREE_ATTEMPTS: '1000',
+  THROTTLE_STRANGERS_LIMIT: '10000',
+  THROTTLE_STRANGERS_SOURCE_LIMIT: '10000',
+  THROTTLE_NETWORK_NAMES: '1000000',
+}
 
 /** With a hash so cheap that everything around it shows, and with the default, beside which one that is missing shows. */
 export const scenes: Readonly<Record<string, Scene>> = {

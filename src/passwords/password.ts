@@ -52,17 +52,25 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     dearest = findDearest([options, ...parameters.map(readCost)])
   }
 
+  /** First up to today's cost, then on from there as for an unknown user, so that a cheaper hash is never quicker. */
+  async function fillUp(hash: string, password: string, isRefused: boolean): Promise<void> {
+    const toToday = findMissingCost(hash, options)
+    if (toToday) await argon2.verify(writeDecoyHash(toToday), password)
+    const toDearest = isRefused ? findMissingCost(toToday ? decoyHash : hash, dearest) : null
+    if (toDearest) await argon2.verify(writeDecoyHash(toDearest), password)
+  }
+
   async function match(storedHash: string | null, password: string, isRefused: boolean): Promise<boolean> {
     const hash = storedHash ?? decoyHash // an unknown user costs what a user with today's hash costs
     dearest = findDearest([dearest, readHashCost(hash)])
     const matches = await argon2.verify(hash, password).catch(async (cause: unknown) => {
       await argon2.verify(decoyHash, password)
+      await fillUp(decoyHash, password, true)
       throw new Error('a stored hash is unreadable', { cause })
     })
     const isRight = matches && storedHash !== null
     // a right password does not wait for the dearest hash: only the times of refusals are compared
-    const missing = findMissingCost(hash, isRight && !isRefused ? options : dearest)
-    if (missing) await argon2.verify(writeDecoyHash(missing), password)
+    await fillUp(hash, password, isRefused || !isRight)
     return isRight
   }
 
