@@ -48,16 +48,20 @@ function withoutPort(address: string): string {
  * Builds Fastify's `trustProxy` from a list of addresses and networks. A hop is trusted however it is spelled, so that a
  * proxy's `address:port` is not taken for the caller. Returns false for an empty list, which trusts no header.
  */
-export function trustProxies(proxies: readonly string[]): ((address: string) => boolean) | false {
+export function trustProxies(proxies: readonly string[]): ((address: string, hop?: number) => boolean) | false {
   if (proxies.length === 0) return false
   const networks = proxies.map(readNetwork)
-  return (address) => {
+  return (address, hop = 0) => {
+    if (hop >= maxHops) return false // a header of thousands of addresses costs no more than a short one
     const parsed = readAddress(address ?? '')
     return (
       parsed !== null && networks.some(([range, bits]) => parsed.kind() === range.kind() && parsed.match(range, bits))
     )
   }
 }
+
+/** More proxies than any request passes. */
+const maxHops = 32
 
 function readNetwork(network: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
   const [address = '', bits] = network.split('/')

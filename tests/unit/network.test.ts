@@ -69,6 +69,11 @@ describe('a trusted proxy', () => {
     },
   )
 
+  test('is not looked for behind thirty-two others', () => {
+    expect(trust !== false && trust('10.1.2.3', 31)).toBe(true)
+    expect(trust !== false && trust('10.1.2.3', 32)).toBe(false)
+  })
+
   test('does not exist where none is named', () => {
     expect(trustProxies([])).toBe(false)
   })
