@@ -23,6 +23,14 @@ export function generateSecret(length = 43): string {
   return secret
 }
 
+/** The fewest characters of a client secret or customer key that a person chose. */
+export const minSecretLength = 16
+
+/** Whether a chosen secret is shorter than the minimum, in Unicode code points. */
+export function isShortSecret(secret: string): boolean {
+  return [...secret].length < minSecretLength
+}
+
 /** `count` random bytes. Called synchronously: the asynchronous call would wait behind password hashes. */
 export function generateBytes(count: number): Buffer {
   return randomBytes(count)

@@ -2,7 +2,7 @@ import type { DateTime } from 'luxon'
 import { pageSize, type Query, violates } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
-import { generateSecret, hashSecret } from '../secrets.ts'
+import { generateSecret, hashSecret, isShortSecret, minSecretLength } from '../secrets.ts'
 import { isClientId } from './client-id.ts'
 
 /** A client as an administrator sees it: never its secret. */
@@ -134,15 +134,7 @@ export async function listClients(query: Query, after: RegisteredClient | null):
   return query<RegisteredClient>('list_clients', text, [after?.id ?? ''])
 }
 
-/** The fewest characters of a chosen secret: what a client's users cannot guess under the throttle. */
-const minSecretLength = 16
-
-/** Whether a chosen secret is shorter than the minimum, in Unicode code points. */
-export function isShortSecret(secret: string): boolean {
-  return [...secret].length < minSecretLength
-}
-
-/** A chosen secret costs argon2id whatever its length: its length does not tell how it was chosen. */
+/** A chosen secret costs argon2id at any length: the length does not tell how it was chosen. */
 async function hashChosen(
   passwords: Passwords,
   { chosen, allowShort = false }: { chosen: string; allowShort?: boolean | undefined },

@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import {
-  isShortSecret,
   listClients,
   type NewClient,
   type RegisteredClient,
@@ -11,6 +10,7 @@ import {
 } from '../clients/register-client.ts'
 import type { Database } from '../database/database.ts'
 import type { Passwords } from '../passwords/password.ts'
+import { isShortSecret } from '../secrets.ts'
 import { revokeTokensOfClient } from '../tokens/revoke-token.ts'
 import { type Answer, type AnswerWith, findPages, type ListAnswer } from './answer.ts'
 

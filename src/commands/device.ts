@@ -1,15 +1,9 @@
 import type { Command } from 'commander'
 import type { Database } from '../database/database.ts'
+import { isShortSecret } from '../secrets.ts'
 import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
 import { requireRightKey, rotateSigningKey } from '../tokens/signing-keys.ts'
-import {
-  type Device,
-  isShortCustomerKey,
-  listDevices,
-  type NewDevice,
-  registerDevice,
-  requireDevice,
-} from '../users/register-device.ts'
+import { type Device, listDevices, type NewDevice, registerDevice, requireDevice } from '../users/register-device.ts'
 import { changeUser } from '../users/register-user.ts'
 import { type Answer, type AnswerWith, findPages, type ListAnswer } from './answer.ts'
 
@@ -25,7 +19,7 @@ export function addDeviceCommands(program: Command, answerWith: AnswerWith): voi
     .action((deviceKey: string, { role, allowShortKey: allowShort }: { role?: string; allowShortKey?: true }) =>
       answerWith(async ({ database, encryptionKey, readSecret }) => {
         const customerKey = await readSecret()
-        if (allowShort && isShortCustomerKey(customerKey)) warnOfShortKey()
+        if (allowShort && isShortSecret(customerKey)) warnOfShortKey()
         return addDevice(database, await encryptionKey(), { deviceKey, role, customerKey, allowShort })
       }),
     )

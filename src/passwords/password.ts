@@ -16,7 +16,7 @@ export interface Passwords {
   hash(password: string, place?: HashPlace): Promise<string>
   /**
    * Whether `password` made `storedHash`. A refusal always costs as much as the dearest known hash: `null` (no user, or a
-   * user without a password) costs a decoy and is false, and what is cheaper is filled up. `isRefused` says that the caller
+   * user without a password) costs a decoy and is false, and a cheaper hash is filled up. `isRefused` says that the caller
    * refuses the user anyway. Rejects as the hash queue does, and with a plain Error for a stored text that is no hash, after
    * the same work.
    */

@@ -115,25 +115,31 @@ export function createSignInThrottle(
       const key = await findKey()
       const pair = keyedHash(key, `pair\n${nameKey}\n${network}`)
       failures.requireNoWait(pair)
-      const keys = {
-        pair,
-        strangers: keyedHash(key, `user\n${nameKey}`),
-        source: keyedHash(key, `source\n${nameKey}\n${sourceOf(network)}`),
-        names: isUnreadable(network) ? '' : keyedHash(key, `network\n${network}`),
+      let hashed: Keys | null = null // most of a flood is refused before it needs them
+      const hashKeys = (): Keys => {
+        hashed ??= {
+          pair,
+          strangers: keyedHash(key, `user\n${nameKey}`),
+          source: keyedHash(key, `source\n${nameKey}\n${sourceOf(network)}`),
+          names: isUnreadable(network) ? '' : keyedHash(key, `network\n${network}`),
+        }
+        return hashed
       }
       let state: ThrottleState | null = null
       return {
         check: async () => {
           failures.requireNoWait(pair)
-          state = await requireNoWait(keys)
+          state = await requireNoWait(hashKeys())
         },
         recordFailure: async () => {
+          const keys = hashKeys()
           if (await failures.countFailure(pair, bucketsFor(state ?? (await requireNoWait(keys)), keys))) return
           await requireNoWait(keys)
           throw refuseForNow(1) // a guess left the window just now
         },
         recordSuccess: async (issue) => {
           await failures.settleFailures(pair)
+          const keys = hashKeys()
           const issued = await issue({
             pair,
             buckets: [keys.strangers, keys.source],

@@ -1,7 +1,7 @@
 import type { DateTime } from 'luxon'
 import { pageSize, type Query } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
-import { encrypt } from '../secrets.ts'
+import { encrypt, isShortSecret, minSecretLength } from '../secrets.ts'
 import { registerUser } from './register-user.ts'
 import { isUserName } from './user-name.ts'
 
@@ -28,14 +28,6 @@ export interface NewDevice {
 
 const longestCustomerKeyBytes = 1024
 
-/** The fewest characters of a customer key. */
-const minCustomerKeyLength = 16
-
-/** Whether a customer key is shorter than the minimum, in Unicode code points. */
-export function isShortCustomerKey(customerKey: string): boolean {
-  return [...customerKey].length < minCustomerKeyLength
-}
-
 /**
  * Adds a device, in the caller's transaction. Throws OAuthError `invalid_request` for a device key that is taken or cannot
  * be one, and for a customer key that cannot be one.
@@ -46,8 +38,8 @@ export async function registerDevice(query: Query, encryptionKey: Buffer, device
   if (customerKey === '' || Buffer.byteLength(customerKey) > longestCustomerKeyBytes || /\p{Cc}/u.test(customerKey)) {
     throw refuse(`A customer key has at most ${longestCustomerKeyBytes} bytes of UTF-8 and no control characters.`)
   }
-  if (!allowShort && isShortCustomerKey(customerKey)) {
-    throw refuse(`A customer key has at least ${minCustomerKeyLength} characters.`)
+  if (!allowShort && isShortSecret(customerKey)) {
+    throw refuse(`A customer key has at least ${minSecretLength} characters.`)
   }
   const user = await registerUser(query, { name: deviceKey, role, passwordHash: null })
   await query(
