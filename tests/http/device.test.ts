@@ -70,7 +70,7 @@ async function reasonOf(body: unknown): Promise<unknown> {
   expect((await login(body)).body).toBe(refused)
   return readLog()
     .slice(before)
-    .find((line) => line.event === 'refusal' && !('count' in line))?.['reason']
+    .find((line) => line['event'] === 'refusal' && !('count' in line))?.['reason']
 }
 
 /** Another server on the same database, or on one that is away. */
