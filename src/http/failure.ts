@@ -3,6 +3,7 @@ import { refuseClient } from '../clients/authenticate-client.ts'
 import { OAuthError } from '../errors.ts'
 import { refuseLength } from './body.ts'
 import { overload, type WriteCausedLine } from './bounded-log.ts'
+import { showAddress } from './network.ts'
 
 /** Anything thrown → the one error type. What nobody foresaw is `server_error`, its cause for the log only. */
 export function toOAuthError(error: unknown): OAuthError {
@@ -61,7 +62,7 @@ export function logRefusal(
       userId: error.userId,
       ...context,
       client: context.client ?? error.clientId,
-      address: context.address ?? request.ip,
+      address: showAddress(context.address ?? request.ip),
       ...(level === 'error' ? { err: error.cause } : {}),
     },
   })

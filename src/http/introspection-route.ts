@@ -7,6 +7,7 @@ import type { FindToken, FoundToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
 import { byCredentials } from './client-auth.ts'
 import { type Asked, fieldsRoute } from './fields-route.ts'
+import { showAddress } from './network.ts'
 
 /** Who may ask, and how tokens are found. */
 export interface IntrospectionRouteOptions {
@@ -66,6 +67,6 @@ function logInactive({ client, request, write }: Asked, found: FoundToken): void
     event: 'introspection',
     reason: `token ${ended}`,
     message: `inactive: token ${ended}`,
-    facts: { userId, client: client.id, address: request.ip },
+    facts: { userId, client: client.id, address: showAddress(request.ip) },
   })
 }

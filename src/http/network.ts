@@ -20,6 +20,12 @@ export function networkOf(address: string | undefined): string {
 
 const longestUnreadable = 64
 
+/** Returns an address as a log line shows it. A proxy's header may hold anything in its place, a secret included. */
+export function showAddress(address: string | undefined): string | undefined {
+  if (address === undefined || isIPv4(address)) return address
+  return readAddress(address)?.toString() ?? 'unreadable'
+}
+
 /**
  * Reads an address in every spelling that proxies write: with a port, in brackets or quotes, with a zone, an IPv4 address
  * as IPv6. Returns null for a text that names no address.

@@ -10,6 +10,7 @@ import { createValueReader } from '../tokens/signed-value.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
 import { byCredentials } from './client-auth.ts'
 import { fieldsRoute } from './fields-route.ts'
+import { showAddress } from './network.ts'
 
 /** Who may ask, where tokens end, and who is to forget them. */
 export interface RevocationRouteOptions {
@@ -45,7 +46,10 @@ export async function revocationRoute(scope: FastifyInstance, options: Revocatio
       if (revoked !== null) {
         forgetToken(revoked.id)
         const { userId } = revoked
-        request.log.info({ event: 'revocation', userId, client: client.id, address: request.ip }, 'token revoked')
+        request.log.info(
+          { event: 'revocation', userId, client: client.id, address: showAddress(request.ip) },
+          'token revoked',
+        )
       }
       return { status: 200, headers: {}, body: '' }
     },

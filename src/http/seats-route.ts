@@ -8,6 +8,7 @@ import { createSeatRevoker } from '../tokens/revoke-token.ts'
 import type { Token } from '../tokens/token.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
 import { type HolderTools, holderRoute } from './holder-route.ts'
+import { showAddress } from './network.ts'
 
 /** How seats are found and ended. */
 export interface SeatsRouteOptions extends HolderTools {
@@ -37,7 +38,7 @@ export async function seatsRoute(scope: FastifyInstance, options: SeatsRouteOpti
       const id = readId(request)
       if (!(await revokeSeat(userId, id))) throw refuseUnknown()
       forgetToken(id)
-      request.log.info({ event: 'revocation', userId, seat: id, address: request.ip }, 'seat ended')
+      request.log.info({ event: 'revocation', userId, seat: id, address: showAddress(request.ip) }, 'seat ended')
       return null
     },
   })

@@ -10,7 +10,7 @@ import { type CountAttempt, refuseAttempt, untouched, writeAllowance } from './a
 import { byCredentials, type IdentifyClient } from './client-auth.ts'
 import { connectionSignal } from './connection-signal.ts'
 import { type Asked, describeRequest, fieldsRoute } from './fields-route.ts'
-import { networkOf } from './network.ts'
+import { networkOf, showAddress } from './network.ts'
 import { pathInAnyCase } from './path-pattern.ts'
 
 /** What one mounted dialect works with. */
@@ -134,7 +134,7 @@ function logSignIn({ request, reply, address }: Asked, dialect: Dialect, token: 
       client: token.clientId,
       dialect: dialect.name,
       durationMs: Math.round(reply.elapsedTime),
-      address,
+      address: showAddress(address),
     },
     'signed in',
   )

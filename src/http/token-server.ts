@@ -19,6 +19,7 @@ import { refuseCrossSite } from './cross-site.ts'
 import { introspectionRoute } from './introspection-route.ts'
 import { jwksRoute } from './jwks-route.ts'
 import { metadataRoute } from './metadata-route.ts'
+import { showAddress } from './network.ts'
 import { revocationRoute } from './revocation-route.ts'
 import { seatsRoute } from './seats-route.ts'
 import { tokenRoute } from './token-route.ts'
@@ -168,7 +169,7 @@ function noteHashCosts(scope: FastifyInstance, query: Query, passwords: Password
 
 /** Leaves the query out of a host's log: it may hold a password or a token, by design or by mistake. */
 function writeRequestLine({ method, url, ip }: FastifyRequest): object {
-  return { method, url: url.split('?', 1).join(), remoteAddress: ip }
+  return { method, url: url.split('?', 1).join(), remoteAddress: showAddress(ip) }
 }
 
 const logSerializers = { req: writeRequestLine as never } // its type knows texts only, pino takes objects

@@ -414,6 +414,7 @@ describe('the user that PostgreSQL runs as', () => {
     const folder = await temporaryFolder()
     for (const _ of ['a new one', 'one that root restored']) {
       const openers = await Promise.all([openElsewhere(folder), openElsewhere(folder), openElsewhere(folder)])
+      for (const opener of openers) expect(opener.greeting).toEqual({ opened: true })
       for (const opener of openers) expect(await opener.ask('select 1 as one')).toEqual({ rows: [{ one: 1 }] })
       for (const opener of openers) await opener.close()
       execFileSync('chown', ['-R', '0:0', join(folder, 'cluster')])

@@ -4,9 +4,9 @@ import { keepSecret, leakedLines, readLog } from '../support/kept-secrets.ts'
 import { addClient, addUser, randomWord } from '../support/people.ts'
 import { askForToken, askWhose, basic, passwordForm, sendToken } from '../support/requests.ts'
 import { listen, sendBytes } from '../support/sockets.ts'
-import { testServer } from '../support/test-server.ts'
+import { serverBeside, testServer } from '../support/test-server.ts'
 
-const { app, database } = await testServer()
+const { app, database, url } = await testServer()
 const client = await addClient(database)
 const user = await addUser(database)
 
@@ -102,6 +102,32 @@ describe('a refusal is one line that says why, as the answer may not', () => {
       ['refusal', 'invalid_token', 'token superseded'],
       ['refusal', 'invalid_token', 'token unknown'],
     ])
+  })
+})
+
+describe('an address that a trusted proxy forwards', () => {
+  test('is not in the log when it is no address', async () => {
+    const proxied = await serverBeside(url, { trustProxy: ['127.0.0.0/8'] })
+    const secret = keepSecret(`${randomWord()}${randomWord()}`)
+    const headers = { ...basic(client.id, client.secret), 'x-forwarded-for': secret }
+    const lines = await linesOf(async () => {
+      const value = (await sendToken(proxied, { headers, body: passwordForm(user) })).json().access_token
+      await sendToken(proxied, { headers, body: passwordForm({ ...user, password: 'wrong-password' }) })
+      await sendToken(proxied, { headers: { 'x-forwarded-for': secret }, body: '' })
+      await proxied.inject({
+        method: 'POST',
+        url: '/revoke',
+        headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' },
+        body: `token=${keepSecret(value)}`,
+      })
+    })
+    expect(lines.map(({ event, address }) => [event, address])).toEqual([
+      ['sign-in', 'unreadable'],
+      ['refusal', 'unreadable'],
+      ['refusal', 'unreadable'],
+      ['revocation', 'unreadable'],
+    ])
+    expect(leakedLines()).toEqual([])
   })
 })
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { networkOf, trustProxies } from '../../src/http/network.ts'
+import { networkOf, showAddress, trustProxies } from '../../src/http/network.ts'
 
 describe('the network an attempt counts for', () => {
   test.each([
@@ -76,5 +76,28 @@ describe('a trusted proxy', () => {
 
   test('does not exist where none is named', () => {
     expect(trustProxies([])).toBe(false)
+  })
+})
+
+describe('the address that a log line shows', () => {
+  test.each([
+    [undefined, undefined],
+    ['192.0.2.7', '192.0.2.7'],
+    ['192.0.2.7:443', '192.0.2.7'],
+    ['[2001:db8::1]:443', '2001:db8::1'],
+    ['::ffff:192.0.2.7', '192.0.2.7'],
+  ])('of %s is %s', (address, shown) => {
+    expect(showAddress(address)).toBe(shown)
+  })
+
+  test.each(['', 'unknown', 'a-secret', 'A'.repeat(16_000)])(
+    'never repeats a text that names no address: %s',
+    (text) => {
+      expect(showAddress(text)).toBe('unreadable')
+    },
+  )
+
+  test('leaves out the zone, which may be any text', () => {
+    expect(showAddress('fe80::1%a-secret')).not.toContain('secret')
   })
 })

@@ -140,13 +140,19 @@ async function handOver(path: string, account: Account): Promise<void> {
     const inside = `/proc/self/fd/${handle.fd}`
     for (const entry of await readdir(inside, { withFileTypes: true })) {
       const inner = join(inside, entry.name)
-      if (entry.isDirectory()) await handOver(inner, account)
-      else await lchown(inner, account.uid ?? -1, account.gid ?? -1)
+      const handingOver = entry.isDirectory()
+        ? handOver(inner, account)
+        : lchown(inner, account.uid ?? -1, account.gid ?? -1)
+      await handingOver.catch(ignoreMissing) // another process may have handed over, started PostgreSQL, and removed a file
     }
     await handle.chown(account.uid ?? -1, account.gid ?? -1) // last: its owner says that all of it was handed over
   } finally {
     await handle.close()
   }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (errorCode(error) !== 'ENOENT') throw error
 }
 
 async function initialise(staging: string, { account, binaries, folder }: Cluster): Promise<void> {
