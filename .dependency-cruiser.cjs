@@ -19,7 +19,7 @@ const rooms = {
   passwords: { uses: ['errors', 'secrets', 'fold-case'] },
   clients: {
     uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'],
-    types: ['passwords', 'throttle'],
+    types: ['passwords'],
   },
   users: { uses: ['errors', 'secrets', 'fold-case', 'passwords', 'database/database.ts', 'database/gather-rows.ts'] },
   throttle: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
@@ -31,16 +31,16 @@ const rooms = {
       'database/database.ts',
       'database/gather-rows.ts',
       'database/bound-query.ts',
+      'database/to-outage.ts',
     ],
-    types: ['throttle'],
   },
   // for other people's programs: entries of their own that load neither database nor hashing
   bearer: { uses: ['errors', 'elapsed-clock', 'client/client-options.ts'] },
   client: {},
   // what must be true before a token is given
   grants: {
-    uses: ['errors', 'secrets', 'fold-case', 'clients', 'users', 'tokens'],
-    types: ['passwords', 'throttle', 'database/database.ts'],
+    uses: ['errors', 'secrets', 'fold-case', 'passwords', 'clients', 'users', 'tokens'],
+    types: ['throttle', 'database/database.ts'],
   },
   // words
   dialects: { uses: ['errors', 'http-date'], types: ['grants', 'tokens'] },
@@ -48,7 +48,7 @@ const rooms = {
   http: {
     uses: [
       ...['errors', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'throttle', 'tokens', 'grants'],
-      'users/find-hash-costs.ts',
+      ...['users/find-hash-costs.ts', 'users/find-credentials.ts', 'users/authenticate-device.ts'],
       'bearer',
       // how many statements callers can cause, and which failures say that the database is away
       ...['database/gather-rows.ts', 'database/bound-query.ts', 'database/to-outage.ts'],

@@ -1,14 +1,15 @@
-import { type Client, refuseClient } from '../clients/authenticate-client.ts'
+import { type Client, refuseClient } from '../clients/client.ts'
 import { OAuthError } from '../errors.ts'
 import { foldCase } from '../fold-case.ts'
 import { generateBytes } from '../secrets.ts'
-import { issueToken } from '../tokens/issue-token.ts'
 import { signedSecretBytes, signTokenValue } from '../tokens/signed-value.ts'
 import { noteLifetime } from '../tokens/signing-keys.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import { authenticateDevice, type SignedTime, useTimestamp } from '../users/authenticate-device.ts'
 import type { GrantTools } from './grant-tools.ts'
+import { requireNoWait } from './slow-down.ts'
 import type { Source } from './source.ts'
+import { takeSeat } from './take-seat.ts'
 
 /** A time that a device has signed. */
 export interface DeviceRequest extends SignedTime {
@@ -27,29 +28,34 @@ export async function grantDevice(
   request: DeviceRequest,
   source: Source,
 ): Promise<IssuedToken> {
-  const { query, signing, throttle, lifetimeSeconds, mostSeats } = tools
+  const { database, signing, throttle, lifetimeSeconds, maxSeats } = tools
   if (signing === null) throw new Error('devices need an encryption key')
-  const attempt = await throttle.open(foldCase(request.deviceKey), source.network)
-  await attempt.check()
+  const attempt = await throttle.signInAttempt(foldCase(request.deviceKey), source.network)
+  const state = await throttle.check(attempt)
+  requireNoWait(state.waitSeconds)
   const key = await signing.findSigningKey() // before the timestamp is used up
-  const device = await authenticateDevice(query, signing.encryptionKey, request).catch(async (error: unknown) => {
-    if (error instanceof OAuthError && error.code === 'invalid_grant') await attempt.recordFailure()
-    throw error
-  })
-  await useTimestamp(query, device, request.timestamp)
+  const device = await authenticateDevice(signing.findDevice, signing.encryptionKey, request).catch(
+    async (error: unknown) => {
+      if (error instanceof OAuthError && error.code === 'invalid_grant') {
+        requireNoWait(await throttle.recordFailure(attempt, state))
+      }
+      throw error
+    },
+  )
+  await useTimestamp(database.query, device, request.timestamp)
   const secret = generateBytes(signedSecretBytes)
-  const subject = {
+  const issue = await takeSeat(tools, attempt, {
     userId: device.userId,
-    credentialVersion: device.credentialVersion,
+    userVersion: device.credentialVersion,
     clientId: client.id,
     clientVersion: client.credentialVersion,
     device: '',
     lifetimeSeconds,
-    mostSeats,
-  }
-  const issue = await attempt.recordSuccess((clearance) => issueToken(query, subject, secret, clearance))
+    maxSeats,
+    secret,
+  })
   if ('changed' in issue) throw refuseChanged(issue.changed, client)
-  await noteLifetime(query, key, issue.seat.lifetimeSeconds)
+  await noteLifetime(database.query, key, issue.seat.lifetimeSeconds)
   return { ...issue.seat, value: await signTokenValue(key, issue.seat, secret) }
 }
 

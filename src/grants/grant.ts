@@ -1,4 +1,4 @@
-import type { Client } from '../clients/authenticate-client.ts'
+import type { Client } from '../clients/client.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import { type DeviceRequest, grantDevice } from './device-grant.ts'
 import type { GrantTools } from './grant-tools.ts'

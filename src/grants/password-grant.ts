@@ -1,14 +1,17 @@
-import { type Client, refuseClient } from '../clients/authenticate-client.ts'
+import { type Client, refuseClient } from '../clients/client.ts'
 import { OAuthError } from '../errors.ts'
+import type { HashPlace } from '../passwords/hash-queue.ts'
+import { isPassword, type Passwords } from '../passwords/password.ts'
 import { generateBytes } from '../secrets.ts'
-import type { SignInAttempt } from '../throttle/sign-in-throttle.ts'
-import { issueToken } from '../tokens/issue-token.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import { secretBytes, writeTokenValue } from '../tokens/token-value.ts'
-import { type AuthenticatedUser, authenticateUser, renewPasswordHash } from '../users/authenticate-user.ts'
+import type { Credentials } from '../users/find-credentials.ts'
+import { renewPasswordHash } from '../users/renew-password-hash.ts'
 import { userNameKey } from '../users/user-name.ts'
 import type { GrantTools } from './grant-tools.ts'
+import { requireNoWait } from './slow-down.ts'
 import type { Source } from './source.ts'
+import { takeSeat } from './take-seat.ts'
 
 /** A user's name and password, and the label of the seat the token is to take. */
 export interface PasswordRequest {
@@ -18,12 +21,13 @@ export interface PasswordRequest {
   readonly device: string
 }
 
-const mostTries = 3
+const maxTries = 3
 
 /**
- * RFC 6749 §4.3: the password is checked, unless there were too many attempts, then the seat is taken. A user who was
- * changed in between is asked again, since only the changed row can say whether the password is still right; a client is
- * not. Throws OAuthError `invalid_grant`, `invalid_client`, `slow_down` or `temporarily_unavailable`.
+ * Exchanges a user's name and password for a token (RFC 6749 §4.3). The password is checked only while no wait runs, and a
+ * wrong one is counted before the answer. A user that changed in between is looked up again: only the changed row can say
+ * whether the password is still right. Throws OAuthError `invalid_grant`, `invalid_client`, `slow_down` or
+ * `temporarily_unavailable`.
  */
 export async function grantPassword(
   tools: GrantTools,
@@ -31,23 +35,37 @@ export async function grantPassword(
   request: PasswordRequest,
   source: Source,
 ): Promise<IssuedToken> {
-  const { query, passwords, lifetimeSeconds, mostSeats } = tools
-  const { password, device } = request
-  for (let tries = 1; tries <= mostTries; tries += 1) {
-    const { user, attempt } = await tryPassword(tools, client, request, source)
-    const subject = {
+  const { throttle, passwords, findCredentials, lifetimeSeconds, maxSeats } = tools
+  const { username, password, device } = request
+  const place = { client: client.id, ...source }
+  const attempt = await throttle.signInAttempt(userNameKey(username), source.network)
+
+  for (let tries = 1; tries <= maxTries; tries += 1) {
+    requireNoWait(throttle.rememberedWait(attempt))
+    passwords.requireRoom(place) // before the database is asked: most of a flood ends here
+    const [state, user] = await Promise.all([throttle.check(attempt), findCredentials(username)])
+    requireNoWait(state.waitSeconds)
+    passwords.requireRoom(place) // other sign-ins arrived meanwhile
+
+    const fault = await findFault(passwords, user, password, place)
+    if (user === null || fault !== null) {
+      requireNoWait(await throttle.recordFailure(attempt, state))
+      throw refuseGrant(user, fault ?? unknownUser)
+    }
+
+    const secret = generateBytes(secretBytes)
+    const issue = await takeSeat(tools, attempt, {
       userId: user.id,
-      credentialVersion: user.credentialVersion,
+      userVersion: user.credentialVersion,
       clientId: client.id,
       clientVersion: client.credentialVersion,
       device,
       lifetimeSeconds,
-      mostSeats,
-    }
-    const secret = generateBytes(secretBytes)
-    const issue = await attempt.recordSuccess((clearance) => issueToken(query, subject, secret, clearance))
+      maxSeats,
+      secret,
+    })
     if ('seat' in issue) {
-      if (user.hashToRenew !== null) tools.inBackground(() => renewPasswordHash(query, passwords, user, password))
+      renewLater(tools, user, password)
       return { ...issue.seat, value: writeTokenValue(issue.seat.id, secret) }
     }
     if (issue.changed === 'client') throw refuseClient('client changed during the sign-in', { clientId: client.id })
@@ -58,21 +76,45 @@ export async function grantPassword(
   })
 }
 
-/** Counts a failure before answering. The statement that issues the token records a success. */
-async function tryPassword(
-  { query, passwords, throttle }: GrantTools,
-  client: Client,
-  { username, password }: PasswordRequest,
-  source: Source,
-): Promise<{ user: AuthenticatedUser; attempt: SignInAttempt }> {
-  const attempt = await throttle.open(userNameKey(username), source.network)
-  const place = { client: client.id, ...source }
-  passwords.requireRoom(place) // before the database is asked: most of a flood ends here
-  await attempt.check()
-  passwords.requireRoom(place) // other sign-ins arrived meanwhile
-  const user = await authenticateUser(query, passwords, username, password, place).catch(async (error: unknown) => {
-    if (error instanceof OAuthError && error.code === 'invalid_grant') await attempt.recordFailure()
-    throw error
+/** Why a user is not let in: a reason for the log, or an error where the stored hash cannot be read. */
+type Fault = string | Error
+
+const unknownUser = 'unknown user'
+
+/** Costs the same hash for a name that no user has, a disabled user, and a user without a password. */
+async function findFault(
+  passwords: Passwords,
+  user: Credentials | null,
+  password: string,
+  place: HashPlace,
+): Promise<Fault | null> {
+  const storedHash = isPassword(password) ? (user?.passwordHash ?? null) : null
+  const matched = await passwords.match(storedHash, password, place, !user?.isEnabled).catch((error: unknown) => {
+    if (error instanceof OAuthError || !(error instanceof Error)) throw error
+    return error // an unreadable hash is a refusal, and a fault to be logged
   })
-  return { user, attempt }
+  if (!user) return unknownUser
+  if (matched instanceof Error) return matched
+  if (user.passwordHash === null) return 'user without a password'
+  if (!matched) return 'wrong password'
+  return user.isEnabled ? null : 'disabled user'
+}
+
+/** RFC 6749 §5.2: one answer for every user that is not let in. */
+function refuseGrant(user: Credentials | null, fault: Fault): OAuthError {
+  return new OAuthError('invalid_grant', 'The user name or password is incorrect.', {
+    reason: fault instanceof Error ? fault.message : fault,
+    cause: fault instanceof Error ? fault : undefined,
+    userId: user?.id,
+  })
+}
+
+/** Renews a hash of another cost than today's after the answer. */
+function renewLater({ database, passwords, inBackground }: GrantTools, user: Credentials, password: string): void {
+  const { id, passwordHash } = user
+  if (passwordHash === null || !passwords.needsRenewal(passwordHash)) return
+  inBackground(async () => {
+    const renewed = await passwords.hash(password)
+    await renewPasswordHash(database.query, id, { checked: passwordHash, renewed })
+  })
 }

@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readAuthorization } from '../bearer/authorization.ts'
-import type { AuthenticateClient, Client, ClientCredentials, ClientReadings } from '../clients/authenticate-client.ts'
+import type { Client, ClientCredentials } from '../clients/client.ts'
 import type { Fields } from '../dialects/dialect.ts'
 import { optionalField } from '../dialects/fields.ts'
 import { OAuthError } from '../errors.ts'
+import type { AuthenticateClient, ClientReadings } from '../grants/authenticate-client.ts'
 import { networkOf } from './network.ts'
 
 /** A symbol, since a host may have decorated its own requests with any name. */

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { Client } from '../clients/authenticate-client.ts'
+import type { Client } from '../clients/client.ts'
 
 /**
  * Whose address counts: that of whoever asks, and where a trusted client asks, that of whoever it asks for, which it puts

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { refuseClient } from '../clients/authenticate-client.ts'
+import { refuseClient } from '../clients/client.ts'
 import { OAuthError } from '../errors.ts'
 import { refuseLength } from './body.ts'
 import { overload, type WriteCausedLine } from './bounded-log.ts'

@@ -1,7 +1,7 @@
 import basicAuth from '@fastify/basic-auth'
 import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Client } from '../clients/authenticate-client.ts'
+import type { Client } from '../clients/client.ts'
 import type { Dialect, Fields, WireReply, WireRequest } from '../dialects/dialect.ts'
 import { longestBody, readTextOf } from './body.ts'
 import { boundPieces, isInTooManyPieces, refusePieces } from './body-pieces.ts'

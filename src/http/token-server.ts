@@ -1,17 +1,23 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { availableCores } from '../available-cores.ts'
-import { createClientCheck } from '../clients/authenticate-client.ts'
 import type { Database, Query } from '../database/database.ts'
+import { mostForFlood } from '../database/gather-rows.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { signsTokens } from '../dialects/dialect.ts'
 import { findSharedPath } from '../dialects/index.ts'
 import { OAuthError } from '../errors.ts'
+import { createClientCheck } from '../grants/authenticate-client.ts'
+import type { GrantTools } from '../grants/grant-tools.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions, type Passwords } from '../passwords/password.ts'
 import { createNetworkKeyFinder, type FindNetworkKey } from '../throttle/network-key.ts'
-import { createThrottle, defaultThrottleOptions, type Throttle, type ThrottleOptions } from '../throttle/throttle.ts'
+import { purgeAttempts } from '../throttle/purge-attempts.ts'
+import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from '../throttle/throttle.ts'
+import { TokenIssuer } from '../tokens/issue-token.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { createTokenCache, type TokenCache } from '../tokens/token-cache.ts'
+import { createDeviceFinder } from '../users/authenticate-device.ts'
+import { createCredentialsFinder } from '../users/find-credentials.ts'
 import { findHashCosts } from '../users/find-hash-costs.ts'
 import { type CountAttempt, createAttemptLimit } from './attempt-limit.ts'
 import { takeTurn } from './connection-turns.ts'
@@ -71,23 +77,31 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   const background = createBackground(scope)
   const { query, tokenQuery } = database
   const findKey = createNetworkKeyFinder(query, encryptionKey)
-  const throttle = createThrottle(query, findKey, readThrottle(options))
-  purgeHourly(scope, throttle)
+  const throttleOptions = readThrottle(options)
+  const throttle = createThrottle(query, findKey, throttleOptions)
+  purgeHourly(scope, query, throttleOptions || defaultThrottleOptions)
   noteHashCosts(scope, query, passwords)
-  const tools = {
-    query,
+  const tools: GrantTools = {
+    database,
+    findCredentials: createCredentialsFinder(query),
     passwords,
-    throttle: throttle.signIns,
+    throttle,
+    tokens: new TokenIssuer(query),
     lifetimeSeconds,
-    mostSeats: options.maxSeatsPerUser ?? usualSeats,
-    signing: encryptionKey ? { encryptionKey, findSigningKey: createSigningKeyFinder(query, encryptionKey) } : null,
+    maxSeats: options.maxSeatsPerUser ?? usualSeats,
+    signing: encryptionKey
+      ? {
+          encryptionKey,
+          findDevice: createDeviceFinder(query),
+          findSigningKey: createSigningKeyFinder(query, encryptionKey),
+        }
+      : null,
     inBackground: background,
   }
   const { findToken, forgetToken } = options.tokenCache ?? createTokenCache(database)
-  const clientTools = { query, passwords, throttle: throttle.clients }
-  const check = { authenticateClient: createClientCheck(clientTools, true) }
+  const check = { authenticateClient: createClientCheck({ query, passwords, throttle, maxLookUps: mostForFlood }) }
   // sign-ins that queue must not hold a check back
-  const checkAsker = { authenticateClient: createClientCheck({ ...clientTools, query: tokenQuery }) }
+  const checkAsker = { authenticateClient: createClientCheck({ query: tokenQuery, passwords, throttle }) }
   scope.addHook('onRequest', refuseCrossSite(options.corsOrigins ?? [], publicUrl))
   for (const dialect of dialects) {
     await scope.register(tokenRoute, {
@@ -138,11 +152,11 @@ function readThrottle({ throttle = true }: TokenServerOptions): ThrottleOptions 
 const hourMs = 3_600_000
 
 /** What counts no more is removed at the start and each hour; where the database is away, an hour later. */
-function purgeHourly(scope: FastifyInstance, throttle: Throttle): void {
+function purgeHourly(scope: FastifyInstance, query: Query, options: ThrottleOptions): void {
   const closing = new AbortController()
   let underWay = Promise.resolve()
   const purge = () => {
-    underWay = throttle.purge(closing.signal).catch((error: Error) => {
+    underWay = purgeAttempts(query, options, closing.signal).catch((error: Error) => {
       const reason = error instanceof OAuthError ? error.reason : error.message
       scope.log.warn({ event: 'purge', reason }, `what counts no more was not removed: ${reason}`)
     })

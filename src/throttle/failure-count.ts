@@ -1,6 +1,5 @@
 import { LRUCache } from 'lru-cache'
 import type { Query } from '../database/database.ts'
-import { OAuthError } from '../errors.ts'
 
 /** The waits after failures. */
 export interface WaitOptions {
@@ -9,23 +8,6 @@ export interface WaitOptions {
   readonly longestWaitSeconds: number
   /** The count starts again after this time without a failure. */
   readonly forgetSeconds: number
-}
-
-/** Counts failures by key in PostgreSQL, so that all servers share them, and remembers waits in this process. */
-export interface FailureCount {
-  /** Throws OAuthError `slow_down` while a wait runs that this process remembers. Asks no database. */
-  requireNoWait(key: string): void
-  /** Remembers a wait; 0 seconds is none. */
-  noteWait(key: string, seconds: number): void
-  /**
-   * Counts a failure, and in the same statement the guess in its buckets. Returns whether the buckets had room. Throws
-   * OAuthError `slow_down` and counts nothing while a wait runs that any server began.
-   */
-  countFailure(key: string, buckets?: GuessBuckets): Promise<boolean>
-  /** Waits for the failures that this process is counting under a key. Throws as `requireNoWait` does. */
-  settleFailures(key: string): Promise<void>
-  /** Clears the failures under a key on all servers. */
-  forgetFailures(key: string): Promise<void>
 }
 
 /** Where a guess is counted: first at its source, then with all guesses at the user, then with its name at the network. */
@@ -43,63 +25,77 @@ interface GuessBucket {
   readonly limit: number
 }
 
+/** What became of a failure: counted, or refused by a running wait, which is then longer than 0 seconds. */
+export interface CountedFailure {
+  readonly waitSeconds: number
+  /** Whether the buckets had room for the guess. */
+  readonly hasRoom: boolean
+}
+
+/** What is left of a wait that ended while it was read. */
+const shortestWaitSeconds = 0.001
+
 /** How many keys a process remembers. The database answers for the others. */
 const maxKeys = 20_000
 
-/**
- * Counts the failures of one key one after the other. Later callers also fail on an outage; a `slow_down` does not block
- * them. A burst therefore costs as many statements as there are free attempts, and the refusal of a right guess comes no
- * sooner than that of a wrong one.
- */
-export function createFailureCount(query: Query, options: WaitOptions): FailureCount {
-  const { freeAttempts, longestWaitSeconds, forgetSeconds } = options
-  const waits = new LRUCache<string, number>({ max: maxKeys })
-  const underWay = new Map<string, Promise<unknown>>()
+/** Counts failures by key in PostgreSQL, so that all servers share them, and remembers waits in this process. */
+export class FailureCount {
+  readonly #query: Query
+  readonly #options: WaitOptions
+  readonly #waits = new LRUCache<string, number>({ max: maxKeys })
+  readonly #underWay = new Map<string, Promise<unknown>>()
 
-  function noteWait(key: string, seconds: number): void {
-    if (seconds > 0) waits.set(key, performance.now() + seconds * 1_000, { ttl: Math.ceil(seconds * 1_000) })
+  constructor(query: Query, options: WaitOptions) {
+    this.#query = query
+    this.#options = options
   }
 
-  function requireNoWait(key: string): void {
-    const secondsLeft = ((waits.get(key) ?? 0) - performance.now()) / 1_000
-    if (secondsLeft > 0) throw refuseForNow(secondsLeft)
+  /** Returns the seconds left of a wait that this process remembers, 0 for none. Asks no database. */
+  rememberedWait(key: string): number {
+    return Math.max(0, (this.#waits.get(key) ?? 0) - performance.now()) / 1_000
   }
 
-  async function count(key: string, buckets: GuessBuckets | undefined): Promise<boolean> {
-    requireNoWait(key)
+  /** Remembers a wait; 0 seconds is none. */
+  rememberWait(key: string, seconds: number): void {
+    if (seconds > 0) this.#waits.set(key, performance.now() + seconds * 1_000, { ttl: Math.ceil(seconds * 1_000) })
+  }
+
+  /**
+   * Counts a failure, and in the same statement the guess in its buckets. Counts nothing while a wait runs that any server
+   * began. The failures of one key are counted one after the other: a burst costs as many statements as there are free
+   * attempts. Later callers of the key also fail on an outage.
+   */
+  count(key: string, buckets?: GuessBuckets): Promise<CountedFailure> {
+    const counted = this.settle(key).then(() => this.#count(key, buckets))
+    const settled = counted.finally(() => {
+      if (this.#underWay.get(key) === settled) this.#underWay.delete(key)
+    })
+    settled.catch(() => undefined) // the next caller in line receives it
+    this.#underWay.set(key, settled)
+    return counted
+  }
+
+  /** Waits for the failures that this process is counting under a key. */
+  async settle(key: string): Promise<void> {
+    await this.#underWay.get(key)
+  }
+
+  /** Clears the failures under a key on all servers. */
+  async forget(key: string, query: Query = this.#query): Promise<void> {
+    await query('forget_failures', 'delete from password_grant.failures where key = $1', [key])
+    this.#waits.delete(key)
+  }
+
+  async #count(key: string, buckets: GuessBuckets | undefined): Promise<CountedFailure> {
+    const remembered = this.rememberedWait(key)
+    if (remembered > 0) return { waitSeconds: remembered, hasRoom: false }
+    const { freeAttempts, longestWaitSeconds, forgetSeconds } = this.#options
     const values = [key, freeAttempts, longestWaitSeconds, forgetSeconds, ...bucketValues(buckets)]
-    const [row] = await query<Counted>('count_failure', countText, values)
+    const [row] = await this.#query<CountedRow>('count_failure', countText, values)
     const { isCounted = false, waitSeconds = null, hasRoom = false } = row ?? {}
-    noteWait(key, waitSeconds ?? 0)
-    if (!isCounted) throw refuseForNow(waitSeconds ?? 0)
-    return hasRoom
+    this.rememberWait(key, waitSeconds ?? 0)
+    return { waitSeconds: isCounted ? 0 : Math.max(waitSeconds ?? 0, shortestWaitSeconds), hasRoom }
   }
-
-  return {
-    requireNoWait,
-    noteWait,
-    countFailure: (key, buckets) => {
-      const counted = (underWay.get(key) ?? Promise.resolve()).then(() => count(key, buckets))
-      const settled = counted.catch(passOutage).finally(() => {
-        if (underWay.get(key) === settled) underWay.delete(key)
-      })
-      settled.catch(() => undefined) // the next caller in line receives it
-      underWay.set(key, settled)
-      return counted
-    },
-    settleFailures: async (key) => {
-      await underWay.get(key)
-      requireNoWait(key)
-    },
-    forgetFailures: async (key) => {
-      await query('forget_failures', 'delete from password_grant.failures where key = $1', [key])
-      waits.delete(key)
-    },
-  }
-}
-
-function passOutage(error: unknown): void {
-  if (!(error instanceof OAuthError && error.code === 'slow_down')) throw error
 }
 
 function bucketValues(buckets: GuessBuckets | undefined): unknown[] {
@@ -108,7 +104,7 @@ function bucketValues(buckets: GuessBuckets | undefined): unknown[] {
   return [windowSeconds, ...pairs]
 }
 
-interface Counted {
+interface CountedRow {
   readonly isCounted: boolean
   readonly waitSeconds: number | null
   readonly hasRoom: boolean
@@ -127,14 +123,18 @@ const writeGuess = (key: string, limit: string, condition: string) => `
   ) < ${limit}::integer
   returning key`
 
+/** The wait after a number of failures: none while attempts are free, then 1 second, and twice as long with each. */
+const waitAfter = (failures: string) => `
+  case when ${failures} >= $2 then make_interval(secs => least($3, power(2, least(${failures} - $2, 30)))) end`
+
 // clock_timestamp, not now: a statement that waited for the row judges by the time after the wait
 const countText = `
 with failed as (
   insert into password_grant.failures as f (key, count, failed_at, wait_until)
-  values ($1, 1, clock_timestamp(), clock_timestamp() + password_grant.wait_after(1, $2, $3))
+  values ($1, 1, clock_timestamp(), clock_timestamp() + ${waitAfter('1')})
   on conflict (key) do update
   set (count, failed_at, wait_until) = (
-    select number, clock_timestamp(), clock_timestamp() + password_grant.wait_after(number, $2, $3)
+    select number, clock_timestamp(), clock_timestamp() + ${waitAfter('number')}
     from (
       select case when f.failed_at > clock_timestamp() - make_interval(secs => $4) then f.count + 1 else 1 end
     ) failure (number)
@@ -170,11 +170,3 @@ union all
 select false, extract(epoch from wait_until - clock_timestamp())::float8, false
 from password_grant.failures
 where key = $1 and not exists (select from failed)`
-
-/** The refusal while a wait runs. */
-export function refuseForNow(seconds: number): OAuthError {
-  return new OAuthError('slow_down', 'Too many attempts.', {
-    reason: 'too many failed attempts',
-    retryAfterSeconds: Math.max(1, Math.ceil(seconds)),
-  })
-}

@@ -1,15 +1,22 @@
 import type { Query } from '../database/database.ts'
-import { type ClientThrottle, createClientThrottle, noClientThrottle } from './client-throttle.ts'
+import { gatherRows, mostForFlood } from '../database/gather-rows.ts'
+import { keyedHash } from '../secrets.ts'
+import { FailureCount, type GuessBuckets, type WaitOptions } from './failure-count.ts'
 import type { FindNetworkKey } from './network-key.ts'
-import {
-  createSignInThrottle,
-  noSignInThrottle,
-  type SignInThrottle,
-  type SignInThrottleOptions,
-} from './sign-in-throttle.ts'
 
 /** Every number of the throttle. */
-export type ThrottleOptions = SignInThrottleOptions
+export interface ThrottleOptions extends WaitOptions {
+  /** Guesses at one user that are checked within the window, from all networks together that are unknown to the user. */
+  readonly strangersLimit: number
+  /** How many of these one source may spend: an IPv4 address, or an IPv6 /48. */
+  readonly strangersSourceLimit: number
+  /** The window in seconds, for the three limits on guesses. */
+  readonly strangersSeconds: number
+  /** After how many different names failed from one network within the window it may try only names known from there. */
+  readonly networkNames: number
+  /** How many days a network stays known to a user after a sign-in. */
+  readonly knownNetworkDays: number
+}
 
 /** Five failures are free, then 1, 2, 4 … 900 seconds; 100 guesses of strangers an hour; a network is known for 30 days. */
 export const defaultThrottleOptions: ThrottleOptions = {
@@ -23,12 +30,65 @@ export const defaultThrottleOptions: ThrottleOptions = {
   knownNetworkDays: 30,
 }
 
-/** The limits on guesses, for users and for clients. */
+/**
+ * Limits guesses at users' passwords, devices' signatures and clients' secrets. `check` an attempt before the credentials
+ * are compared and once more when they were right; record the result before you answer. The throttle throws no refusal: it
+ * returns seconds to wait. Its statements throw OAuthError `temporarily_unavailable` in an outage.
+ */
 export interface Throttle {
-  readonly signIns: SignInThrottle
-  readonly clients: ClientThrottle
-  /** Deletes expired rows (networks, failures, guesses) until aborted. */
-  purge(signal: AbortSignal): Promise<void>
+  /** Names an attempt at a user or a device. `nameKey` is the folded name, which need not exist. */
+  signInAttempt(nameKey: string, network: string): Promise<Attempt>
+  /** Names an attempt at a client's secret. The client need not exist. */
+  secretAttempt(clientId: string, network: string): Promise<Attempt>
+  /** Returns the seconds left of a wait that this process remembers, 0 for none. Asks no database. */
+  rememberedWait(attempt: Attempt): number
+  /** Finds what the database has about an attempt, once the failures that this process is counting are counted. */
+  check(attempt: Attempt): Promise<AttemptState>
+  /** Counts a failure. Returns more than 0 seconds where a wait began meanwhile: then keep the result from the caller. */
+  recordFailure(attempt: Attempt, state?: AttemptState): Promise<number>
+  /**
+   * Clears the failures and remembers the network, within the transaction that issues the token. Returns more than 0
+   * seconds, and writes nothing, where a wait began meanwhile.
+   */
+  recordSuccess(query: Query, attempt: Attempt, userId: string): Promise<number>
+  /** Clears the failures of an attempt at a secret. */
+  forgetFailures(attempt: Attempt): Promise<void>
+}
+
+/** One attempt, by the keyed hashes that it is counted under. */
+export interface Attempt {
+  /** Of user and network, or of client and network. */
+  readonly pair: string
+  /** Of the user; empty for a secret. */
+  readonly user: string
+  /** Of the user and the IPv4 address or IPv6 /48; empty for a secret. */
+  readonly source: string
+  /** Of the network, under which different names are counted; empty for a secret and for an unreadable address. */
+  readonly network: string
+}
+
+/** What the database has about an attempt. */
+export interface AttemptState {
+  /** Seconds until the next attempt is looked at; 0 when no wait runs. */
+  readonly waitSeconds: number
+  /** Whether the user signed in from the network lately. */
+  readonly isKnown: boolean
+  /** Whether a success changes anything: there are failures to clear, or a network to remember. */
+  readonly hasNews: boolean
+}
+
+const allClear: AttemptState = { waitSeconds: 0, isKnown: true, hasNews: false }
+const unnamed: Attempt = { pair: '', user: '', source: '', network: '' }
+
+/** A throttle that limits nothing, for tests and benchmarks. */
+export const noThrottle: Throttle = {
+  signInAttempt: async () => unnamed,
+  secretAttempt: async () => unnamed,
+  rememberedWait: () => 0,
+  check: async () => allClear,
+  recordFailure: async () => 0,
+  recordSuccess: async () => 0,
+  forgetFailures: async () => undefined,
 }
 
 /**
@@ -39,69 +99,198 @@ export function createThrottle(query: Query, findKey: FindNetworkKey, options: T
   for (const [name, value] of Object.entries(options)) {
     if (!Number.isInteger(value) || value < 1) throw new TypeError(`throttle.${name} is a whole number of at least 1.`)
   }
-  const { forgetSeconds, strangersSeconds, knownNetworkDays } = options || defaultThrottleOptions
-  return {
-    signIns: options ? createSignInThrottle(query, findKey, options) : noSignInThrottle,
-    clients: options ? createClientThrottle(query, findKey, options) : noClientThrottle,
-    purge: async (signal) => {
-      const removals = [
-        deleteExpired(query, signal, knownNetworkDays, purgeNetworks),
-        deleteExpired(query, signal, forgetSeconds, purgeFailures),
-        deleteExpired(query, signal, strangersSeconds, purgeGuesses),
-        deleteExpired(query, signal, strangersSeconds, purgeNames),
-      ]
-      const [failed] = (await Promise.allSettled(removals)).filter(({ status }) => status === 'rejected')
-      if (failed && 'reason' in failed) throw failed.reason
-    },
+  return options ? new DatabaseThrottle(query, findKey, options) : noThrottle
+}
+
+/**
+ * Counts failures by user and network together, so that failures elsewhere do not make the owner wait, and limits the
+ * guesses of strangers. The database decides one guess after the other, so a burst over several servers gains nothing.
+ */
+class DatabaseThrottle implements Throttle {
+  readonly #findKey: FindNetworkKey
+  readonly #options: ThrottleOptions
+  readonly #failures: FailureCount
+  readonly #findFacts: (attempt: string) => Promise<Facts | undefined>
+
+  constructor(query: Query, findKey: FindNetworkKey, options: ThrottleOptions) {
+    this.#findKey = findKey
+    this.#options = options
+    this.#failures = new FailureCount(query, options)
+    this.#findFacts = gatherRows(async (attempts) => {
+      const facts = await findFacts(query, attempts.map(readAttempt), options)
+      return new Map(facts.map((found, index) => [attempts[index] ?? '', found]))
+    }, mostForFlood)
+  }
+
+  async signInAttempt(nameKey: string, network: string): Promise<Attempt> {
+    const key = await this.#findKey()
+    return {
+      pair: keyedHash(key, `pair\n${nameKey}\n${network}`),
+      user: keyedHash(key, `user\n${nameKey}`),
+      source: keyedHash(key, `source\n${nameKey}\n${sourceOf(network)}`),
+      network: isUnreadable(network) ? '' : keyedHash(key, `network\n${network}`),
+    }
+  }
+
+  async secretAttempt(clientId: string, network: string): Promise<Attempt> {
+    return { ...unnamed, pair: keyedHash(await this.#findKey(), `client\n${clientId}\n${network}`) }
+  }
+
+  rememberedWait({ pair }: Attempt): number {
+    return this.#failures.rememberedWait(pair)
+  }
+
+  async check(attempt: Attempt): Promise<AttemptState> {
+    await this.#failures.settle(attempt.pair)
+    const waitSeconds = this.rememberedWait(attempt)
+    if (waitSeconds > 0) return { ...allClear, waitSeconds }
+    return this.#judge(attempt, await this.#findFacts(writeAttempt(attempt)))
+  }
+
+  async recordFailure(attempt: Attempt, state = allClear): Promise<number> {
+    const { waitSeconds, hasRoom } = await this.#failures.count(attempt.pair, this.#findBuckets(attempt, state))
+    if (waitSeconds > 0 || hasRoom) return waitSeconds
+    return (await this.check(attempt)).waitSeconds || 1 // a guess may have left the window just now
+  }
+
+  async recordSuccess(query: Query, attempt: Attempt, userId: string): Promise<number> {
+    // a session that counts a failure holds this row: its result decides
+    await query('lock_failures', 'select from password_grant.failures where key = $1 for update', [attempt.pair])
+    const [facts] = await findFacts(query, [attempt], this.#options)
+    const { waitSeconds } = this.#judge(attempt, facts)
+    if (waitSeconds > 0) return waitSeconds
+    await this.#failures.forget(attempt.pair, query)
+    if (attempt.network !== '') await rememberNetwork(query, attempt.pair, userId)
+    return 0
+  }
+
+  forgetFailures({ pair }: Attempt): Promise<void> {
+    return this.#failures.forget(pair)
+  }
+
+  #judge(attempt: Attempt, facts: Facts | undefined): AttemptState {
+    if (!facts) throw new Error('find_attempts returned no row')
+    const { failureAge, waitSeconds, signInAge, ownAge, userAge, sourceAge, networkAge } = facts
+    const { forgetSeconds, strangersSeconds, knownNetworkDays } = this.#options
+    const isKnown = signInAge !== null && signInAge < knownNetworkDays * daySeconds
+    const isFresh = signInAge !== null && signInAge < hourSeconds
+    const hasFailed = failureAge !== null && (failureAge < forgetSeconds || waitSeconds > 0)
+    const fullAges = isKnown ? [ownAge] : [userAge, sourceAge, networkAge]
+    const waits = fullAges.map((age) => (age === null ? 0 : strangersSeconds - age))
+    this.#failures.rememberWait(attempt.pair, Math.max(waitSeconds, ...waits))
+    return {
+      waitSeconds: Math.max(0, waitSeconds, ...waits),
+      isKnown,
+      hasNews: hasFailed || (attempt.network !== '' && !isFresh),
+    }
+  }
+
+  /** A known network has an allowance of its own, and strangers cannot use it up. */
+  #findBuckets({ pair, user, source, network }: Attempt, { isKnown }: AttemptState): GuessBuckets | undefined {
+    const { strangersLimit, strangersSourceLimit, networkNames, strangersSeconds: windowSeconds } = this.#options
+    if (user === '') return undefined
+    if (isKnown) return { all: { key: pair, limit: strangersLimit }, windowSeconds }
+    return {
+      source: { key: source, limit: strangersSourceLimit },
+      all: { key: user, limit: strangersLimit },
+      names: network === '' ? undefined : { key: network, limit: networkNames },
+      windowSeconds,
+    }
   }
 }
 
-const maxAtOnce = 50_000
+const hourSeconds = 3_600
+const daySeconds = 86_400
 
-/** Deletes in parts: under attack there may be millions of rows, and no statement may take long. */
-async function deleteExpired(query: Query, signal: AbortSignal, age: number, removal: Removal): Promise<void> {
-  for (let count = maxAtOnce; count === maxAtOnce && !signal.aborted; ) {
-    const [removed] = await query<{ count: number }>(removal.name, removal.text, [age, maxAtOnce])
-    count = removed?.count ?? 0
-  }
+/** Look-ups at the same time share a statement, under their keys. */
+function writeAttempt({ pair, user, source, network }: Attempt): string {
+  return `${pair} ${user} ${source} ${network}`
 }
 
-interface Removal {
-  readonly name: string
-  readonly text: string
+function readAttempt(text: string): Attempt {
+  const [pair = '', user = '', source = '', network = ''] = text.split(' ')
+  return { pair, user, source, network }
 }
 
-/** Skips rows that another session is counting in: they have not expired. */
-const writeRemoval = (name: string, table: string, isOver: string): Removal => ({
-  name,
-  text: `
-with removed as (
-  delete from password_grant.${table}
-  where key = any (array(
-    select key from password_grant.${table} where ${isOver} limit $2 for update skip locked
-  ))
-  returning key
-)
-select count(*)::integer as count from removed`,
-})
+/** The IPv4 address or IPv6 /48 of a network; each text that names no address is a source of its own. */
+function sourceOf(network: string): string {
+  return isUnreadable(network) ? network : network.split(':').slice(0, 3).join(':')
+}
 
-const purgeFailures = writeRemoval(
-  'purge_failures',
-  'failures',
-  'failed_at < now() - make_interval(secs => $1) and (wait_until is null or wait_until < now())',
-)
-const purgeGuesses = writeRemoval(
-  'purge_guesses',
-  'guesses',
-  'guessed_at[cardinality(guessed_at)] < now() - make_interval(secs => $1)',
-)
-const purgeNames = writeRemoval(
-  'purge_names',
-  'network_names',
-  'failed_at[cardinality(failed_at)] < now() - make_interval(secs => $1)',
-)
-const purgeNetworks = writeRemoval(
-  'purge_networks',
-  'known_networks',
-  'signed_in_at < now() - make_interval(days => $1)',
-)
+/**
+ * Whether a proxy named no address. Several callers may share such a text, strangers and owner alike, so it never becomes a
+ * known network and no name limit refuses it.
+ */
+function isUnreadable(network: string): boolean {
+  return network.startsWith('?')
+}
+
+/** What the tables have under the keys of an attempt. Ages are in seconds; null means that there is no such row. */
+interface Facts {
+  readonly failureAge: number | null
+  readonly waitSeconds: number
+  /** Of the latest sign-in from the network. */
+  readonly signInAge: number | null
+  /** Of the oldest guess that must leave the window before the next; null while there is room. */
+  readonly ownAge: number | null
+  readonly userAge: number | null
+  readonly sourceAge: number | null
+  readonly networkAge: number | null
+}
+
+async function findFacts(query: Query, attempts: readonly Attempt[], options: ThrottleOptions): Promise<Facts[]> {
+  const { strangersLimit, strangersSourceLimit, networkNames } = options
+  const keys = [
+    attempts.map(({ pair }) => pair),
+    attempts.map(({ user }) => user),
+    attempts.map(({ source }) => source),
+    attempts.map(({ network }) => network),
+  ]
+  return query<Facts>('find_attempts', factsText, [...keys, strangersLimit, strangersSourceLimit, networkNames])
+}
+
+/** The age of the entry that must leave a list of times before the next one fits under a limit. */
+const ageOfFull = (times: string, limit: string) =>
+  `extract(epoch from clock_timestamp() - ${times}[cardinality(${times}) - ${limit} + 1])::float8`
+
+const factsText = `
+select
+  extract(epoch from clock_timestamp() - f.failed_at)::float8 as "failureAge",
+  greatest(0, coalesce(extract(epoch from f.wait_until - clock_timestamp()), 0))::float8 as "waitSeconds",
+  extract(epoch from clock_timestamp() - k.signed_in_at)::float8 as "signInAge",
+  ${ageOfFull('own.guessed_at', '$5::integer')} as "ownAge",
+  ${ageOfFull('at_user.guessed_at', '$5::integer')} as "userAge",
+  ${ageOfFull('at_source.guessed_at', '$6::integer')} as "sourceAge",
+  ${ageOfFull('n.failed_at', '$7::integer')} as "networkAge"
+from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+  with ordinality as asked (pair, "user", source, network, place)
+left join password_grant.failures f on f.key = asked.pair
+left join password_grant.known_networks k on k.key = asked.pair
+left join password_grant.guesses own on own.key = asked.pair
+left join password_grant.guesses at_user on at_user.key = asked."user"
+left join password_grant.guesses at_source on at_source.key = asked.source
+left join password_grant.network_names n on n.key = asked.network
+order by place`
+
+/** Networks that stay known to one user; the newest ones. */
+const maxNetworks = 100
+
+/** Remembers that a user signed in from a network. */
+async function rememberNetwork(query: Query, pair: string, userId: string): Promise<void> {
+  await query(
+    'remember_network',
+    `with surplus as (
+      delete from password_grant.known_networks
+      where key in (
+        select key from password_grant.known_networks
+        where user_id = $2 and key <> $1
+        order by signed_in_at desc
+        offset $3
+      )
+    )
+    insert into password_grant.known_networks (key, user_id, signed_in_at)
+    values ($1, $2, clock_timestamp())
+    on conflict (key) do update set user_id = excluded.user_id, signed_in_at = excluded.signed_in_at`,
+    [pair, userId, maxNetworks - 1],
+  )
+}

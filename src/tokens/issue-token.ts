@@ -1,13 +1,14 @@
 import type { Query } from '../database/database.ts'
+import { refuseOverload } from '../database/to-outage.ts'
+import { isOutage } from '../errors.ts'
 import { generateId, hashSecret } from '../secrets.ts'
-import type { Clearance, Wait } from '../throttle/sign-in-throttle.ts'
 import type { IssuedToken, Token } from './token.ts'
 
-/** Who takes the seat, and under which facts they were authenticated. */
-export interface TokenSubject {
+/** The seat to take, and the facts under which its user and client were authenticated. */
+export interface TokenOrder {
   readonly userId: string
   /** The `credential_version` read with the password's hash: a change since then refuses the seat. */
-  readonly credentialVersion: string
+  readonly userVersion: string
   readonly clientId: string
   /** Likewise, read with the client's secret. */
   readonly clientVersion: string
@@ -15,97 +16,183 @@ export interface TokenSubject {
   /** Used unless the client has a lifetime of its own. */
   readonly lifetimeSeconds: number
   /** Seats a user may have; the one taken longest ago gives way. */
-  readonly mostSeats: number
+  readonly maxSeats: number
+  /** The random bytes that the value carries. Only their hash is kept. */
+  readonly secret: Buffer
 }
 
 /** What the holder of a seat is told, but for the value, which is made of its row's id and the secret. */
 export type Seat = Omit<IssuedToken, 'value'>
 
-/** The seat, taken. Otherwise which of the two changed while the password was being checked. */
+/** The seat, taken. Otherwise which of the two changed while the credentials were checked. */
 export type Issue = { readonly seat: Seat } | { readonly changed: 'user' | 'client' }
 
 /**
- * Takes the seat in one statement, whoever sat there is out. The user's row and then the client's are
- * looked at again under locks (the foreign keys' own are too weak), so that no token outlives a change
- * of password or role, a disabling or a revocation that happened meanwhile. Of the secret only a hash is kept. With a
- * `clearance` the statement takes no seat while a wait runs, and otherwise clears the failures and remembers the network.
+ * Takes a seat in one statement and ends the token that held it. Looks at the user's row and then the client's again, under
+ * locks (the foreign keys' own are too weak), so that no token outlives a change of password or role, a disabling or a
+ * revocation that happened meanwhile. Throws OAuthError `temporarily_unavailable`.
  */
-export async function issueToken(query: Query, subject: TokenSubject, secret: Buffer): Promise<Issue>
-export async function issueToken(
-  query: Query,
-  subject: TokenSubject,
-  secret: Buffer,
-  clearance: Clearance | null,
-): Promise<Issue | Wait>
-export async function issueToken(
-  query: Query,
-  subject: TokenSubject,
-  secret: Buffer,
-  clearance: Clearance | null = null,
-): Promise<Issue | Wait> {
-  const [row] = await query<IssueRow>('issue_token', text, [
-    subject.userId,
-    subject.credentialVersion,
-    subject.clientId,
-    generateId(),
-    subject.device,
-    hashSecret(secret),
-    subject.lifetimeSeconds,
-    subject.clientVersion,
-    subject.mostSeats,
-    clearance?.pair ?? null,
-    clearance?.buckets ?? null,
-    clearance?.limits ?? null,
-    clearance?.network ?? null,
-    clearance?.networkNames ?? null,
-    clearance?.forgetSeconds ?? null,
-    clearance?.knownNetworkDays ?? null,
-    clearance?.strangersSeconds ?? null,
-    clearance?.maxNetworks ?? null,
-  ])
-  if (!row?.userIsCurrent) return { changed: 'user' }
-  if (row.waitSeconds) return { waitSeconds: row.waitSeconds }
-  if (row.id === null) return { changed: 'client' }
+export async function issueToken(query: Query, order: TokenOrder): Promise<Issue> {
+  const [row] = await takeSeats(query, [order], 'issue_token')
+  if (!row) throw new Error('issue_token returned no row')
+  return toIssue(row)
+}
+
+/** Statements under way: the database works on one while the answer to the other is read. */
+const maxUnderWay = 2
+/** A longer statement would hold its locks for longer. */
+const maxBatch = 32
+const maxWaiting = 10_000
+
+/**
+ * Issues tokens as `issueToken` does. Orders of different users that come at the same time share a statement and its
+ * commit; orders of one user are taken one after the other. The statement skips rows that another session has locked, and
+ * such an order is taken alone: it holds up no other.
+ */
+export class TokenIssuer {
+  readonly #query: Query
+  readonly #waiting = new Set<WaitingOrder>()
+  readonly #usersUnderWay = new Set<string>()
+  #underWay = 0
+  #isScheduled = false
+
+  constructor(query: Query) {
+    this.#query = query
+  }
+
+  issue(order: TokenOrder): Promise<Issue> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.size >= maxWaiting) return reject(refuseOverload('tokens: too many waiting'))
+      this.#waiting.add({ order, resolve, reject })
+      this.#schedule()
+    })
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#underWay >= maxUnderWay || this.#waiting.size === 0) return
+    this.#isScheduled = true
+    setImmediate(() => this.#send())
+  }
+
+  async #send(): Promise<void> {
+    this.#isScheduled = false
+    const batch = this.#takeBatch()
+    if (batch.length === 0) return // their users' orders are under way
+    this.#underWay += 1
+    this.#schedule()
+    const left = await this.#issueBatch(batch)
+    this.#underWay -= 1
+    for (const one of batch) if (!left.includes(one)) this.#usersUnderWay.delete(one.order.userId)
+    for (const one of left) this.#issueAlone(one)
+    this.#schedule()
+  }
+
+  /** Takes the first order of each user that has none under way. */
+  #takeBatch(): WaitingOrder[] {
+    const batch: WaitingOrder[] = []
+    for (const one of this.#waiting) {
+      if (batch.length === maxBatch) break
+      const { userId } = one.order
+      if (this.#usersUnderWay.has(userId)) continue
+      this.#usersUnderWay.add(userId)
+      this.#waiting.delete(one)
+      batch.push(one)
+    }
+    return batch
+  }
+
+  /** Returns the orders that the statement skipped. One that failed on its own may have failed the rest. */
+  async #issueBatch(batch: readonly WaitingOrder[]): Promise<readonly WaitingOrder[]> {
+    try {
+      const orders = batch.map(({ order }) => order)
+      const rows = await takeSeats(this.#query, orders, 'issue_tokens')
+      return batch.filter(({ resolve }, place) => {
+        const row = rows[place]
+        if (!row?.id) return true
+        resolve(toIssue(row))
+        return false
+      })
+    } catch (error) {
+      if (!isOutage(error)) return batch
+      for (const { reject } of batch) reject(error)
+      return []
+    }
+  }
+
+  async #issueAlone({ order, resolve, reject }: WaitingOrder): Promise<void> {
+    await issueToken(this.#query, order).then(resolve, reject)
+    this.#usersUnderWay.delete(order.userId)
+    this.#schedule()
+  }
+}
+
+interface WaitingOrder {
+  readonly order: TokenOrder
+  resolve(issue: Issue): void
+  reject(error: unknown): void
+}
+
+type SeatRow = { readonly userIsCurrent: boolean; readonly room: string | null } & (
+  | (Token & { readonly lifetimeSeconds: number })
+  | { readonly [field in keyof Token | 'lifetimeSeconds']: null }
+)
+
+function toIssue({ userIsCurrent, room, ...row }: SeatRow): Issue {
+  if (row.id === null) return { changed: userIsCurrent ? 'client' : 'user' }
   return { seat: { ...row, signInId: generateId() } }
 }
 
-type IssueRow = { userIsCurrent: boolean | null; waitSeconds: number | null } & (
-  | (Token & { lifetimeSeconds: number })
-  | { [field in keyof Token]: null }
-)
+/** Takes the seats of different users. Returns a row for each order, in order. */
+function takeSeats(
+  query: Query,
+  orders: readonly TokenOrder[],
+  name: 'issue_token' | 'issue_tokens',
+): Promise<SeatRow[]> {
+  return query<SeatRow>(name, name === 'issue_token' ? waitingText : skippingText, [
+    orders.map(({ userId }) => userId),
+    orders.map(({ userVersion }) => userVersion),
+    orders.map(({ clientId }) => clientId),
+    orders.map(({ clientVersion }) => clientVersion),
+    orders.map(() => generateId()),
+    orders.map(({ device }) => device),
+    orders.map(({ secret }) => hashSecret(secret)),
+    orders.map(({ lifetimeSeconds }) => lifetimeSeconds),
+    orders.map(({ maxSeats }) => maxSeats),
+  ])
+}
 
-const text = `
-with current_user_row as materialized (
-  select id, name, role
-  from password_grant.users
-  where id = $1 and credential_version = $2 and is_enabled
-  for no key update
-), current_client_row as materialized (
-  select id, coalesce(lifetime_seconds, $7) as lifetime_seconds
-  from password_grant.clients
-  where id = $3 and credential_version = $8 and is_enabled and exists (select from current_user_row)
-  for share
-), wait as materialized (
-  select case when $10::text is null then 0 else
-    password_grant.settle_sign_in($10, $11::text[], $12::integer[], $13, $14, u.id, $15, $16, $17, $18)
-  end as seconds
-  from current_user_row u
-  cross join current_client_row c
-), room as materialized (
-  select password_grant.make_room(u.id, $5::text, $9)
-  from current_user_row u
-  cross join wait
-  where wait.seconds = 0
-), seat as (
+// A function removes the seats that a new one displaces: the statement itself does not see what other sessions wrote while
+// it waited for the user's row. A seat that was there already displaces others only where the bound was lowered.
+const writeText = (whereLocked: '' | 'skip locked') => `
+with orders as (
+  select * from unnest(
+    $1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::bytea[], $8::integer[], $9::integer[]
+  ) with ordinality o (
+    user_id, user_version, client_id, client_version, id, device, secret_hash, lifetime_seconds, max_seats, place
+  )
+), current_users as materialized (
+  select u.id, u.name, u.role
+  from orders o
+  join password_grant.users u on u.id = o.user_id and u.credential_version = o.user_version
+  where u.is_enabled
+  order by u.id
+  for no key update of u ${whereLocked}
+), current_clients as materialized (
+  select c.id, c.credential_version, c.lifetime_seconds
+  from password_grant.clients c
+  where c.id = any ($3::text[]) and c.is_enabled and exists (select from current_users)
+  order by c.id
+  for share ${whereLocked}
+), taken as (
   insert into password_grant.tokens as kept
     (id, user_id, device, client_id, secret_hash, issued_at, expires_at, signed_in_at)
-  select $4::uuid, u.id, $5::text, c.id, $6::bytea,
+  select o.id, u.id, o.device, c.id, o.secret_hash,
     date_trunc('second', now()),
-    date_trunc('second', now()) + make_interval(secs => c.lifetime_seconds),
+    date_trunc('second', now()) + make_interval(secs => coalesce(c.lifetime_seconds, o.lifetime_seconds)),
     clock_timestamp()
-  from current_user_row u
-  cross join current_client_row c
-  cross join room
+  from orders o
+  join current_users u on u.id = o.user_id
+  join current_clients c on c.id = o.client_id and c.credential_version = o.client_version
   on conflict (user_id, device) do update
   set client_id = excluded.client_id,
     replaced_secret_hash = kept.secret_hash,
@@ -114,21 +201,26 @@ with current_user_row as materialized (
     expires_at = excluded.expires_at,
     signed_in_at = excluded.signed_in_at,
     revoked_at = null
-  returning id, client_id, device, issued_at, expires_at
+  returning id, user_id, client_id, device, issued_at, expires_at, replaced_secret_hash is null as is_new
 )
 select
-  (select true from current_user_row) as "userIsCurrent",
-  (select seconds from wait) as "waitSeconds",
-  seat.id,
-  seat.client_id as "clientId",
+  u.id is not null as "userIsCurrent",
+  t.id,
+  t.client_id as "clientId",
   u.id as "userId",
   u.name as "userName",
   u.role,
-  seat.device,
-  seat.issued_at as "issuedAt",
-  seat.expires_at as "expiresAt",
-  c.lifetime_seconds as "lifetimeSeconds"
-from (select) always
-left join seat on true
-left join current_user_row u on true
-left join current_client_row c on true`
+  t.device,
+  t.issued_at as "issuedAt",
+  t.expires_at as "expiresAt",
+  extract(epoch from t.expires_at - t.issued_at)::integer as "lifetimeSeconds",
+  case when t.is_new or t.id is not null
+    and (select count(*) from password_grant.tokens s where s.user_id = u.id) > o.max_seats
+    then password_grant.make_room(u.id, o.device, o.max_seats)::text end as room
+from orders o
+left join current_users u on u.id = o.user_id
+left join taken t on t.user_id = o.user_id
+order by o.place`
+
+const waitingText = writeText('')
+const skippingText = writeText('skip locked')

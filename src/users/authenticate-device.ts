@@ -27,11 +27,11 @@ const toleranceSeconds = 300
  * and a disabled device, Error when the customer key cannot be decrypted.
  */
 export async function authenticateDevice(
-  query: Query,
+  find: FindDevice,
   encryptionKey: Buffer,
   signed: SignedTime,
 ): Promise<AuthenticatedDevice> {
-  const device = await findDevice(query, signed.deviceKey)
+  const device = (await find(signed.deviceKey)) ?? null
   const matches = matchSignature(encryptionKey, device, signed)
   if (!device || !matches || !device.isEnabled) throw refuseDevice(reasonFor(device, matches), device?.userId)
   const { userId, credentialVersion } = device
@@ -58,23 +58,17 @@ function refuseDevice(reason: string, userId: string | undefined): OAuthError {
   })
 }
 
-interface DeviceRow extends AuthenticatedDevice {
+/** A device and what its signature is checked with. */
+export interface DeviceRow extends AuthenticatedDevice {
   readonly isEnabled: boolean
   readonly customerKey: Buffer
 }
 
-const finders = new WeakMap<Query, FindDevice>()
+/** Finds a device by its key. Throws OAuthError `temporarily_unavailable`. */
+export type FindDevice = (deviceKey: string) => Promise<DeviceRow | undefined>
 
-type FindDevice = (deviceKey: string) => Promise<DeviceRow | undefined>
-
-/** Finds a device by its key; those asked for at the same time share a statement. */
-async function findDevice(query: Query, deviceKey: string): Promise<DeviceRow | null> {
-  const find = finders.get(query) ?? createDeviceFinder(query)
-  finders.set(query, find)
-  return (await find(deviceKey)) ?? null
-}
-
-function createDeviceFinder(query: Query): FindDevice {
+/** Creates a finder whose look-ups at the same time share a statement. */
+export function createDeviceFinder(query: Query): FindDevice {
   return gatherRows(async (deviceKeys) => {
     const devices = await query<DeviceRow & { deviceKey: string }>(
       'find_device',

@@ -379,7 +379,7 @@ async function subjectFor(userId: string) {
   )
   return {
     userId,
-    credentialVersion: row?.user ?? '',
+    userVersion: row?.user ?? '',
     clientId: client.id,
     clientVersion: row?.client ?? '',
     device: '',

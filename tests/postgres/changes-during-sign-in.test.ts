@@ -1,15 +1,15 @@
 import { pino } from 'pino'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import type { Client } from '../../src/clients/authenticate-client.ts'
+import type { Client } from '../../src/clients/client.ts'
 import { registerClient, setClientEnabled } from '../../src/clients/register-client.ts'
 import type { Database, Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
-import { nobody } from '../../src/passwords/hash-queue.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { createServer } from '../../src/server.ts'
 import { revokeTokensOfClient, revokeTokensOfUser } from '../../src/tokens/revoke-token.ts'
-import { type AuthenticatedUser, authenticateUser, renewPasswordHash } from '../../src/users/authenticate-user.ts'
 import { changeUser } from '../../src/users/register-user.ts'
+import { renewPasswordHash } from '../../src/users/renew-password-hash.ts'
+import { authenticateUser } from '../support/credentials.ts'
 import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, authenticateClient, cheapPasswords, randomWord } from '../support/people.ts'
@@ -105,7 +105,7 @@ describe('a sign-in under way', async () => {
     async (_what, { command, input, of }) => {
       const [client, user] = [await addClient(database), await addUser(database)]
       const { query } = database
-      const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody)
+      const authenticated = await authenticateUser(query, passwords, user.name, user.password)
       const asking = await authenticateClient(query, passwords, client)
       await run(command(user, client), input)
       const issue = await takeSeat(query, subjectOf(authenticated, asking))
@@ -160,7 +160,7 @@ describe('a sign-in under way', async () => {
   ] as const)('whose password was right gets no token when meanwhile %s', async (what, changed) => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const { query } = database
-    const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody)
+    const authenticated = await authenticateUser(query, passwords, user.name, user.password)
     const asking = await authenticateClient(query, passwords, client)
     if (what.startsWith('the user')) {
       await run(['user', 'remove', user.name])
@@ -180,7 +180,7 @@ describe('a sign-in under way', async () => {
 
   test('is not refused because its client gets a new secret while the old one still counts', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
-    const authenticated = await authenticateUser(database.query, passwords, user.name, user.password, nobody)
+    const authenticated = await authenticateUser(database.query, passwords, user.name, user.password)
     const asking = await authenticateClient(database.query, passwords, client)
     await run(['client', 'rotate', client.id, '--overlap', '60'])
     expect(await takeSeat(database.query, subjectOf(authenticated, asking))).toHaveProperty('seat')
@@ -192,18 +192,20 @@ describe('a sign-in under way', async () => {
     const { query } = database
     const asking = await authenticateClient(query, dearer, client)
     const [first, second] = [
-      await authenticateUser(query, dearer, user.name, user.password, nobody),
-      await authenticateUser(query, dearer, user.name, user.password, nobody),
+      await authenticateUser(query, dearer, user.name, user.password),
+      await authenticateUser(query, dearer, user.name, user.password),
     ]
-    expect(first.hashToRenew).toMatch(/m=1024/)
-    await renewPasswordHash(query, dearer, first, user.password)
-    await renewPasswordHash(query, dearer, second, user.password) // comes too late and changes nothing
+    expect(first.checked).toMatch(/m=1024/)
+    for (const { userId, checked } of [first, second]) {
+      const renewed = await dearer.hash(user.password) // the second comes too late and changes nothing
+      await renewPasswordHash(query, userId, { checked, renewed })
+    }
     for (const authenticated of [first, second]) {
       const issue = await takeSeat(query, subjectOf(authenticated, asking))
       expect(issue).toHaveProperty('seat')
     }
-    const renewed = await authenticateUser(query, dearer, user.name, user.password, nobody)
-    expect(renewed.hashToRenew).toBe(null)
+    const renewed = await authenticateUser(query, dearer, user.name, user.password)
+    expect(dearer.needsRenewal(renewed.checked)).toBe(false)
   })
 
   test('of many at once with an old hash is never refused, and the hash is renewed', async () => {
@@ -253,10 +255,12 @@ async function lock(query: Query, table: 'users' | 'clients', id: string): Promi
   await query('', `select from password_grant.${table} where id = $1 for update`, [id])
 }
 
-function subjectOf(user: AuthenticatedUser, client: Client): Taking {
+type Authenticated = Awaited<ReturnType<typeof authenticateUser>>
+
+function subjectOf({ userId, userVersion }: Authenticated, client: Client): Taking {
   return {
-    userId: user.id,
-    credentialVersion: user.credentialVersion,
+    userId,
+    userVersion,
     clientId: client.id,
     clientVersion: client.credentialVersion,
     lifetimeSeconds: 3600,
@@ -284,9 +288,7 @@ describe('a storm of sign-ins, disablings, enablings and revocations', async () 
     const works: ((database: Database, turn: number) => Promise<unknown>)[] = [
       ...Array.from({ length: 6 }, () => async ({ query }: Database, turn: number) => {
         const user = pick(users, turn)
-        const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody).catch(
-          () => null,
-        )
+        const authenticated = await authenticateUser(query, passwords, user.name, user.password).catch(() => null)
         const asking = await authenticateClient(query, passwords, { id: pick(clients, random()), secret: null }).catch(
           () => null,
         )

@@ -3,7 +3,9 @@ import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { grantPassword } from '../../src/grants/password-grant.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
-import { noSignInThrottle } from '../../src/throttle/sign-in-throttle.ts'
+import { noThrottle } from '../../src/throttle/throttle.ts'
+import { TokenIssuer } from '../../src/tokens/issue-token.ts'
+import { createCredentialsFinder } from '../../src/users/find-credentials.ts'
 import { patience } from '../support/fresh-database.ts'
 import { makeCluster } from '../support/own-cluster.ts'
 import { addClient, addUser, authenticateClient, cheapPasswords } from '../support/people.ts'
@@ -30,11 +32,13 @@ test('sign-ins rewrite their rows in place: nine of ten touch no index, so neith
     return added
   })
   const tools = {
-    query: database.query,
+    database,
+    findCredentials: createCredentialsFinder(database.query),
     passwords,
-    throttle: noSignInThrottle,
+    throttle: noThrottle,
+    tokens: new TokenIssuer(database.query),
     lifetimeSeconds: 3600,
-    mostSeats: 50,
+    maxSeats: 50,
     signing: null,
     inBackground: () => undefined,
   }

@@ -2,11 +2,10 @@ import { expect, onTestFinished, test } from 'vitest'
 import { removeClient } from '../../src/clients/register-client.ts'
 import type { Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
-import { nobody } from '../../src/passwords/hash-queue.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { revokeTokensOfClient, revokeTokensOfUser } from '../../src/tokens/revoke-token.ts'
-import { authenticateUser } from '../../src/users/authenticate-user.ts'
 import { removeUser } from '../../src/users/register-user.ts'
+import { authenticateUser } from '../support/credentials.ts'
 import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { addClient, addUser, authenticateClient, cheapPasswords } from '../support/people.ts'
 import { takeSeat } from '../support/seats.ts'
@@ -50,10 +49,10 @@ test.each<[string, Ending, Ending]>([
   const user = await addUser(database)
   const sitting = await addClient(database, { secret: 'public' })
   const coming = await addClient(database, { secret: 'public' })
-  const { credentialVersion } = await authenticateUser(query, passwords, user.name, user.password, nobody)
+  const { userVersion } = await authenticateUser(query, passwords, user.name, user.password)
   const subjectOf = async (id: string) => ({
     userId: user.id,
-    credentialVersion,
+    userVersion,
     clientId: id,
     clientVersion: (await authenticateClient(query, passwords, { id, secret: null })).credentialVersion,
     lifetimeSeconds: 3600,
@@ -65,7 +64,7 @@ test.each<[string, Ending, Ending]>([
     userId: user.id,
     userName: user.name,
     clientId: sitting.id,
-    takeOver: (through, device) => takeSeat(through, { ...newcomer, device, mostSeats: 1 }),
+    takeOver: (through, device) => takeSeat(through, { ...newcomer, device, maxSeats: 1 }),
   }
   const isWaiting = (wanted: number) =>
     eventually(

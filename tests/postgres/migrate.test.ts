@@ -101,7 +101,7 @@ describe('a database at version 2', () => {
     await migrate(database)
     const taken = []
     for (const device of ['new', 'newer', 'newest']) {
-      await takeSeat(database.query, { ...subject, device, mostSeats: 4 })
+      await takeSeat(database.query, { ...subject, device, maxSeats: 4 })
       taken.push(await readDevices(database))
     }
     expect(taken).toEqual([
@@ -121,7 +121,7 @@ describe('a database at version 2', () => {
     await database.query('', `${setBack} where device = 'b'`, [4])
     // a server that was not upgraded yet knows nothing of signed_in_at
     await database.query('', `update password_grant.tokens set ${older} where device = 'a'`, [3])
-    await takeSeat(database.query, { ...subject, device: 'c', mostSeats: 2 })
+    await takeSeat(database.query, { ...subject, device: 'c', maxSeats: 2 })
     expect(await readDevices(database)).toEqual(['a', 'c'])
   })
 
@@ -166,7 +166,7 @@ describe('a database at version 2', () => {
     )
     const subject = {
       userId,
-      credentialVersion: versions?.user ?? '',
+      userVersion: versions?.user ?? '',
       clientId,
       clientVersion: versions?.client ?? '',
       lifetimeSeconds: 3600,

@@ -6,7 +6,6 @@ import { setClientEnabled } from '../../src/clients/register-client.ts'
 import type { Database, Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { dialects } from '../../src/dialects/index.ts'
-import { nobody } from '../../src/passwords/hash-queue.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { createServer, type ServerOptions } from '../../src/server.ts'
 import { findToken } from '../../src/tokens/find-token.ts'
@@ -16,8 +15,8 @@ import {
   revokeTokensOfClient,
   revokeTokensOfUser,
 } from '../../src/tokens/revoke-token.ts'
-import { authenticateUser } from '../../src/users/authenticate-user.ts'
 import { changeUser } from '../../src/users/register-user.ts'
+import { authenticateUser } from '../support/credentials.ts'
 import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { keepSecret, logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, authenticateClient, cheapPasswords } from '../support/people.ts'
@@ -41,8 +40,8 @@ describe('a user’s seats', () => {
   })
 
   /** Signs in at each label in turn; with the values of their tokens. */
-  const signIn = (user: Person, labels: readonly string[], mostSeats: number) =>
-    signInAt(database.query, clientId, user, labels, mostSeats)
+  const signIn = (user: Person, labels: readonly string[], maxSeats: number) =>
+    signInAt(database.query, clientId, user, labels, maxSeats)
 
   test('are fifty when fifty-one labels have signed in: the first gave way', async () => {
     const user = await addUser(database)
@@ -176,8 +175,8 @@ describe('a user’s seats', () => {
     await signIn(user, ['a', 'b'], 2)
     const subject = await subjectFor(database.query, clientId, user)
     const refused = [
-      await takeSeat(database.query, { ...subject, clientVersion: user.id, device: 'c', mostSeats: 1 }),
-      await takeSeat(database.query, { ...subject, credentialVersion: user.id, device: 'c', mostSeats: 1 }),
+      await takeSeat(database.query, { ...subject, clientVersion: user.id, device: 'c', maxSeats: 1 }),
+      await takeSeat(database.query, { ...subject, userVersion: user.id, device: 'c', maxSeats: 1 }),
     ]
     expect(refused).toEqual([{ changed: 'client' }, { changed: 'user' }])
     expect(await readLabels(user)).toEqual(['a', 'b'])
@@ -366,7 +365,7 @@ describe('a storm of sign-ins whose seats give way, revocations and disablings',
     const works: ((database: Database, user: Person, clientId: string) => Promise<unknown>)[] = [
       ...Array.from({ length: 8 }, () => async ({ query }: Database, user: Person, clientId: string) => {
         const subject = await subjectFor(query, clientId, user).catch(() => null) // disabled at this moment
-        if (subject) await takeSeat(query, { ...subject, device: pick(labels), mostSeats: pick(mosts) })
+        if (subject) await takeSeat(query, { ...subject, device: pick(labels), maxSeats: pick(mosts) })
       }),
       (database, user) =>
         database.transaction(async (query) => {
@@ -403,20 +402,20 @@ describe('a storm of sign-ins whose seats give way, revocations and disablings',
 /** Under which facts a user is signed in at a public client. */
 async function subjectFor(query: Query, id: string, user: Person) {
   const client = await authenticateClient(query, passwords, { id, secret: null })
-  const authenticated = await authenticateUser(query, passwords, user.name, user.password, nobody)
+  const authenticated = await authenticateUser(query, passwords, user.name, user.password)
   return {
     userId: user.id,
-    credentialVersion: authenticated.credentialVersion,
+    userVersion: authenticated.userVersion,
     clientId: client.id,
     clientVersion: client.credentialVersion,
     lifetimeSeconds: 3600,
   }
 }
 
-async function signInAt(query: Query, clientId: string, user: Person, labels: readonly string[], mostSeats: number) {
+async function signInAt(query: Query, clientId: string, user: Person, labels: readonly string[], maxSeats: number) {
   const subject = await subjectFor(query, clientId, user)
   const values: string[] = []
-  for (const device of labels) values.push((await takeSeat(query, { ...subject, device, mostSeats })).value ?? '')
+  for (const device of labels) values.push((await takeSeat(query, { ...subject, device, maxSeats })).value ?? '')
   return values
 }
 

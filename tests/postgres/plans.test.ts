@@ -1,7 +1,6 @@
 import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Database, Query } from '../../src/database/database.ts'
-import { nobody } from '../../src/passwords/hash-queue.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { generateBytes, generateId, signText } from '../../src/secrets.ts'
 import { findToken } from '../../src/tokens/find-token.ts'
@@ -13,10 +12,10 @@ import {
   revokeTokensOfUser,
 } from '../../src/tokens/revoke-token.ts'
 import { writeTokenValue } from '../../src/tokens/token-value.ts'
-import { authenticateDevice, useTimestamp } from '../../src/users/authenticate-device.ts'
-import { authenticateUser } from '../../src/users/authenticate-user.ts'
+import { authenticateDevice, createDeviceFinder, useTimestamp } from '../../src/users/authenticate-device.ts'
 import { findHashCosts } from '../../src/users/find-hash-costs.ts'
 import { registerDevice } from '../../src/users/register-device.ts'
+import { authenticateUser } from '../support/credentials.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { authenticateClient, cheapPasswords, randomWord } from '../support/people.ts'
@@ -54,16 +53,16 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users, tokens and devi
     database = (await freshDatabase()).database
     await fill(database, await passwords.hash('password'))
     const userId = await findUserId(database)
-    const user = await authenticateUser(recording, passwords, 'user-20000', 'password', nobody)
+    const user = await authenticateUser(recording, passwords, 'user-20000', 'password')
     const client = await authenticateClient(recording, passwords, { id: 'client-20000', secret: null })
     await findHashCosts(recording)
     const { value } = await takeSeat(recording, {
-      userId: user.id,
-      credentialVersion: user.credentialVersion,
+      userId,
+      userVersion: user.userVersion,
       clientId: client.id,
       clientVersion: client.credentialVersion,
       lifetimeSeconds: 60,
-      mostSeats: seatsCount,
+      maxSeats: seatsCount,
     })
     await signInDevice(recording)
     await listLiveTokens(recording, userId)
@@ -152,7 +151,7 @@ async function signInDevice(query: Query): Promise<void> {
   await registerDevice(query, encryptionKey, { deviceKey, customerKey })
   const timestamp = String(Math.floor(Date.now() / 1_000))
   const signature = signText(customerKey, timestamp + deviceKey).toString('hex')
-  const device = await authenticateDevice(query, encryptionKey, { deviceKey, timestamp, signature })
+  const device = await authenticateDevice(createDeviceFinder(query), encryptionKey, { deviceKey, timestamp, signature })
   await useTimestamp(query, device, timestamp)
 }
 
@@ -163,7 +162,7 @@ interface Scans {
 }
 
 /** What `make_room` does inside, which no plan shows: the scans it makes and the rows it takes; nothing is kept. */
-async function countScans(database: Database, mode: string, mostSeats: number): Promise<Scans> {
+async function countScans(database: Database, mode: string, maxSeats: number): Promise<Scans> {
   const undo = new Error('undo')
   const counted: Scans[] = []
   const count = async (query: Query) => counted.push(...(await query<Scans>('', readScans)))
@@ -173,7 +172,7 @@ async function countScans(database: Database, mode: string, mostSeats: number): 
       await count(query)
       await query(
         '',
-        `select password_grant.make_room(id, 'new', ${mostSeats}) from password_grant.users where name = 'user-20000'`,
+        `select password_grant.make_room(id, 'new', ${maxSeats}) from password_grant.users where name = 'user-20000'`,
       )
       await count(query)
       throw undo

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { type Client, createClientCheck } from '../../src/clients/authenticate-client.ts'
+import type { Client } from '../../src/clients/client.ts'
 import { type NewClient, registerClient } from '../../src/clients/register-client.ts'
 import type { Database, Query } from '../../src/database/database.ts'
+import { createClientCheck } from '../../src/grants/authenticate-client.ts'
 import { createPasswords, defaultPasswordOptions, type Passwords } from '../../src/passwords/password.ts'
-import { noClientThrottle } from '../../src/throttle/client-throttle.ts'
+import { noThrottle } from '../../src/throttle/throttle.ts'
 import { type NewDevice, registerDevice } from '../../src/users/register-device.ts'
 import { type NewUser, registerUser } from '../../src/users/register-user.ts'
 import { keepSecret } from './kept-secrets.ts'
@@ -45,7 +46,7 @@ export function authenticateClient(
   passwords: Passwords,
   { id, secret }: { id: string; secret: string | null },
 ): Promise<Client> {
-  return createClientCheck({ query, passwords, throttle: noClientThrottle })([{ id, secret }], '')
+  return createClientCheck({ query, passwords, throttle: noThrottle })([{ id, secret }], '')
 }
 
 /** A user in the database, with the password. */

@@ -1,15 +1,15 @@
 import type { Query } from '../../src/database/database.ts'
 import { generateBytes } from '../../src/secrets.ts'
-import { type Issue, issueToken, type TokenSubject } from '../../src/tokens/issue-token.ts'
+import { type Issue, issueToken, type TokenOrder } from '../../src/tokens/issue-token.ts'
 import { secretBytes, writeTokenValue } from '../../src/tokens/token-value.ts'
 import { keepSecret } from './kept-secrets.ts'
 
 /** Who takes a seat; what is left out is as with a server that was told nothing. */
-export type Taking = Omit<TokenSubject, 'mostSeats' | 'device'> & Partial<TokenSubject>
+export type Taking = Omit<TokenOrder, 'maxSeats' | 'device' | 'secret'> & Partial<TokenOrder>
 
 /** Takes a seat as a sign-in does; with its token's value, noted as a secret. */
-export async function takeSeat(query: Query, subject: Taking): Promise<Issue & { readonly value?: string }> {
+export async function takeSeat(query: Query, taking: Taking): Promise<Issue & { readonly value?: string }> {
   const secret = generateBytes(secretBytes)
-  const issue = await issueToken(query, { device: '', mostSeats: 50, ...subject }, secret)
+  const issue = await issueToken(query, { device: '', maxSeats: 50, secret, ...taking })
   return 'seat' in issue ? { ...issue, value: keepSecret(writeTokenValue(issue.seat.id, secret)) } : issue
 }

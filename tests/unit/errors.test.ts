@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { refuseClient } from '../../src/clients/authenticate-client.ts'
+import { refuseClient } from '../../src/clients/client.ts'
 import { OAuthError, type OAuthErrorCode } from '../../src/errors.ts'
 import { toOAuthError } from '../../src/http/failure.ts'
 import { descriptionCharacters } from '../support/refusals.ts'

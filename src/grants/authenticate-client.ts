@@ -1,0 +1,118 @@
+import {
+  type Client,
+  type ClientCredentials,
+  type ClientRow,
+  createClientFinder,
+  type FindClient,
+  refuseClient,
+} from '../clients/client.ts'
+import { createChosenSecretMatcher, matchGeneratedSecret } from '../clients/match-secret.ts'
+import type { Query } from '../database/database.ts'
+import { isOutage, OAuthError } from '../errors.ts'
+import type { Passwords } from '../passwords/password.ts'
+import type { Attempt, Throttle } from '../throttle/throttle.ts'
+import { requireNoWait } from './slow-down.ts'
+
+/** The readings of one request's credentials: a Basic header may be form-encoded or not (RFC 6749 §2.3.1). */
+export type ClientReadings = readonly [ClientCredentials, ...ClientCredentials[]]
+
+/**
+ * Authenticates the client of a request from a network. Throws OAuthError `invalid_client`, the same for an unknown client, a
+ * wrong secret and a disabled client (RFC 6749 §5.2), `slow_down` after too many wrong secrets, or `temporarily_unavailable`.
+ */
+export type AuthenticateClient = (readings: ClientReadings, network: string) => Promise<Client>
+
+/** What client authentication works with. */
+export interface ClientTools {
+  readonly query: Query
+  readonly passwords: Passwords
+  readonly throttle: Throttle
+  /** Bounds the look-ups under way where strangers can cause a flood of them. */
+  readonly maxLookUps?: number
+}
+
+/**
+ * Creates the check of clients. It compares a generated secret first, without any wait, since 256 bits cannot be guessed. Any
+ * other secret is a guess: it costs argon2id for every client, and for an unknown one, and the throttle counts a wrong one.
+ */
+export function createClientCheck({ query, passwords, throttle, maxLookUps }: ClientTools): AuthenticateClient {
+  const findClient = createClientFinder(query, maxLookUps)
+  const matchChosen = createChosenSecretMatcher(passwords)
+
+  /** Every reading costs the same work, whichever is right. */
+  async function findMatching(candidates: readonly Candidate[], network: string): Promise<ClientRow> {
+    const matches: boolean[] = []
+    for (const { credentials, client } of candidates) matches.push(await matchChosen(credentials, client, network))
+    const accepted = candidates.find(({ client }, index) => client?.isEnabled && matches[index])
+    if (accepted?.client) return accepted.client
+    throw refuseCandidates(candidates, matches.includes(true))
+  }
+
+  async function checkGuess(candidates: readonly Candidate[], network: string): Promise<ClientRow> {
+    const { id } = (candidates.at(-1) as Candidate).credentials // the decoded reading: no spelling has a count of its own
+    const attempt = await throttle.secretAttempt(id, network)
+    requireNoWait(throttle.rememberedWait(attempt))
+    const client = await findMatching(candidates, network).catch(async (error: unknown) => {
+      if (error instanceof OAuthError && error.code === 'invalid_client') {
+        requireNoWait(await throttle.recordFailure(attempt))
+      }
+      throw error
+    })
+    const state = await throttle.check(attempt) // a burst that holds the right secret learns nothing
+    requireNoWait(state.waitSeconds)
+    if (state.hasNews) await forgetFailures(throttle, attempt)
+    return client
+  }
+
+  return async (readings, network) => {
+    const [{ id, secret }] = readings
+    if (id === '' && secret === null) throw refuseClient('no client credentials')
+    const candidates = await Promise.all(readings.map((credentials) => findCandidate(findClient, credentials)))
+    const accepted = candidates.find(isAcceptedAtOnce)
+    if (accepted) return toClient(accepted.client)
+    if (secret !== null) return toClient(await checkGuess(candidates, network))
+    throw refuseCandidates(candidates, null)
+  }
+}
+
+/** One reading, and the client it names. */
+interface Candidate {
+  readonly credentials: ClientCredentials
+  readonly client: ClientRow | null
+}
+
+async function findCandidate(findClient: FindClient, credentials: ClientCredentials): Promise<Candidate> {
+  return { credentials, client: await findClient(credentials.id) }
+}
+
+/** Accepts a public client that sends no secret, and a generated secret. */
+function isAcceptedAtOnce(candidate: Candidate): candidate is Candidate & { client: ClientRow } {
+  const { client, credentials } = candidate
+  if (!client?.isEnabled) return false
+  const { secret } = credentials
+  return secret === null ? client.isPublic : matchGeneratedSecret(client, secret)
+}
+
+/** A database that only reads still authenticates clients; the next right secret clears the failures. */
+async function forgetFailures(throttle: Throttle, attempt: Attempt): Promise<void> {
+  await throttle.forgetFailures(attempt).catch((error: unknown) => {
+    if (!isOutage(error)) throw error
+  })
+}
+
+/** The reason is about the first client that exists; `matches` is null when no secret was sent. */
+function refuseCandidates(candidates: readonly Candidate[], matches: boolean | null): OAuthError {
+  const client = candidates.find((candidate) => candidate.client)?.client ?? null
+  return refuseClient(findReason(client, matches), { clientId: client?.id })
+}
+
+function findReason(client: ClientRow | null, matches: boolean | null): string {
+  if (!client) return 'unknown client'
+  if (!client.isEnabled) return 'disabled client'
+  if (client.isPublic) return 'public client with a secret'
+  return matches === null ? 'client secret missing' : 'wrong client secret'
+}
+
+function toClient({ id, isPublic, isBuiltIn, isTrusted, credentialVersion }: ClientRow): Client {
+  return { id, isPublic, isBuiltIn, isTrusted, credentialVersion }
+}

@@ -1,0 +1,36 @@
+import type { Query } from '../database/database.ts'
+import { gatherRows, mostForFlood } from '../database/gather-rows.ts'
+import { isUserName, userNameKey } from './user-name.ts'
+
+/** What a user signs in with. */
+export interface Credentials {
+  readonly id: string
+  /** Null for a user without a password, such as a device. */
+  readonly passwordHash: string | null
+  /** Changes with every change that must end a sign-in under way. */
+  readonly credentialVersion: string
+  readonly isEnabled: boolean
+}
+
+/** Finds the credentials of a user by name; null for a name that no user has. Throws OAuthError `temporarily_unavailable`. */
+export type FindCredentials = (name: string) => Promise<Credentials | null>
+
+/** Creates a finder whose look-ups at the same time share a statement. */
+export function createCredentialsFinder(query: Query): FindCredentials {
+  const find = gatherRows(async (nameKeys) => {
+    const users = await query<Credentials & { nameKey: string }>(
+      'find_credentials',
+      `select
+        id,
+        name_key as "nameKey",
+        password_hash as "passwordHash",
+        credential_version as "credentialVersion",
+        is_enabled as "isEnabled"
+      from password_grant.users
+      where name_key = any ($1::text[])`,
+      [nameKeys],
+    )
+    return new Map(users.map((user) => [user.nameKey, user]))
+  }, mostForFlood)
+  return async (name) => (isUserName(name) ? ((await find(userNameKey(name))) ?? null) : null)
+}
