@@ -64,20 +64,20 @@ interface Refusal {
   readonly clientId: string | null
 }
 
-/** Tells of an event. */
+/** Tells all readers of an event. */
 export type Emit = (event: Event) => void
 
 /** Hears every event, in the order in which they are emitted. */
 export type EventReader = (event: Event) => void | Promise<void>
 
-/** Passes events on from where they happen to all who read them. */
+/** Connects the code that emits events with the readers of events. */
 export interface Events {
   readonly emit: Emit
   /** Adds a reader of the events from now on; returns what removes it again. */
   readonly subscribe: (reader: EventReader) => () => void
 }
 
-/** Tells one reader of an event. Never throws: what the reader throws, or rejects with, becomes a warning of the process. */
+/** Tells one reader of an event. Never throws: an error of the reader becomes a warning of the process. */
 export function tellReader(reader: EventReader, event: Event): void {
   try {
     Promise.resolve(reader(event)).catch(warn)
@@ -87,10 +87,13 @@ export function tellReader(reader: EventReader, event: Event): void {
 }
 
 function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error), { detail: 'thrown by a reader of events' })
+  process.emitWarning(error instanceof Error ? error : String(error))
 }
 
-/** Creates a place where events are emitted and read. A reader that fails disturbs neither the others nor the emitter. */
+/**
+ * Creates an emitter of events and the way to read them. A reader that throws or rejects disturbs neither the other readers
+ * nor the emitter: its error becomes a warning of the process.
+ */
 export function createEvents(): Events {
   const readers = new Set<{ readonly read: EventReader }>()
   return {

@@ -6,7 +6,7 @@ import type { Passwords } from '../passwords/password.ts'
 export interface Operator {
   /** A migrated database, as `openDatabase` or `openEmbedded` opens it. */
   readonly database: Pick<Database, 'query' | 'transaction'>
-  /** Hears of each operation after it has committed. Default: nobody does. */
+  /** Is told of each operation after it has committed; `createEvents` makes one. Default: none. */
   readonly emit?: Emit | undefined
 }
 

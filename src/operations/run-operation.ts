@@ -17,8 +17,8 @@ export async function runOperation<T>(operator: Operator, work: (query: Query) =
 
 /**
  * Runs several operations as one: they commit together, or none of them when one fails or `work` rejects. Their events are
- * emitted after the commit, in their order. `work` uses the operator that it is given, and runs anew where another session
- * was in its way. It cannot go on after an operation that failed, since that has ended the transaction.
+ * emitted after the commit, in their order. `work` uses the operator that it is given, and runs anew after a conflict with
+ * another session. It cannot go on after an operation that failed, since that has ended the transaction.
  */
 export async function runTogether<Tools extends Operator, T>(
   operator: Tools,
