@@ -10,6 +10,7 @@ const rooms = {
   'fold-case': {},
   'available-cores': {},
   'elapsed-clock': {},
+  events: {},
   'hear-signals': {},
   'log-destination': {},
   logger: { uses: ['log-destination'] },
@@ -42,6 +43,10 @@ const rooms = {
     uses: ['errors', 'secrets', 'fold-case', 'passwords', 'clients', 'users', 'tokens'],
     types: ['throttle', 'database/database.ts'],
   },
+  // what an administrator can do: one function a use case, with its transaction and its event
+  operations: {
+    uses: ['secrets', 'events', 'passwords', 'clients', 'users', 'tokens', 'database/database.ts'],
+  },
   // words
   dialects: { uses: ['errors', 'http-date'], types: ['grants', 'tokens'] },
   // sockets
@@ -68,12 +73,12 @@ const rooms = {
   server: { uses: ['errors', 'http', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
   commands: {
     uses: [
-      ...['errors', 'secrets', 'http-date', 'passwords', 'clients', 'users', 'tokens', 'dialects', 'config', 'server'],
-      'database',
+      ...['errors', 'secrets', 'http-date', 'passwords', 'operations', 'dialects', 'config', 'server', 'database'],
     ],
-    types: ['hear-signals', 'logger'],
+    types: ['hear-signals', 'logger', 'clients', 'users', 'tokens'],
   },
-  'commands/serve.ts': { uses: ['http/listeners.ts'] }, // besides what commands may: where it listens
+  // besides what commands may: where it listens, and that there is a key to sign with
+  'commands/serve.ts': { uses: ['http/listeners.ts', 'tokens/signing-keys.ts'] },
   'commands/open-configured.ts': { uses: ['database/embedded'] }, // the one command that knows there are two kinds
   cli: {
     uses: ['errors', 'logger', 'passwords', 'config', 'commands', 'database/advise-operator.ts'],
@@ -82,7 +87,7 @@ const rooms = {
   bin: { uses: ['hear-signals', 'cli'] },
   index: {
     uses: [
-      ...['errors', 'passwords', 'clients', 'users', 'tokens', 'dialects', 'http', 'database'],
+      ...['errors', 'events', 'passwords', 'clients', 'users', 'tokens', 'operations', 'dialects', 'http', 'database'],
       'database/embedded/embedded.ts',
     ],
   },
@@ -141,6 +146,8 @@ const pureRooms = [
   'throttle',
   'tokens',
   'grants',
+  'events',
+  'operations',
   'dialects',
 ]
 

@@ -44,35 +44,58 @@ const reservedIds = ['webapi', 'webapi-session', 'envelope', 'device']
  */
 export async function registerClient(
   query: Query,
-  passwords: Passwords,
+  passwords: Pick<Passwords, 'hash'>,
   client: NewClient,
 ): Promise<{ client: RegisteredClient; secret: string | null }> {
+  const prepared = await prepareClient(passwords, client)
+  return { client: await insertClient(query, prepared), secret: prepared.generatedSecret }
+}
+
+/** A client whose secret has been generated or hashed. */
+export interface PreparedClient extends Omit<NewClient, 'secret'> {
+  readonly generatedSecret: string | null
+  /** Null for a public client. */
+  readonly secretHash: string | null
+}
+
+/**
+ * Checks a client and hashes its secret, before any connection is taken. Throws OAuthError `invalid_request` for an id that is
+ * reserved or malformed, a secret or a lifetime that cannot be one.
+ */
+export async function prepareClient(passwords: Pick<Passwords, 'hash'>, client: NewClient): Promise<PreparedClient> {
+  const { secret, ...rest } = client
   requireClientId(client.id)
   requireLifetime(client.lifetimeSeconds)
-  if (client.isTrusted && client.secret === 'public')
-    throw refuse('A public client proves nothing, so it is not trusted.')
-  const generated = client.secret === 'generated' ? generateSecret() : null
+  if (client.isTrusted && secret === 'public') throw refuse('A public client proves nothing, so it is not trusted.')
+  const generatedSecret = secret === 'generated' ? generateSecret() : null
   const secretHash =
-    typeof client.secret === 'object' ? await hashChosen(passwords, client.secret) : generated && fastHash(generated)
+    typeof secret === 'object' ? await hashChosen(passwords, secret) : generatedSecret && fastHash(generatedSecret)
+  return { ...rest, generatedSecret, secretHash }
+}
+
+/** Adds a client that was prepared. Throws OAuthError `invalid_request` with the status 409 for an id that is taken. */
+export async function insertClient(query: Query, client: PreparedClient): Promise<RegisteredClient> {
+  const { id, secretHash, lifetimeSeconds = null, isTrusted = false } = client
   const [row] = await query<RegisteredClient>(
     'register_client',
     `insert into password_grant.clients (id, is_public, secret_hash, lifetime_seconds, is_trusted)
     values ($1, $2, $3, $4, $5)
     returning ${columns}`,
-    [client.id, secretHash === null, secretHash, client.lifetimeSeconds ?? null, client.isTrusted ?? false],
+    [id, secretHash === null, secretHash, lifetimeSeconds, isTrusted],
   ).catch((error: unknown) => {
-    if (violates(error, 'clients_pkey')) throw refuse('A client of that id exists already.')
+    if (violates(error, 'clients_pkey')) throw refuse('A client of that id exists already.', 409)
     throw error
   })
-  return { client: row as RegisteredClient, secret: generated } // an insert that does not throw returns its row
+  return row as RegisteredClient // an insert that does not throw returns its row
 }
 
 /**
  * Gives a client a new generated secret; the old one counts for `overlapSeconds` more, or refuses even a sign-in that
  * is under way. Its tokens live on.
- * Throws OAuthError `invalid_request` for an unknown or a public client.
+ * Throws OAuthError `invalid_request` for an unknown or a public client, and for an overlap that cannot be one.
  */
 export async function rotateClient(query: Query, id: string, overlapSeconds: number): Promise<string> {
+  requireOverlap(overlapSeconds)
   const secret = generateSecret()
   const [row] = await query<{ isPublic: boolean }>(
     'rotate_client',
@@ -85,14 +108,14 @@ export async function rotateClient(query: Query, id: string, overlapSeconds: num
     returning is_public as "isPublic"`,
     [id, fastHash(secret), overlapSeconds],
   )
-  if (!row) throw refuse('There is no client of that id.')
+  if (!row) refuseUnknown()
   if (row.isPublic) throw refuse('A public client has no secret to rotate.')
   return secret
 }
 
 /**
- * Lets a client ask, or not. Takes the lock that refuses its sign-ins under way; in the same transaction the
- * caller ends its live tokens. Throws OAuthError `invalid_request` when there is none.
+ * Lets a client ask, or not, and takes the lock that refuses its sign-ins under way. Throws OAuthError `invalid_request`
+ * when there is none.
  */
 export async function setClientEnabled(query: Query, id: string, isEnabled: boolean): Promise<RegisteredClient> {
   const [client] = await query<RegisteredClient>(
@@ -136,7 +159,7 @@ export async function listClients(query: Query, after: RegisteredClient | null):
 
 /** A chosen secret costs argon2id at any length: the length does not tell how it was chosen. */
 async function hashChosen(
-  passwords: Passwords,
+  passwords: Pick<Passwords, 'hash'>,
   { chosen, allowShort = false }: { chosen: string; allowShort?: boolean | undefined },
 ): Promise<string> {
   if (Buffer.byteLength(chosen) > 1024 || chosen === '' || /[\p{Cc}\p{Cs}]/u.test(chosen)) {
@@ -162,10 +185,17 @@ function requireLifetime(seconds: number | undefined): void {
   throw refuse(`A lifetime is a whole number of seconds from 1 to ${longestLifetimeSeconds}.`)
 }
 
-function refuseUnknown(): never {
-  throw refuse('There is no client of that id.')
+const longestOverlapSeconds = 999_999_999
+
+function requireOverlap(seconds: number): void {
+  if (Number.isInteger(seconds) && seconds >= 0 && seconds <= longestOverlapSeconds) return
+  throw refuse(`An overlap is a whole number of seconds from 0 to ${longestOverlapSeconds}.`)
 }
 
-function refuse(description: string): OAuthError {
-  return new OAuthError('invalid_request', description)
+function refuseUnknown(): never {
+  throw refuse('There is no client of that id.', 404)
+}
+
+function refuse(description: string, status = 400): OAuthError {
+  return new OAuthError('invalid_request', description, { status })
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
-import { type Database, pageSize } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import type { Passwords } from '../passwords/password.ts'
 
 /** What a command works with. */
@@ -85,18 +85,10 @@ async function* writeTable({ heading, pages }: ListAnswer): AsyncGenerator<strin
   }
 }
 
-/**
- * All pages of a list, each found after the last row of the one before: no statement is long, no transaction stays open
- * while a reader takes its time, and one page at a time is in memory. The first page comes even when it is empty.
- */
-export async function* findPages<Row>(
-  findPage: (after: Row | null) => Promise<readonly Row[]>,
+/** Describes a list's rows page by page, as the pages are asked for. */
+export async function* describePages<Row>(
+  pages: AsyncIterable<readonly Row[]>,
   describe: (row: Row) => ListedRow,
 ): AsyncGenerator<readonly ListedRow[]> {
-  for (let after: Row | null = null; ; ) {
-    const page: readonly Row[] = await findPage(after)
-    yield page.map(describe)
-    if (page.length < pageSize) return
-    after = page.at(-1) ?? null
-  }
+  for await (const page of pages) yield page.map(describe)
 }

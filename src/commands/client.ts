@@ -1,18 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import {
-  listClients,
-  type NewClient,
-  type RegisteredClient,
-  registerClient,
-  removeClient,
-  rotateClient,
-  setClientEnabled,
-} from '../clients/register-client.ts'
+import type { RegisteredClient } from '../clients/register-client.ts'
 import type { Database } from '../database/database.ts'
-import type { Passwords } from '../passwords/password.ts'
-import { isShortSecret } from '../secrets.ts'
-import { revokeTokensOfClient } from '../tokens/revoke-token.ts'
-import { type Answer, type AnswerWith, findPages, type ListAnswer } from './answer.ts'
+import { addClient, disableClient, enableClient, removeClient, rotateClient } from '../operations/clients.ts'
+import { listClients } from '../operations/lists.ts'
+import type { Operator } from '../operations/operator.ts'
+import { type Answer, type AnswerWith, describePages, type ListAnswer } from './answer.ts'
 
 /** The words of `password-grant client`. */
 export function addClientCommands(program: Command, answerWith: AnswerWith): void {
@@ -29,12 +21,17 @@ export function addClientCommands(program: Command, answerWith: AnswerWith): voi
       if (options.public && options.secretStdin) program.error('error: a public client has no secret')
       if (options.public && options.trusted) program.error('error: a public client cannot be trusted')
       return answerWith(async ({ database, passwords, readSecret }) => {
-        const chosen = options.secretStdin ? await readSecret() : null
-        if (chosen !== null && options.allowShortSecret && isShortSecret(chosen)) warnOfShortSecret()
-        const given = chosen === null ? 'generated' : { chosen, allowShort: options.allowShortSecret }
-        const secret = options.public ? 'public' : given
+        const given = options.secretStdin
+          ? { chosen: await readSecret(), allowShort: options.allowShortSecret }
+          : 'generated'
         const { lifetime: lifetimeSeconds, trusted: isTrusted } = options
-        return addClient(database, await passwords(), { id, secret, lifetimeSeconds, isTrusted })
+        const { secret, hasShortSecret } = await addClient({ database, passwords: await passwords() }, id, {
+          secret: options.public ? 'public' : given,
+          lifetimeSeconds,
+          isTrusted,
+        })
+        if (hasShortSecret) warnOfShortSecret()
+        return showSecret(id, secret, 'added')
       })
     })
   group
@@ -42,20 +39,23 @@ export function addClientCommands(program: Command, answerWith: AnswerWith): voi
     .description('give a client a new secret and print it, once')
     .option('--overlap <seconds>', 'how long the old secret still counts', wholeSeconds, 0)
     .action((id: string, options: { overlap: number }) =>
-      answerWith(({ database }) => rotateClientSecret(database, id, options.overlap)),
+      answerWith(async ({ database }) => {
+        const secret = await rotateClient({ database }, id, { overlapSeconds: options.overlap })
+        return showSecret(id, secret, 'has a new secret')
+      }),
     )
-  const onId = (name: string, description: string, act: (database: Database, id: string) => Promise<Answer>) =>
+  const onId = (name: string, description: string, { act, done }: NamedAct) =>
     group
       .command(`${name} <id>`)
       .description(description)
-      .action((id: string) => answerWith(({ database }) => act(database, id)))
-  onId('disable', 'refuse a client and end its tokens', disableClient)
-  onId('enable', 'let a disabled client ask again', enableClient)
-  onId('remove', 'remove a client and its tokens', deleteClient)
+      .action((id: string) => answerWith(async ({ database }) => show(await act({ database }, id), done)))
+  onId('disable', 'refuse a client and end its tokens', { act: disableClient, done: 'disabled' })
+  onId('enable', 'let a disabled client ask again', { act: enableClient, done: 'enabled' })
+  onId('remove', 'remove a client and its tokens', { act: removeClient, done: 'removed' })
   group
     .command('list')
     .description('all clients')
-    .action(() => answerWith(({ database }) => showClients(database)))
+    .action(() => answerWith(async ({ database }) => showClients(database)))
 }
 
 /** The options of `client add`. */
@@ -67,6 +67,12 @@ interface AddOptions {
   readonly trusted?: true
 }
 
+/** What is done with the client of an id, and how it is called afterwards. */
+interface NamedAct {
+  readonly act: (operator: Operator, id: string) => Promise<RegisteredClient>
+  readonly done: string
+}
+
 function warnOfShortSecret(): void {
   process.stderr.write('The secret has fewer than 16 characters and can be guessed. Replace it with `client rotate`.\n')
 }
@@ -76,50 +82,18 @@ function wholeSeconds(text: string): number {
   return Number(text)
 }
 
-/** `client add`: the generated secret is shown this once; a chosen one is not repeated. */
-async function addClient(database: Database, passwords: Passwords, client: NewClient): Promise<Answer> {
-  const { secret } = await registerClient(database.query, passwords, client)
-  return showSecret(client.id, secret, 'added')
-}
-
-/** `client rotate`: a new secret; the old one counts for the overlap. */
-async function rotateClientSecret(database: Database, id: string, overlapSeconds: number): Promise<Answer> {
-  return showSecret(id, await rotateClient(database.query, id, overlapSeconds), 'has a new secret')
-}
-
-/** `client disable`: its tokens end in the same transaction. */
-async function disableClient(database: Database, id: string): Promise<Answer> {
-  return database.transaction(async (query) => {
-    const client = await setClientEnabled(query, id, false)
-    await revokeTokensOfClient(query, id)
-    return show(client, 'disabled')
-  })
-}
-
-async function enableClient(database: Database, id: string): Promise<Answer> {
-  return show(await setClientEnabled(database.query, id, true), 'enabled')
-}
-
-/** `client remove`: its tokens go with it. */
-async function deleteClient(database: Database, id: string): Promise<Answer> {
-  return show(await removeClient(database.query, id), 'removed')
-}
-
-async function showClients({ query }: Database): Promise<ListAnswer> {
+function showClients(database: Database): ListAnswer {
   return {
     heading: ['CLIENT', 'KIND', 'STATE', 'LIFETIME'],
-    pages: findPages(
-      (after: RegisteredClient | null) => listClients(query, after),
-      (client) => ({
-        json: describe(client),
-        cells: [
-          client.id,
-          findKind(client),
-          client.isEnabled ? 'enabled' : 'disabled',
-          client.lifetimeSeconds === null ? 'default' : `${client.lifetimeSeconds} s`,
-        ],
-      }),
-    ),
+    pages: describePages(listClients({ database }), (client) => ({
+      json: describe(client),
+      cells: [
+        client.id,
+        findKind(client),
+        client.isEnabled ? 'enabled' : 'disabled',
+        client.lifetimeSeconds === null ? 'default' : `${client.lifetimeSeconds} s`,
+      ],
+    })),
   }
 }
 
@@ -145,6 +119,7 @@ function show(client: RegisteredClient, done: string): Answer {
   return { json: describe(client), text: `Client ${client.id} ${done}.` }
 }
 
+/** A generated secret is shown this once; a chosen one is not repeated. */
 function showSecret(id: string, secret: string | null, done: string): Answer {
   if (secret === null) return { json: { client_id: id }, text: `Client ${id} ${done}.` }
   return {

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
 import type { Database } from '../database/database.ts'
-import { isShortSecret } from '../secrets.ts'
-import { revokeTokensOfUser } from '../tokens/revoke-token.ts'
-import { requireRightKey, rotateSigningKey } from '../tokens/signing-keys.ts'
-import { type Device, listDevices, type NewDevice, registerDevice, requireDevice } from '../users/register-device.ts'
-import { changeUser } from '../users/register-user.ts'
-import { type Answer, type AnswerWith, findPages, type ListAnswer } from './answer.ts'
+import { addDevice, disableDevice, enableDevice } from '../operations/devices.ts'
+import { rotateSigningKey } from '../operations/keys.ts'
+import { listDevices } from '../operations/lists.ts'
+import type { Operator } from '../operations/operator.ts'
+import type { Device } from '../users/register-device.ts'
+import { type AnswerWith, describePages, type ListAnswer } from './answer.ts'
 
 /** The words of `password-grant device`. */
 export function addDeviceCommands(program: Command, answerWith: AnswerWith): void {
@@ -19,21 +19,38 @@ export function addDeviceCommands(program: Command, answerWith: AnswerWith): voi
     .action((deviceKey: string, { role, allowShortKey: allowShort }: { role?: string; allowShortKey?: true }) =>
       answerWith(async ({ database, encryptionKey, readSecret }) => {
         const customerKey = await readSecret()
-        if (allowShort && isShortSecret(customerKey)) warnOfShortKey()
-        return addDevice(database, await encryptionKey(), { deviceKey, role, customerKey, allowShort })
+        const { device, hasShortKey } = await addDevice({ database, encryptionKey: await encryptionKey() }, deviceKey, {
+          role,
+          customerKey,
+          allowShort,
+        })
+        if (hasShortKey) warnOfShortKey()
+        const json = { userId: device.userId, device_key: deviceKey, role: device.role }
+        return { json, text: `Device ${deviceKey} added.` }
       }),
     )
-  const onKey = (name: string, description: string, act: (database: Database, key: string) => Promise<Answer>) =>
+  const onKey = (name: string, description: string, { act, done }: KeyedAct) =>
     group
       .command(`${name} <device-key>`)
       .description(description)
-      .action((key: string) => answerWith(({ database }) => act(database, key)))
-  onKey('disable', 'refuse a device and end its token', (database, key) => setEnabled(database, key, false))
-  onKey('enable', 'let a disabled device sign in again', (database, key) => setEnabled(database, key, true))
+      .action((key: string) =>
+        answerWith(async ({ database }) => {
+          const device = await act({ database }, key)
+          return { json: describe(device), text: `Device ${key} ${done}.` }
+        }),
+      )
+  onKey('disable', 'refuse a device and end its token', { act: disableDevice, done: 'disabled' })
+  onKey('enable', 'let a disabled device sign in again', { act: enableDevice, done: 'enabled' })
   group
     .command('list')
     .description('all devices; `user remove` removes one')
-    .action(() => answerWith(({ database }) => showDevices(database)))
+    .action(() => answerWith(async ({ database }) => showDevices(database)))
+}
+
+/** What is done with the device of a key, and how it is called afterwards. */
+interface KeyedAct {
+  readonly act: (operator: Operator, deviceKey: string) => Promise<Device>
+  readonly done: string
 }
 
 /** The words of `password-grant key`. */
@@ -45,9 +62,8 @@ export function addKeyCommands(program: Command, answerWith: AnswerWith): void {
     .description('sign with a new key; the old one stays published until its last token has expired')
     .action(() =>
       answerWith(async ({ database, encryptionKey }) => {
-        const key = await encryptionKey()
-        const id = await database.transaction((query) => rotateSigningKey(query, key))
-        return { json: { kid: id }, text: `Tokens are signed with the new key ${id}.` }
+        const kid = await rotateSigningKey({ database, encryptionKey: await encryptionKey() })
+        return { json: { kid }, text: `Tokens are signed with the new key ${kid}.` }
       }),
     )
 }
@@ -58,36 +74,13 @@ function warnOfShortKey(): void {
   )
 }
 
-async function addDevice(database: Database, encryptionKey: Buffer, device: NewDevice): Promise<Answer> {
-  await requireRightKey(database.query, encryptionKey)
-  const added = await database.transaction((query) => registerDevice(query, encryptionKey, device))
-  const { userId, deviceKey, role } = added
-  return { json: { userId, device_key: deviceKey, role }, text: `Device ${deviceKey} added.` }
-}
-
-/** `device disable` and `enable`: its token ends in the same transaction. */
-async function setEnabled(database: Database, deviceKey: string, isEnabled: boolean): Promise<Answer> {
-  return database.transaction(async (query) => {
-    const device = await requireDevice(query, deviceKey)
-    await changeUser(query, device.userName, { isEnabled })
-    if (!isEnabled) await revokeTokensOfUser(query, device.userId)
-    return {
-      json: describe({ ...device, isEnabled }),
-      text: `Device ${deviceKey} ${isEnabled ? 'enabled' : 'disabled'}.`,
-    }
-  })
-}
-
-async function showDevices({ query }: Database): Promise<ListAnswer> {
+function showDevices(database: Database): ListAnswer {
   return {
     heading: ['DEVICE', 'ROLE', 'STATE', 'ID'],
-    pages: findPages(
-      (after: Device | null) => listDevices(query, after),
-      (device) => ({
-        json: describe(device),
-        cells: [device.deviceKey, device.role, device.isEnabled ? 'enabled' : 'disabled', device.userId],
-      }),
-    ),
+    pages: describePages(listDevices({ database }), (device) => ({
+      json: describe(device),
+      cells: [device.deviceKey, device.role, device.isEnabled ? 'enabled' : 'disabled', device.userId],
+    })),
   }
 }
 

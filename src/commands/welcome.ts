@@ -1,9 +1,11 @@
-import { registerClient } from '../clients/register-client.ts'
 import type { Config } from '../config.ts'
 import type { Database, Query } from '../database/database.ts'
+import { addClient } from '../operations/clients.ts'
+import type { Operator } from '../operations/operator.ts'
+import { runTogether } from '../operations/run-operation.ts'
+import { addUser } from '../operations/users.ts'
 import { createPasswords } from '../passwords/password.ts'
 import { generateSecret } from '../secrets.ts'
-import { registerUser } from '../users/register-user.ts'
 
 /** How the first client and user are shown. */
 export interface WelcomeOptions {
@@ -26,9 +28,10 @@ export async function awaitWelcome(query: Query): Promise<void> {
  * printed before they are committed: credentials that no one has seen never exist.
  */
 export async function welcome(database: Database, config: Config, { url, print }: WelcomeOptions): Promise<void> {
-  await database.transaction(async (query) => {
+  await runTogether({ database }, async (operator) => {
+    const { query } = operator.database
     if (!(await isAwaited(query))) return
-    const text = (await isEmpty(query)) ? await createFirst(query, config, url) : null
+    const text = (await isEmpty(query)) ? await createFirst(operator, config, url) : null
     await query('end_welcome', 'comment on schema password_grant is null')
     if (text !== null) await print(text)
   })
@@ -54,14 +57,13 @@ async function isEmpty(query: Query): Promise<boolean> {
   return row?.isEmpty === true
 }
 
-async function createFirst(query: Query, config: Config, url: string): Promise<string> {
-  const passwords = await createPasswords(config.passwords)
+async function createFirst({ database, emit }: Operator, config: Config, url: string): Promise<string> {
+  const operator = { database, emit, passwords: await createPasswords(config.passwords) }
   const clientId = 'first-client'
   const username = 'ada@example.com'
   const password = generateSecret(20)
-  const passwordHash = await passwords.hash(password)
-  await registerUser(query, { name: username, role: 'Administrator', passwordHash })
-  const { secret } = await registerClient(query, passwords, { id: clientId, secret: 'generated' })
+  await addUser(operator, username, { password, role: 'Administrator' })
+  const { secret } = await addClient(operator, clientId, { secret: 'generated' })
   const clientWords = `-u ${clientId}:${secret} `
   const userWords = `-d username=${username} -d password=${password}`
   return `

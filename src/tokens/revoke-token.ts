@@ -65,7 +65,7 @@ export async function revokeTokenOfUser(query: Query, userId: string, id: string
   return (await query('revoke_token_of_user', revokeSeatWhere('id'), [userId, id])).length > 0
 }
 
-/** Ends the live token in the seat of that device; returns how many there were. The caller refuses sign-ins under way first. */
+/** Ends the live token in the seat of that device; returns how many there were. */
 export async function revokeTokenOfDevice(query: Query, userId: string, device: string): Promise<number> {
   return (await query('revoke_token_of_device', revokeSeatWhere('device'), [userId, device])).length
 }
@@ -78,12 +78,12 @@ where user_id = $1 and ${column} = $2 and revoked_at is null and expires_at > no
 returning id`
 }
 
-/** Ends every live token of a user; returns how many. The caller renews the user's credential version first. */
+/** Ends every live token of a user; returns how many. */
 export async function revokeTokensOfUser(query: Query, userId: string): Promise<number> {
   return (await query('revoke_tokens_of_user', revokeWhere('user_id'), [userId])).length
 }
 
-/** Ends every live token a client was given; returns how many. The caller disables the client first. */
+/** Ends every live token a client was given; returns how many. */
 export async function revokeTokensOfClient(query: Query, clientId: string): Promise<number> {
   return (await query('revoke_tokens_of_client', revokeWhere('client_id'), [clientId])).length
 }

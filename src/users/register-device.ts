@@ -75,7 +75,7 @@ join password_grant.users u on u.id = d.user_id`
 /** Finds a device by its key. Throws OAuthError `invalid_request` when there is none. */
 export async function requireDevice(query: Query, deviceKey: string): Promise<Device> {
   const [device] = await query<Device>('require_device', `${select} where d.device_key = $1`, [deviceKey])
-  if (!device) throw refuse('There is no device of that key.')
+  if (!device) throw refuse('There is no device of that key.', 404)
   return device
 }
 
@@ -85,6 +85,6 @@ export async function listDevices(query: Query, after: Device | null): Promise<D
   return query<Device>('list_devices', text, [after?.deviceKey ?? ''])
 }
 
-function refuse(description: string): OAuthError {
-  return new OAuthError('invalid_request', description)
+function refuse(description: string, status = 400): OAuthError {
+  return new OAuthError('invalid_request', description, { status })
 }

@@ -36,8 +36,8 @@ export async function registerUser(query: Query, user: NewUser): Promise<User> {
     returning ${columns}`,
     [id, user.name, userNameKey(user.name), user.role ?? '', user.passwordHash],
   ).catch((error: unknown) => {
-    if (violates(error, 'users_name_key')) throw refuse('A user of that name exists already.')
-    if (violates(error, 'users_pkey')) throw refuse('A user of that id exists already.')
+    if (violates(error, 'users_name_key')) throw refuse('A user of that name exists already.', 409)
+    if (violates(error, 'users_pkey')) throw refuse('A user of that id exists already.', 409)
     throw error
   })
   return row as User // an insert that does not throw returns its row
@@ -77,9 +77,9 @@ export interface UserChange {
 }
 
 /**
- * Changes a user and renews the credential version, which refuses every sign-in under way; in the same
- * transaction the caller ends the live tokens. A new password and disabling also forget the networks the user is known
- * from, since they may be a thief's. Throws OAuthError `invalid_request` when there is no such user.
+ * Changes a user and renews the credential version, which refuses every sign-in under way. A new password and disabling
+ * also forget the networks the user is known from, since they may be a thief's. Throws OAuthError `invalid_request` when
+ * there is no such user.
  */
 export async function changeUser(query: Query, name: string, change: UserChange): Promise<User> {
   if (change.role !== undefined) requireRole(change.role)
@@ -104,8 +104,8 @@ export async function changeUser(query: Query, name: string, change: UserChange)
 }
 
 /**
- * Refuses every sign-in of a user that is under way, and changes nothing else; in the same transaction the caller ends
- * the live tokens. Throws OAuthError `invalid_request` when there is no such user.
+ * Refuses every sign-in of a user that is under way, and changes nothing else. Throws OAuthError `invalid_request` when
+ * there is no such user.
  */
 export async function refuseSignInsUnderWay(query: Query, name: string): Promise<User> {
   return changeUser(query, name, {})
@@ -138,9 +138,9 @@ function requireRole(role: string): void {
 }
 
 function refuseUnknown(): never {
-  throw refuse('There is no user of that name.')
+  throw refuse('There is no user of that name.', 404)
 }
 
-function refuse(description: string): OAuthError {
-  return new OAuthError('invalid_request', description)
+function refuse(description: string, status = 400): OAuthError {
+  return new OAuthError('invalid_request', description, { status })
 }

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
-import { leakedLines } from '../support/kept-secrets.ts'
+import { keepSecret, leakedLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, randomWord } from '../support/people.ts'
 import { type Finished, readyServer, type ServerProcess } from '../support/processes.ts'
 import { bearer } from '../support/requests.ts'
@@ -146,6 +146,47 @@ describe('express-backend.mjs', () => {
       PORT: 'none',
     })
     expect([code, stderr]).toEqual([1, expect.stringContaining('ERR_SOCKET_BAD_PORT')])
+  })
+})
+
+describe('plugin.mjs', () => {
+  const newcomers = () => ({
+    CLIENT_ID: `client-${randomWord()}`,
+    CLIENT_SECRET: keepSecret(randomWord()),
+    USER_NAME: `user-${randomWord()}`,
+    USER_PASSWORD: keepSecret(randomWord()),
+  })
+
+  test('adds its client and its user at the first start, and leaves them as they are at the next', async () => {
+    const { database, url } = await freshDatabase({ isMigrated: false })
+    stops.push(() => database.close())
+    const own = { ...newcomers(), DATABASE_URL: url }
+    const [client, user] = [
+      { id: own.CLIENT_ID, secret: own.CLIENT_SECRET },
+      { name: own.USER_NAME, password: own.USER_PASSWORD },
+    ]
+    const first = await startTold('plugin.mjs', own)
+    const told = first.said.split('\n').filter((line) => line.startsWith('{'))
+    expect(told.map((line) => JSON.parse(line))).toEqual([
+      { type: 'client.added', clientId: client.id },
+      { type: 'user.added', userId: expect.any(String), role: 'Editor' },
+    ])
+    expect((await signInAt(first.url, { client, user })).body).toMatchObject({ userName: user.name, role: 'Editor' })
+    const next = await startTold('plugin.mjs', { ...own, USER_PASSWORD: keepSecret(randomWord()) })
+    expect(next.said).not.toContain('added')
+    expect((await signInAt(next.url, { client, user })).status).toBe(200)
+    expect(leakedLines([first.said, next.said])).toEqual([])
+  })
+
+  test('does not start with a password that is refused, and says why', async () => {
+    const { database, url } = await freshDatabase()
+    stops.push(() => database.close())
+    const { code, stderr } = await runRecipe('plugin.mjs', {
+      ...newcomers(),
+      DATABASE_URL: url,
+      USER_PASSWORD: 'Password1',
+    })
+    expect([code, stderr]).toEqual([1, expect.stringContaining('one of the most common passwords')])
   })
 })
 
@@ -345,6 +386,11 @@ function testProgram(file: string): void {
 
 /** Starts what a recipe's line in the index says; resolves to where it listens. */
 async function startRecipe(file: string, more: Record<string, string> = {}): Promise<string> {
+  return (await startTold(file, more)).url
+}
+
+/** The same, with what it said until then. */
+async function startTold(file: string, more: Record<string, string>): Promise<{ url: string; said: string }> {
   const child = spawnBare(commandOf(file), { ...environment(), PORT: '0', ...more })
   children.push(child)
   const output = collect(child)
@@ -352,7 +398,7 @@ async function startRecipe(file: string, more: Record<string, string> = {}): Pro
     async () => output.stdout() + output.stderr(),
     (all) => all.includes('ready on') || child.exitCode !== null,
   )
-  return /ready on (\S+)/.exec(said)?.[1] ?? expect.fail(said)
+  return { url: /ready on (\S+)/.exec(said)?.[1] ?? expect.fail(said), said }
 }
 
 /** Runs what a recipe's line in the index says to its end. */

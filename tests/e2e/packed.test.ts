@@ -76,6 +76,8 @@ describe('the packed package, installed in an empty folder', () => {
       'webapi',
       'migrate',
       'findToken',
+      'addUser',
+      'createEvents',
       'OAuthError',
     ]) {
       expect(names).toContain(name)

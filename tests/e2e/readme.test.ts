@@ -242,6 +242,21 @@ describe('every snippet of the README, as a new user would run it', () => {
     expect((await fetch(`http://127.0.0.1:${port}/orders`)).status).toBe(401)
   })
 
+  test('a program adds a client and a user, and hears of it', async () => {
+    writeFileSync(join(clone, 'add-user.mjs'), snippet('addUser(operator'))
+    const { database, url } = await freshDatabase()
+    const said = finish('node add-user.mjs', { DATABASE_URL: url, NEW_PASSWORD: 'only for this test' })
+    await database.close()
+    expect([...said.matchAll(/type: '(.+?)'/g)].map(([, type]) => type)).toEqual([
+      'client.added',
+      'user.added',
+      'user.role_changed',
+    ])
+    expect(await runOn(url, ['select name, role from password_grant.users'])).toEqual([
+      { name: 'joan@example.com', role: 'Editor' },
+    ])
+  })
+
   test('no snippet was left out', () => {
     expect(snippets.filter(({ text }) => !tried.has(text))).toEqual([])
   })

@@ -1,0 +1,109 @@
+/** Names a user. */
+interface OfUser {
+  readonly userId: string
+}
+
+/** Names a client. */
+interface OfClient {
+  readonly clientId: string
+}
+
+/** Names a device and its user. */
+interface OfDevice extends OfUser {
+  readonly deviceKey: string
+}
+
+/** Counts the live tokens that a change has ended. */
+interface EndingTokens {
+  readonly endedTokens: number
+}
+
+/**
+ * Describes one fact, told once and after it has become true. An event carries ids, names of roles, counts and reasons:
+ * never a secret, a password or the value of a token.
+ */
+export type Event =
+  | ({ readonly type: 'user.added'; readonly role: string } & OfUser)
+  | ({ readonly type: 'user.password_changed' } & OfUser & EndingTokens)
+  | ({ readonly type: 'user.role_changed'; readonly role: string } & OfUser & EndingTokens)
+  | ({ readonly type: 'user.disabled' } & OfUser & EndingTokens)
+  | ({ readonly type: 'user.enabled' | 'user.removed' } & OfUser)
+  | ({ readonly type: 'client.added' | 'client.enabled' | 'client.removed' } & OfClient)
+  /** The old secret counts for `overlapSeconds` more. */
+  | ({ readonly type: 'client.rotated'; readonly overlapSeconds: number } & OfClient)
+  | ({ readonly type: 'client.disabled' } & OfClient & EndingTokens)
+  | ({ readonly type: 'device.added'; readonly role: string } & OfDevice)
+  | ({ readonly type: 'device.disabled' } & OfDevice & EndingTokens)
+  | ({ readonly type: 'device.enabled' } & OfDevice)
+  /** An administrator ended all tokens of a user, or the one in the seat with the label `device`. */
+  | ({ readonly type: 'tokens.revoked'; readonly device: string | null } & OfUser & EndingTokens)
+  | { readonly type: 'key.rotated'; readonly keyId: string }
+  /** A user or a device has a new token, in the seat with the label `device`. */
+  | ({ readonly type: 'user.signed_in'; readonly tokenId: string; readonly device: string } & OfUser & OfClient)
+  /** A sign-in was refused; an id is null where the attempt named no known user or client. */
+  | ({ readonly type: 'user.sign_in_failed' } & Refusal)
+  /** A request other than a sign-in was refused. */
+  | ({ readonly type: 'request.refused' } & Refusal)
+  /** A client ended a token that it was given. */
+  | ({ readonly type: 'token.revoked'; readonly tokenId: string } & OfUser & OfClient)
+  /** A user ended the token in one of their own seats. */
+  | ({ readonly type: 'seat.ended'; readonly tokenId: string } & OfUser)
+  /** A client asked about a value that is no live token, for the reason given. */
+  | ({
+      readonly type: 'token.introspected_inactive'
+      readonly reason: string
+      readonly userId: string | null
+    } & OfClient)
+
+interface Refusal {
+  /** The public error code. */
+  readonly code: string
+  /** Why, in the log's words. */
+  readonly reason: string
+  readonly userId: string | null
+  readonly clientId: string | null
+}
+
+/** Tells all readers of an event. */
+export type Emit = (event: Event) => void
+
+/** Hears every event, in the order in which they are emitted. */
+export type EventReader = (event: Event) => void | Promise<void>
+
+/** Connects the code that emits events with the readers of events. */
+export interface Events {
+  readonly emit: Emit
+  /** Adds a reader of the events from now on; returns what removes it again. */
+  readonly subscribe: (reader: EventReader) => () => void
+}
+
+/** Tells one reader of an event. Never throws: an error of the reader becomes a warning of the process. */
+export function tellReader(reader: EventReader, event: Event): void {
+  try {
+    Promise.resolve(reader(event)).catch(warn)
+  } catch (error) {
+    warn(error)
+  }
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error))
+}
+
+/**
+ * Creates an emitter of events and the way to read them. A reader that throws or rejects disturbs neither the other readers
+ * nor the emitter: its error becomes a warning of the process.
+ */
+export function createEvents(): Events {
+  const readers = new Set<{ readonly read: EventReader }>()
+  return {
+    emit: (event) => {
+      for (const { read } of [...readers]) tellReader(read, event)
+    },
+    subscribe: (read) => {
+      const reader = { read }
+      readers.add(reader)
+      return () => void readers.delete(reader)
+    },
+  }
+}

@@ -1,0 +1,46 @@
+import type { Query } from '../database/database.ts'
+import { type Event, tellReader } from '../events.ts'
+import type { Operator } from './operator.ts'
+
+/** What an operation returns, and the event that tells of it. */
+export interface Outcome<T> {
+  readonly result: T
+  readonly event: Event
+}
+
+/** Runs one operation in one transaction and emits its event once it has committed, however often it was tried. */
+export async function runOperation<T>(operator: Operator, work: (query: Query) => Promise<Outcome<T>>): Promise<T> {
+  const { result, event } = await operator.database.transaction(work)
+  tellOf(operator, event)
+  return result
+}
+
+/**
+ * Runs several operations as one: they commit together, or none of them when one fails or `work` rejects. Their events are
+ * emitted after the commit, in their order. `work` uses the operator that it is given, and runs anew after a conflict with
+ * another session. It cannot go on after an operation that failed, since that has ended the transaction.
+ */
+export async function runTogether<Tools extends Operator, T>(
+  operator: Tools,
+  work: (operator: Tools) => Promise<T>,
+): Promise<T> {
+  const { result, events } = await operator.database.transaction(async (query) => {
+    const events: Event[] = []
+    const failures: unknown[] = []
+    const transaction: Operator['database']['transaction'] = (nested) =>
+      nested(query).catch((error: unknown) => {
+        failures.push(error)
+        throw error
+      })
+    const emit = (event: Event) => void events.push(event)
+    const result = await work({ ...operator, database: { query, transaction }, emit })
+    if (failures.length > 0) throw failures[0]
+    return { result, events }
+  })
+  for (const event of events) tellOf(operator, event)
+  return result
+}
+
+function tellOf({ emit }: Operator, event: Event): void {
+  if (emit) tellReader(emit, event)
+}
