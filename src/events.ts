@@ -23,20 +23,18 @@ interface EndingTokens {
  * never a secret, a password or the value of a token.
  */
 export type Event =
-  | ({ readonly type: 'user.added'; readonly role: string } & OfUser)
+  | ({ readonly type: 'user.created'; readonly role: string } & OfUser)
   | ({ readonly type: 'user.password_changed' } & OfUser & EndingTokens)
   | ({ readonly type: 'user.role_changed'; readonly role: string } & OfUser & EndingTokens)
   | ({ readonly type: 'user.disabled' } & OfUser & EndingTokens)
   | ({ readonly type: 'user.enabled' | 'user.removed' } & OfUser)
-  | ({ readonly type: 'client.added' | 'client.enabled' | 'client.removed' } & OfClient)
+  | ({ readonly type: 'client.created' | 'client.enabled' | 'client.removed' } & OfClient)
   /** The old secret counts for `overlapSeconds` more. */
   | ({ readonly type: 'client.rotated'; readonly overlapSeconds: number } & OfClient)
   | ({ readonly type: 'client.disabled' } & OfClient & EndingTokens)
-  | ({ readonly type: 'device.added'; readonly role: string } & OfDevice)
+  | ({ readonly type: 'device.created'; readonly role: string } & OfDevice)
   | ({ readonly type: 'device.disabled' } & OfDevice & EndingTokens)
   | ({ readonly type: 'device.enabled' } & OfDevice)
-  /** An administrator ended all tokens of a user, or the one in the seat with the label `device`. */
-  | ({ readonly type: 'tokens.revoked'; readonly device: string | null } & OfUser & EndingTokens)
   | { readonly type: 'key.rotated'; readonly keyId: string }
   /** A user or a device has a new token, in the seat with the label `device`. */
   | ({ readonly type: 'user.signed_in'; readonly tokenId: string; readonly device: string } & OfUser & OfClient)
@@ -44,16 +42,20 @@ export type Event =
   | ({ readonly type: 'user.sign_in_failed' } & Refusal)
   /** A request other than a sign-in was refused. */
   | ({ readonly type: 'request.refused' } & Refusal)
-  /** A client ended a token that it was given. */
-  | ({ readonly type: 'token.revoked'; readonly tokenId: string } & OfUser & OfClient)
-  /** A user ended the token in one of their own seats. */
-  | ({ readonly type: 'seat.ended'; readonly tokenId: string } & OfUser)
+  | ({ readonly type: 'token.revoked' } & Revocation)
   /** A client asked about a value that is no live token, for the reason given. */
   | ({
       readonly type: 'token.introspected_inactive'
       readonly reason: string
       readonly userId: string | null
     } & OfClient)
+
+/** Tells who ended a token: an operator, the client that it was given to, or its user. */
+type Revocation =
+  /** All tokens of the user, or the one in the seat with the label `device`. */
+  | ({ readonly by: 'operator'; readonly device: string | null } & OfUser & EndingTokens)
+  | ({ readonly by: 'client'; readonly tokenId: string } & OfUser & OfClient)
+  | ({ readonly by: 'user'; readonly tokenId: string } & OfUser)
 
 interface Refusal {
   /** The public error code. */

@@ -4,7 +4,10 @@ import sonicBoom from 'sonic-boom'
 
 /** Standard output as a destination of log lines that never blocks the process and never throws. */
 export interface LogDestination {
-  /** Writes a line at once, or buffers it while nothing can be written; drops and counts it when the buffer is full. */
+  /**
+   * Writes a line together with the others of the same turn of the event loop: a busy server saves a system call for each.
+   * Buffers it while nothing can be written; drops and counts it when the buffer is full.
+   */
   write(line: string): void
   /** Writes the lines that were held back, and holds none back from now on. */
   release(): void
@@ -35,7 +38,9 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
     maxLength: maxBufferBytes,
     retryEAGAIN: () => false,
   })
-  let held: string[] | null = isHeld ? [] : null
+  let lines: string[] = []
+  let isHolding = isHeld
+  let isScheduled = false
   let dropped = 0
   let hasFailed = false
   let recovering: Promise<void> | null = null
@@ -47,10 +52,19 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
   out.on('write', () => {
     pause = firstRetryMilliseconds // a slow reader takes a pipe's capacity at a time
   })
-  out.on('drop', () => {
-    dropped += 1
+  out.on('drop', (text: string) => {
+    dropped += text.split('\n').length - 1
     recovering ??= recover()
   })
+  process.on('exit', writeLines)
+
+  function writeLines(): void {
+    isScheduled = false
+    if (isHolding || lines.length === 0) return
+    const text = lines.join('')
+    lines = []
+    out.write(text)
+  }
 
   /** Its `drain` may still be that of a line before: only a flush without an error tells that all is written. */
   async function recover(): Promise<void> {
@@ -68,15 +82,17 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
 
   return {
     write: (line) => {
-      if (held) held.push(line)
-      else out.write(line)
+      lines.push(line)
+      if (isScheduled || isHolding) return
+      isScheduled = true
+      setImmediate(writeLines)
     },
     release: () => {
-      const lines = held ?? []
-      held = null
-      for (const line of lines) out.write(line)
+      isHolding = false
+      writeLines()
     },
     flush: async () => {
+      writeLines()
       if (recovering) await Promise.race([recovering, sleep(flushMilliseconds)])
     },
   }

@@ -39,7 +39,7 @@ export async function addClient(
     const client = await insertClient(query, prepared)
     return {
       result: { client, secret: prepared.generatedSecret, hasShortSecret },
-      event: { type: 'client.added', clientId: id },
+      event: { type: 'client.created', clientId: id },
     }
   })
 }

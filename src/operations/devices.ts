@@ -32,7 +32,7 @@ export async function addDevice(
     await requireRightKey(query, encryptionKey)
     const device = await registerDevice(query, encryptionKey, { ...options, deviceKey })
     const { userId, role } = device
-    return { result: { device, hasShortKey }, event: { type: 'device.added', userId, deviceKey, role } }
+    return { result: { device, hasShortKey }, event: { type: 'device.created', userId, deviceKey, role } }
   })
 }
 

@@ -5,7 +5,7 @@ import { runOperation } from './run-operation.ts'
 
 /**
  * Ends every live token of a user, or with `device` only the one in the seat with that label (`''` is the seat without
- * one), and refuses the user's sign-ins under way. Resolves with how many tokens it ended. Emits `tokens.revoked`.
+ * one), and refuses the user's sign-ins under way. Resolves with how many tokens it ended. Emits `token.revoked`.
  *
  * Throws OAuthError `invalid_request` with the status 404 when there is no such user, and `temporarily_unavailable` when the
  * database is away.
@@ -20,6 +20,6 @@ export async function revokeTokens(
     const endedTokens = await (device === null
       ? revokeTokensOfUser(query, userId)
       : revokeTokenOfDevice(query, userId, device))
-    return { result: endedTokens, event: { type: 'tokens.revoked', userId, device, endedTokens } }
+    return { result: endedTokens, event: { type: 'token.revoked', by: 'operator', userId, device, endedTokens } }
   })
 }

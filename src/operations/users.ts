@@ -34,7 +34,7 @@ export async function addUser(
   const { passwordHash, advice } = await hashPassword(operator, name, password)
   return runOperation(operator, async (query) => {
     const user = await registerUser(query, { name, role, id, passwordHash })
-    return { result: { user, advice }, event: { type: 'user.added', userId: user.id, role: user.role } }
+    return { result: { user, advice }, event: { type: 'user.created', userId: user.id, role: user.role } }
   })
 }
 

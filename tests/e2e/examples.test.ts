@@ -168,8 +168,8 @@ describe('plugin.mjs', () => {
     const first = await startTold('plugin.mjs', own)
     const told = first.said.split('\n').filter((line) => line.startsWith('{'))
     expect(told.map((line) => JSON.parse(line))).toEqual([
-      { type: 'client.added', clientId: client.id },
-      { type: 'user.added', userId: expect.any(String), role: 'Editor' },
+      { type: 'client.created', clientId: client.id },
+      { type: 'user.created', userId: expect.any(String), role: 'Editor' },
     ])
     expect((await signInAt(first.url, { client, user })).body).toMatchObject({ userName: user.name, role: 'Editor' })
     const next = await startTold('plugin.mjs', { ...own, USER_PASSWORD: keepSecret(randomWord()) })

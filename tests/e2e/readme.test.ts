@@ -248,8 +248,8 @@ describe('every snippet of the README, as a new user would run it', () => {
     const said = finish('node add-user.mjs', { DATABASE_URL: url, NEW_PASSWORD: 'only for this test' })
     await database.close()
     expect([...said.matchAll(/type: '(.+?)'/g)].map(([, type]) => type)).toEqual([
-      'client.added',
-      'user.added',
+      'client.created',
+      'user.created',
       'user.role_changed',
     ])
     expect(await runOn(url, ['select name, role from password_grant.users'])).toEqual([

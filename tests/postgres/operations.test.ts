@@ -1,8 +1,9 @@
 import pg from 'pg'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import { type Client, createClientCheck } from '../../src/clients/authenticate-client.ts'
+import type { Client } from '../../src/clients/client.ts'
 import type { Database } from '../../src/database/database.ts'
 import { createEvents, type Event } from '../../src/events.ts'
+import { createClientCheck } from '../../src/grants/authenticate-client.ts'
 import { addClient, disableClient, enableClient, removeClient, rotateClient } from '../../src/operations/clients.ts'
 import { addDevice, disableDevice, enableDevice } from '../../src/operations/devices.ts'
 import { rotateSigningKey } from '../../src/operations/keys.ts'
@@ -11,12 +12,11 @@ import type { EncryptingOperator, HashingOperator } from '../../src/operations/o
 import { runTogether } from '../../src/operations/run-operation.ts'
 import { revokeTokens } from '../../src/operations/tokens.ts'
 import { addUser, disableUser, enableUser, removeUser, setPassword, setRole } from '../../src/operations/users.ts'
-import { nobody } from '../../src/passwords/hash-queue.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { generateBytes } from '../../src/secrets.ts'
-import { noClientThrottle } from '../../src/throttle/client-throttle.ts'
+import { noThrottle } from '../../src/throttle/throttle.ts'
 import { findToken } from '../../src/tokens/find-token.ts'
-import { authenticateUser } from '../../src/users/authenticate-user.ts'
+import { authenticateUser } from '../support/credentials.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret, leakedLines } from '../support/kept-secrets.ts'
 import { cheapPasswords, randomWord } from '../support/people.ts'
@@ -68,10 +68,10 @@ async function newDevice(): Promise<{ deviceKey: string; userId: string }> {
 }
 
 const checkClient = (client: { id: string; secret: string }): Promise<Client> =>
-  createClientCheck({ query: database.query, passwords, throttle: noClientThrottle })([client], '')
+  createClientCheck({ query: database.query, passwords, throttle: noThrottle })([client], '')
 
 const checkUser = ({ name, password }: { name: string; password: string }) =>
-  authenticateUser(database.query, passwords, name, password, nobody)
+  authenticateUser(database.query, passwords, name, password)
 
 /** Gives a token to the user of that id, at a device label, without asking for a password. */
 async function giveToken(userId: string, client: { id: string; secret: string }, device = ''): Promise<string> {
@@ -81,8 +81,8 @@ async function giveToken(userId: string, client: { id: string; secret: string },
     [userId],
   )
   const { id: clientId, credentialVersion: clientVersion } = await checkClient(client)
-  const credentialVersion = `${row?.version}`
-  const subject = { userId, credentialVersion, clientId, clientVersion, lifetimeSeconds: 3_600, device }
+  const userVersion = `${row?.version}`
+  const subject = { userId, userVersion, clientId, clientVersion, lifetimeSeconds: 3_600, device }
   const issue = await takeSeat(database.query, subject)
   return issue.value ?? expect.fail('no token was given')
 }
@@ -143,7 +143,7 @@ describe('a change that ends tokens', () => {
       'revokeTokens',
       {
         act: (operator, { name }) => revokeTokens(operator, name),
-        event: { type: 'tokens.revoked', device: null },
+        event: { type: 'token.revoked', by: 'operator', device: null },
       },
     ],
   ]
@@ -283,7 +283,7 @@ describe('a change that ends tokens', () => {
     expect(await revokeTokens(operator, user.name, { device: '' })).toBe(1)
     expect(await Promise.all(values.map(isLive))).toEqual([false, false, true])
     expect(await revokeTokens(operator, user.name, { device: 'phone' })).toBe(0)
-    const revoked = { type: 'tokens.revoked', userId: user.id }
+    const revoked = { type: 'token.revoked', by: 'operator', userId: user.id }
     expect(heard).toEqual([
       { ...revoked, device: 'phone', endedTokens: 1 },
       { ...revoked, device: '', endedTokens: 1 },
@@ -371,7 +371,7 @@ describe('what is added', () => {
     await checkUser({ name, password })
     const rows = await database.query('', 'select u::text as text from password_grant.users u where name = $1', [name])
     expect(leakedLines([JSON.stringify(rows), JSON.stringify(heard)])).toEqual([])
-    expect(heard).toEqual([{ type: 'user.added', userId: user.id, role: 'Editor' }])
+    expect(heard).toEqual([{ type: 'user.created', userId: user.id, role: 'Editor' }])
     const { user: plain, advice: none } = await addUser(silent, `user-${randomWord()}`, {
       password: keepSecret(`a longer password ${randomWord()}`),
     })
@@ -403,7 +403,7 @@ describe('what is added', () => {
     await checkClient({ id, secret: keepSecret(`${secret}`) })
     const rows = await database.query('', 'select c::text as text from password_grant.clients c where id = $1', [id])
     expect(leakedLines([JSON.stringify(rows), JSON.stringify(heard)])).toEqual([])
-    expect(heard).toEqual([{ type: 'client.added', clientId: id }])
+    expect(heard).toEqual([{ type: 'client.created', clientId: id }])
   })
 
   test('addClient repeats no chosen secret, and says of a short one that it is short', async () => {
@@ -428,7 +428,7 @@ describe('what is added', () => {
       [deviceKey],
     )
     expect(row?.key.includes(customerKey)).toBe(false)
-    expect(heard).toEqual([{ type: 'device.added', userId: device.userId, deviceKey, role: 'Sensor' }])
+    expect(heard).toEqual([{ type: 'device.created', userId: device.userId, deviceKey, role: 'Sensor' }])
     const short = { customerKey: keepSecret('only ten c'), allowShort: true }
     expect(await addDevice(silent, `device-${randomWord()}`, short)).toMatchObject({ hasShortKey: true })
     await rotateSigningKey(silent)
@@ -488,7 +488,7 @@ describe('operations that run together', () => {
       expect(heard).toEqual([])
       return added
     })
-    expect(heard).toEqual(added.map(({ user }) => ({ type: 'user.added', userId: user.id, role: '' })))
+    expect(heard).toEqual(added.map(({ user }) => ({ type: 'user.created', userId: user.id, role: '' })))
     expect(
       new Set((await Promise.all(added.map(({ user }) => findWriters('users', user.id)))).map(({ row }) => row[0]))
         .size,
