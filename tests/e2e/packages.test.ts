@@ -11,9 +11,10 @@ import type { Database } from '../../src/database/database.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { addClient, addUser } from '../support/people.ts'
-import { readyServer } from '../support/processes.ts'
+import { readyServer, spawnCommand } from '../support/processes.ts'
 import { installIn, runNpm } from '../support/run-npm.ts'
 import { freePort } from '../support/sockets.ts'
+import { eventually, signInAt } from '../support/wire.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const execute = promisify(execFile)
@@ -131,6 +132,37 @@ test('a backend without the server guards its routes, and its callers sign in', 
   })
 })
 
+test('the examples of both READMEs run', async () => {
+  const { database, url } = await openFresh()
+  const server = await readyServer({ environment: { DATABASE_URL: url } })
+  const client = await addClient(database)
+  const user = await addUser(database, { role: 'Editor' })
+  for (const name of ['guard', 'client'] as const) {
+    await writeFile(join(projects.backend, `${name}-example.mjs`), await readExample(name))
+  }
+  const credentials = { CLIENT_ID: client.id, CLIENT_SECRET: client.secret, USER_NAME: user.name }
+  const port = await freePort()
+  const env = {
+    ...{ PATH: process.env['PATH'], TOKEN_SERVER: server.url, PORT: `${port}` },
+    ...{ ...credentials, USER_PASSWORD: user.password },
+  }
+  const options = { cwd: projects.backend, env }
+  const guarded = spawnCommand([process.execPath, 'guard-example.mjs'], { ...options, stdio: 'ignore' })
+  onTestFinished(() => void guarded.kill())
+  const statusOf = (init?: RequestInit) =>
+    fetch(`http://127.0.0.1:${port}/orders`, init).then(
+      ({ status }) => status,
+      () => null,
+    )
+  await eventually(statusOf, (status) => status === 401)
+  const { stdout } = await execute(process.execPath, ['client-example.mjs'], options)
+  expect(stdout).toContain(user.name)
+  const { access_token } = (await signInAt(server.url, { client, user })).body
+  const headers = { authorization: `Bearer ${access_token}` }
+  expect(await statusOf({ headers })).toBe(200)
+  expect(await statusOf({ headers, method: 'DELETE' })).toBe(403)
+})
+
 test('a refusal is the same type for the guard and for the server beside it', async () => {
   await writeFile(join(projects.together, 'refusals.mjs'), refusals)
   const gone = `postgres://nobody@127.0.0.1:${await freePort()}/none`
@@ -168,14 +200,13 @@ test('the embedded package is all that the command needs for a database in a fol
   expect(JSON.parse(stdout).applied[0]).toBe(1)
 })
 
-test('the embedded package starts PostgreSQL for any program, and stops it with its last user', async () => {
-  const data = join(await temporaryFolder(), 'data')
-  await writeFile(join(projects.together, 'embedded.mjs'), embedded)
-  const env = { PATH: process.env['PATH'], DATA: data }
-  const { stdout } = await execute(process.execPath, ['embedded.mjs'], { cwd: projects.together, env })
-  expect(stdout).toMatch(/^PostgreSQL 18\./)
-  expect(existsSync(join(data, 'cluster', 'PG_VERSION'))).toBe(true)
-  expect(existsSync(join(data, 'cluster', 'postmaster.pid'))).toBe(false)
+test('the embedded package starts PostgreSQL for any program, as its README shows, and stops it with its last user', async () => {
+  await writeFile(join(projects.together, 'embedded.mjs'), await readExample('embedded'))
+  const stdout = await run(projects.together, 'embedded.mjs')
+  expect(stdout).toMatch(/version: 'PostgreSQL 18\./)
+  const cluster = join(projects.together, 'data', 'cluster')
+  expect(existsSync(join(cluster, 'PG_VERSION'))).toBe(true)
+  expect(existsSync(join(cluster, 'postmaster.pid'))).toBe(false)
 })
 
 async function makeProject(name: string, ...packages: string[]): Promise<string> {
@@ -200,6 +231,12 @@ async function findManifests(tree: string): Promise<string[]> {
 
 async function run(project: string, ...args: string[]): Promise<string> {
   return (await execute(process.execPath, args, { cwd: project })).stdout
+}
+
+/** The program in a package's README. */
+async function readExample(name: string): Promise<string> {
+  const text = await readFile(join(root, 'packages', name, 'README.md'), 'utf8')
+  return /^```js\n(.+?)^```$/ms.exec(text)?.[1] ?? ''
 }
 
 async function openFresh(): Promise<{ database: Database; url: string }> {
@@ -305,17 +342,4 @@ await app.register(bearer, { findToken: cache.findToken })
 await app.register(sameGuard, { findToken })
 export const one: OAuthError = new OfServer('invalid_token', 'No.')
 export const other: OfEntry = new OAuthError('invalid_token', 'No.')
-`
-
-const embedded = `
-import { startEmbedded } from 'fastify-password-grant-embedded'
-import pg from 'pg'
-
-const postgres = await startEmbedded({ folder: process.env.DATA })
-const client = new pg.Client(postgres.connection)
-await client.connect()
-const { rows } = await client.query('select version()')
-await client.end()
-await postgres.close()
-console.log(rows[0].version)
 `
