@@ -16,7 +16,10 @@ const rooms = {
   logger: { uses: ['log-destination'] },
   // rows and what may happen to them
   database: { uses: ['errors'] },
-  'database/embedded': { uses: ['database', 'secrets'] },
+  // a package of its own: knows nothing of our tables
+  'database/embedded': {},
+  'database/embedded/embedded.ts': { uses: ['database/embedded'] }, // besides what the database may: its pools on it
+  'database/embedded/encryption-key.ts': { uses: ['database/embedded', 'secrets'] },
   passwords: { uses: ['errors', 'secrets', 'fold-case'] },
   clients: {
     uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'],
@@ -35,7 +38,7 @@ const rooms = {
       'database/to-outage.ts',
     ],
   },
-  // for other people's programs: entries of their own that load neither database nor hashing
+  // for other people's programs: entries and packages of their own that load neither database nor hashing
   bearer: { uses: ['errors', 'elapsed-clock', 'client/client-options.ts'] },
   client: {},
   // what must be true before a token is given

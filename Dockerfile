@@ -6,7 +6,7 @@
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# no install script is needed: what compiles elsewhere comes prebuilt
+# no install script is needed: what compiles elsewhere comes prebuilt; npm passes over packages/, which is not there
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src

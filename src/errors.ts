@@ -51,10 +51,14 @@ export interface OAuthErrorDetails {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** Brands the refusals of every copy of this class: the server and the guard are packages with the same code in each. */
+const brand = Symbol.for('fastify-password-grant.OAuthError')
+
 /**
  * The one way to say no: `code` and `description` are public, everything else is for the log.
  * Descriptions keep to the characters of RFC 6749 §5.2 wherever they can reach the wire. A refusal has no stack trace
  * unless it has a `cause` or the status 500: collecting one costs ten times the rest, and strangers cause refusals.
+ * `instanceof OAuthError` holds across the packages of this project; a class that extends it has its own instances only.
  */
 export class OAuthError extends Error {
   /** Missing at run time from a guard's refusal of a request without a token (RFC 6750 §3.1). */
@@ -90,6 +94,16 @@ export class OAuthError extends Error {
     this.isOverload = details.isOverload ?? false
     this.headers = details.headers ?? {}
   }
+}
+
+// on the prototype, since a log would show a field
+Object.defineProperty(OAuthError.prototype, brand, { value: true })
+Object.defineProperty(OAuthError, Symbol.hasInstance, { value: hasInstance })
+
+/** Decides `instanceof`: by the brand for this class, as usual for a class that extends it. */
+function hasInstance(this: unknown, value: unknown): boolean {
+  if (this !== OAuthError) return Function.prototype[Symbol.hasInstance].call(this as typeof OAuthError, value)
+  return typeof value === 'object' && value !== null && brand in value
 }
 
 /** Lets V8 collect no stack trace until the returned function is called. Does nothing where `Error` is frozen. */

@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
+import { installIn, runNpm } from '../support/run-npm.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const execute = promisify(execFile)
@@ -26,13 +27,13 @@ describe('the packed package, installed in an empty folder', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'password-grant-packed-'))
     // built already, and other tests are running that build: the script that builds again before packing is left out
-    const packed = await npm(root, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder)
+    const packed = await runNpm(root, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder)
     const [{ filename, files: entries }] = JSON.parse(packed)
     tarball = join(folder, filename)
     files = entries.map(({ path }: { path: string }) => path)
     await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
     // what a TypeScript project with Fastify has anyway
-    await npm(folder, 'install', '--prefer-offline', '--no-audit', '--no-fund', tarball, 'fastify@5', '@types/node@20')
+    await installIn(folder, tarball, 'fastify@5', '@types/node@20')
     installed = join(folder, 'node_modules', 'fastify-password-grant')
     return () => rm(folder, { recursive: true, force: true })
   }, 240_000)
@@ -300,13 +301,3 @@ function wrong(request: FastifyRequest, token: BearerToken) {
 }
 export { isSame, wrong }
 `
-
-async function npm(cwd: string, ...args: string[]): Promise<string> {
-  const { stdout } = await execute('npm', args, { cwd, env: environment, maxBuffer: 16 * 1024 * 1024 })
-  return stdout
-}
-
-/** Without what npm told the script that runs these tests: it would speak for another package. */
-const environment = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^npm_(?!config_(registry|userconfig|cache))/i.test(name)),
-)

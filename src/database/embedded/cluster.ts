@@ -4,7 +4,6 @@ import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { type Account, findAccount, findNobody } from './account.ts'
 import { type Binaries, findBinaries, readyBinaries } from './binaries.ts'
-import { encryptionKeyFile } from './encryption-key.ts'
 import { errorCode } from './error-code.ts'
 import { isStaging, stage, sync } from './stage.ts'
 
@@ -91,6 +90,9 @@ function refuseFolder(folder: string, cause: unknown): Error {
 }
 
 /** Names that may lie in a folder without it being somebody else's: our key, mount points, freshly cloned places. */
+/** Beside the cluster, not in it: a copy of the database alone opens no customer key. */
+export const encryptionKeyFile = 'encryption-key'
+
 const harmlessNames = new Set([encryptionKeyFile, 'lost+found', '.gitkeep', '.gitignore', '.DS_Store'])
 
 async function findCluster(folder: string, path: string, { version }: Binaries): Promise<boolean> {

@@ -1,11 +1,9 @@
 import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generateBytes, generateId } from '../../secrets.ts'
+import { encryptionKeyFile } from './cluster.ts'
 import { errorCode } from './error-code.ts'
 import { sync } from './stage.ts'
-
-/** Beside the cluster, not in it: a copy of the database alone opens no customer key. */
-export const encryptionKeyFile = 'encryption-key'
 
 /**
  * The 32 bytes that an embedded database's folder keeps for encrypting, in base64 and for its owner only; made once,

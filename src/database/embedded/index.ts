@@ -1,0 +1,1 @@
+export { type EmbeddedConnection, type EmbeddedPostgres, type StartOptions, startEmbedded } from './start-embedded.ts'
