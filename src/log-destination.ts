@@ -24,6 +24,8 @@ export interface LogDestinationOptions {
 }
 
 const maxBufferBytes = 1024 * 1024
+/** Characters that are collected before they are written. */
+const maxCollected = 16 * 1024
 const flushMilliseconds = 1_000
 const firstRetryMilliseconds = 10
 const lastRetryMilliseconds = 1_000
@@ -39,6 +41,7 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
     retryEAGAIN: () => false,
   })
   let lines: string[] = []
+  let collected = 0
   let isHolding = isHeld
   let isScheduled = false
   let dropped = 0
@@ -63,6 +66,7 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
     if (isHolding || lines.length === 0) return
     const text = lines.join('')
     lines = []
+    collected = 0
     out.write(text)
   }
 
@@ -83,6 +87,8 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
   return {
     write: (line) => {
       lines.push(line)
+      collected += line.length
+      if (collected >= maxCollected) writeLines()
       if (isScheduled || isHolding) return
       isScheduled = true
       setImmediate(writeLines)
