@@ -55,7 +55,8 @@ const rooms = {
   // sockets
   http: {
     uses: [
-      ...['errors', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'throttle', 'tokens', 'grants'],
+      ...['errors', 'events', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'throttle', 'tokens'],
+      'grants',
       ...['users/find-hash-costs.ts', 'users/find-credentials.ts', 'users/authenticate-device.ts'],
       'bearer',
       // how many statements callers can cause, and which failures say that the database is away

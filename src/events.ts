@@ -37,8 +37,10 @@ export type Event =
   | ({ readonly type: 'device.enabled' } & OfDevice)
   | { readonly type: 'key.rotated'; readonly keyId: string }
   /** A user or a device has a new token, in the seat with the label `device`. */
-  | ({ readonly type: 'user.signed_in'; readonly tokenId: string; readonly device: string } & OfUser & OfClient)
-  /** A sign-in was refused; an id is null where the attempt named no known user or client. */
+  | ({ readonly type: 'user.signed_in'; readonly tokenId: string; readonly device: string } & OfUser &
+      OfClient &
+      OfRequest)
+  /** A sign-in was refused. */
   | ({ readonly type: 'user.sign_in_failed' } & Refusal)
   /** A request other than a sign-in was refused. */
   | ({ readonly type: 'request.refused' } & Refusal)
@@ -47,23 +49,41 @@ export type Event =
   | ({
       readonly type: 'token.introspected_inactive'
       readonly reason: string
-      readonly userId: string | null
-    } & OfClient)
+      readonly userId?: string | undefined
+    } & OfClient &
+      OfRequest)
+
+/** Describes the request that caused an event. */
+export interface OfRequest {
+  readonly requestId: string
+  /** Undefined over a Unix socket; `unreadable` where a proxy named no address. */
+  readonly address: string | undefined
+  readonly durationMs: number
+  /** The dialect or the endpoint that was asked. */
+  readonly place: Readonly<Record<string, string>>
+}
 
 /** Tells who ended a token: an operator, the client that it was given to, or its user. */
 type Revocation =
   /** All tokens of the user, or the one in the seat with the label `device`. */
   | ({ readonly by: 'operator'; readonly device: string | null } & OfUser & EndingTokens)
-  | ({ readonly by: 'client'; readonly tokenId: string } & OfUser & OfClient)
-  | ({ readonly by: 'user'; readonly tokenId: string } & OfUser)
+  | ({ readonly by: 'client'; readonly tokenId: string } & OfUser & OfClient & OfRequest)
+  | ({ readonly by: 'user'; readonly tokenId: string } & OfUser & OfRequest)
 
-interface Refusal {
+/** Describes a refusal; an id is undefined where the request named no known user or client. */
+export interface Refusal extends OfRequest {
   /** The public error code. */
   readonly code: string
+  /** The HTTP status of the error, which a dialect may answer with another. */
+  readonly status: number
   /** Why, in the log's words. */
   readonly reason: string
-  readonly userId: string | null
-  readonly clientId: string | null
+  readonly userId: string | undefined
+  readonly clientId: string | undefined
+  /** Whether the server had no room, or no time, for the request. */
+  readonly isOverload: boolean
+  /** The error beneath, for a fault of the server. */
+  readonly cause?: unknown
 }
 
 /** Tells all readers of an event. */

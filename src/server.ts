@@ -38,7 +38,7 @@ export type ServerOptions = Pick<
   | 'maxSeatsPerUser'
   | 'encryptionKey'
 > &
-  Pick<TokenServerOptions, 'throttle'>
+  Pick<TokenServerOptions, 'throttle' | 'emit'>
 
 /**
  * The standalone server: the token server, health and `openapi.yaml`, and JSON that repeats nothing for every
@@ -80,7 +80,8 @@ export async function createServer(
   app.setErrorHandler((thrown, request, reply) => {
     if (request.is404) return refusePath(request, reply) // Fastify read its body first, and could not
     const error = toOAuthError(thrown)
-    if (error.status >= 500 && !error.isOverload) write(request.log, { ...unforeseen, facts: { err: thrown } })
+    if (error.status >= 500 && !error.isOverload)
+      write({ ...unforeseen, facts: { err: thrown, requestId: request.id } })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     return reply.code(error.status).send({ error: error.code, error_description: error.description })
   })

@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 
 /** A log line that a caller can cause. */
 export interface CausedLine {
@@ -7,24 +7,25 @@ export interface CausedLine {
   readonly event: string
   readonly reason: string
   readonly message: string
+  /** The dialect or the endpoint, under which the lines are counted. */
+  readonly place?: Readonly<Record<string, string>> | undefined
   readonly facts?: object
 }
 
-/** Writes a line to the log of its request, or counts it. */
-export type WriteCausedLine = (log: FastifyBaseLogger, line: CausedLine) => void
+/** Writes a line, or counts it. */
+export type WriteCausedLine = (line: CausedLine) => void
 
-/** How many lines of one event and reason are written in full in a second. */
+/** How many lines of one place, event and reason are written in full in a second. */
 export const maxFullLines = 50
-/** How many events and reasons are told apart in a second, which bounds the memory for them. */
+/** How many of them are told apart in a second, which bounds the memory for them. */
 const maxKinds = 100
 const secondMs = 1_000
 
 /**
- * Bounds the lines that callers can cause: the first of each event and reason in a second are written in full, the rest
- * become one line with their count, since a line for each would fill the disk in a flood. `logged` is what every count
- * says of the endpoint.
+ * Bounds the lines that callers can cause: the first of each place, event and reason in a second are written in full, the rest
+ * become one line with their count, since a line for each would fill the disk in a flood.
  */
-export function createBoundedLog(scope: FastifyInstance, logged: object = {}): WriteCausedLine {
+export function createBoundedLog(scope: FastifyInstance): WriteCausedLine {
   let kinds = new Map<string, Kind>()
   let timer: NodeJS.Timeout | null = null
 
@@ -33,18 +34,18 @@ export function createBoundedLog(scope: FastifyInstance, logged: object = {}): W
     timer = null
     const counted = kinds
     kinds = new Map()
-    for (const { level, event, reason, message, count, written } of counted.values()) {
+    for (const { level, event, reason, message, place, count, written } of counted.values()) {
       const more = count - written
       if (more > 0)
         scope.log[level](
-          { event, reason, ...logged, count: more },
+          { event, reason, ...place, count: more },
           `${more} times${written > 0 ? ' more' : ''}: ${message}`,
         )
     }
   }
 
   function findKind(line: CausedLine): Kind {
-    const key = `${line.level} ${line.event} ${line.reason}`
+    const key = `${line.level} ${line.event} ${Object.values(line.place ?? {}).join()} ${line.reason}`
     const known = kinds.get(key)
     if (known) return known
     if (kinds.size >= maxKinds && line.reason !== otherReasons) {
@@ -56,14 +57,14 @@ export function createBoundedLog(scope: FastifyInstance, logged: object = {}): W
   }
 
   scope.addHook('onClose', async () => tellCounts())
-  return (log, line) => {
+  return (line) => {
     timer ??= setTimeout(tellCounts, secondMs).unref()
     const kind = findKind(line)
     kind.count += 1
-    const { level, event, reason, message, facts } = line
+    const { level, event, reason, message, place, facts } = line
     if (kind.count > maxFullLines || event === overload) return
     kind.written += 1
-    log[level]({ event, reason, ...facts }, message)
+    scope.log[level]({ event, reason, ...facts, ...place }, message)
   }
 }
 

@@ -1,8 +1,8 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { refuseClient } from '../clients/client.ts'
 import { OAuthError } from '../errors.ts'
+import type { OfRequest, Refusal } from '../events.ts'
 import { refuseLength } from './body.ts'
-import { overload, type WriteCausedLine } from './bounded-log.ts'
 import { showAddress } from './network.ts'
 
 /** Anything thrown → the one error type. What nobody foresaw is `server_error`, its cause for the log only. */
@@ -31,39 +31,18 @@ function fromHost(error: unknown): OAuthError | null {
     : null
 }
 
-/** What the one log line about a refusal adds to the error's own facts. */
-export interface RefusalContext {
-  readonly client?: string | undefined
-  /** Whose, where that is not the address the request came from. */
-  readonly address?: string
-  readonly dialect?: string
-  readonly durationMs: number
+/** Describes the request that causes an event; `address` is given where it is not the address the request came from. */
+export function describeOrigin(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  place: OfRequest['place'],
+  address = request.ip,
+): OfRequest {
+  return { requestId: request.id, address: showAddress(address), durationMs: Math.round(reply.elapsedTime), place }
 }
 
-/**
- * One line for a refusal: at `info`, for an outage at `warn` without a stack, for a fault of this program at `error` with
- * its cause. A refusal for want of room is only counted.
- */
-export function logRefusal(
-  write: WriteCausedLine,
-  request: FastifyRequest,
-  error: OAuthError,
-  context: RefusalContext,
-): void {
-  const level = error.isOverload || error.status === 503 ? 'warn' : error.cause === undefined ? 'info' : 'error'
-  const reason = error.reason ?? error.description
-  write(request.log, {
-    level,
-    event: error.isOverload ? overload : 'refusal',
-    reason,
-    message: `refused: ${reason}`,
-    facts: {
-      code: error.code,
-      userId: error.userId,
-      ...context,
-      client: context.client ?? error.clientId,
-      address: showAddress(context.address ?? request.ip),
-      ...(level === 'error' ? { err: error.cause } : {}),
-    },
-  })
+/** Describes a refusal for its event; `client` is known where the request was refused after the client. */
+export function describeRefusal(error: OAuthError, origin: OfRequest, client?: string): Refusal {
+  const { code, status, reason = error.description, userId, isOverload, cause } = error
+  return { code, status, reason, userId, clientId: client ?? error.clientId, isOverload, cause, ...origin }
 }

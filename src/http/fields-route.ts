@@ -3,13 +3,13 @@ import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Client } from '../clients/client.ts'
 import type { Dialect, Fields, WireReply, WireRequest } from '../dialects/dialect.ts'
+import type { Emit, OfRequest } from '../events.ts'
 import { longestBody, readTextOf } from './body.ts'
 import { boundPieces, isInTooManyPieces, refusePieces } from './body-pieces.ts'
-import { createBoundedLog, type WriteCausedLine } from './bounded-log.ts'
 import { basicCredentials, type IdentifyClient, keepBasicCredentials } from './client-auth.ts'
 import { diagnose } from './diagnose.ts'
 import { findAddress } from './end-user-address.ts'
-import { logRefusal, toOAuthError } from './failure.ts'
+import { describeOrigin, describeRefusal, toOAuthError } from './failure.ts'
 import { refuseOtherMethods } from './other-methods.ts'
 import { sendReply } from './send-reply.ts'
 
@@ -17,8 +17,9 @@ import { sendReply } from './send-reply.ts'
 export interface FieldsRouteOptions extends Pick<Dialect, 'methods' | 'example' | 'decode' | 'refuse'> {
   /** The path's spellings, as route patterns. */
   readonly urls: readonly string[]
-  /** What every line of the log about this endpoint says of it. */
-  readonly logged: Readonly<Record<string, string>>
+  /** What every event at this endpoint says of it. */
+  readonly place: OfRequest['place']
+  readonly emit: Emit
   readonly identifyClient: IdentifyClient
   readonly answer: (asked: Asked) => Promise<WireReply>
 }
@@ -32,8 +33,6 @@ export interface Asked {
   readonly wire: WireRequest
   readonly request: FastifyRequest
   readonly reply: FastifyReply
-  /** Writes to the log what callers can cause without bound. */
-  readonly write: WriteCausedLine
 }
 
 /**
@@ -41,7 +40,7 @@ export interface Asked {
  * the first failure answers. Its parsers, error writer and headers touch no route of the host.
  */
 export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOptions): Promise<void> {
-  const { urls, methods, example, logged, decode, identifyClient, answer, refuse } = options
+  const { urls, methods, example, place, emit, decode, identifyClient, answer, refuse } = options
   scope.removeAllContentTypeParsers()
   await scope.register(formbody, { bodyLimit: longestBody, parser: (text) => ({ text }) })
   await scope.register(basicAuth, { validate: keepBasicCredentials, strictCredentials: false })
@@ -50,13 +49,14 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
   scope.decorateRequest(claimedType, null)
   scope.decorateRequest(wireRequest, null)
 
-  const write = createBoundedLog(scope, logged)
+  const type = 'dialect' in place ? 'user.sign_in_failed' : 'request.refused'
   scope.setErrorHandler((thrown, request, reply) => {
     restoreClaim(request)
     const wire = describeRequest(request)
     const cause = isInTooManyPieces(request.raw) ? refusePieces() : toOAuthError(thrown)
     const error = diagnose(cause, wire, example)
-    logRefusal(write, request, error, { ...request[asker], ...logged, durationMs: Math.round(reply.elapsedTime) })
+    const origin = describeOrigin(request, reply, place, request[asker]?.address)
+    emit({ type, ...describeRefusal(error, origin, request[asker]?.client) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     sendReply(reply.headers({ ...error.headers }), refuse(error, wire)) // returned, Fastify would wait for its end
   })
@@ -77,7 +77,7 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
         const client = await identifyClient(scope, request, reply, fields)
         const address = findAddress(request, client)
         request[asker] = { client: client.id, address }
-        return sendReply(reply, await answer({ client, address, fields, wire, request, reply, write }))
+        return sendReply(reply, await answer({ client, address, fields, wire, request, reply }))
       },
     })
     refuseOtherMethods(scope, url, methods)

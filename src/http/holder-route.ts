@@ -4,10 +4,10 @@ import { defaultRealm, noToken, refuseToken, writeChallenge } from '../bearer/ch
 import type { Dialect, WireRequest } from '../dialects/dialect.ts'
 import { writeJson } from '../dialects/reply.ts'
 import { OAuthError } from '../errors.ts'
+import type { Emit } from '../events.ts'
 import type { FindToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
-import { createBoundedLog } from './bounded-log.ts'
-import { logRefusal, toOAuthError } from './failure.ts'
+import { describeOrigin, describeRefusal, toOAuthError } from './failure.ts'
 import { refuseOtherMethods } from './other-methods.ts'
 import { sendReply } from './send-reply.ts'
 
@@ -16,6 +16,7 @@ export interface HolderTools {
   readonly findToken: FindToken
   /** Whose tokens may come in other places than `Authorization: Bearer`. */
   readonly dialects: readonly Dialect[]
+  readonly emit: Emit
 }
 
 /** An endpoint for whoever holds a live token. */
@@ -23,7 +24,11 @@ export interface HolderRouteOptions extends HolderTools {
   readonly url: string
   readonly methods: readonly HTTPMethods[]
   /** What is answered, as JSON; null: nothing, 204. */
-  readonly answer: (token: Token, request: FastifyRequest) => object | null | Promise<object | null>
+  readonly answer: (
+    token: Token,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ) => object | null | Promise<object | null>
 }
 
 /**
@@ -31,12 +36,11 @@ export interface HolderRouteOptions extends HolderTools {
  * that has words of its own.
  */
 export async function holderRoute(scope: FastifyInstance, options: HolderRouteOptions): Promise<void> {
-  const { url, methods, findToken, dialects, answer } = options
+  const { url, methods, findToken, dialects, emit, answer } = options
   const places = dialects.flatMap(({ tokenPlace }) => tokenPlace ?? [])
   const findSpeaker = (request: FastifyRequest) =>
     dialects.find(({ tokenPlace, present }) => tokenPlace && present && isSentAt(tokenPlace, request))
 
-  const write = createBoundedLog(scope, { endpoint: url })
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, body, done) => {
     body.resume() // no endpoint for holders reads a body
@@ -44,7 +48,7 @@ export async function holderRoute(scope: FastifyInstance, options: HolderRouteOp
   })
   scope.setErrorHandler((thrown, request, reply) => {
     const error = toOAuthError(thrown)
-    logRefusal(write, request, error, { durationMs: Math.round(reply.elapsedTime) })
+    emit({ type: 'request.refused', ...describeRefusal(error, describeOrigin(request, reply, { endpoint: url })) })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     refuseHolder(reply.headers({ ...error.headers }), error, findSpeaker(request), request) // as in fields-route, not returned
   })
@@ -59,7 +63,7 @@ export async function holderRoute(scope: FastifyInstance, options: HolderRouteOp
       }
       const found = await findToken(value)
       if ('ended' in found) throw refuseToken(found)
-      const said = await answer(found.token, request)
+      const said = await answer(found.token, request, reply)
       if (said === null) return sendReply(reply, { status: 204, headers: {}, body: '' })
       return sendReply(reply, findSpeaker(request)?.present?.(said) ?? writeJson(200, said))
     },

@@ -3,20 +3,23 @@ import { refuseClient } from '../clients/client.ts'
 import { requiredField } from '../dialects/fields.ts'
 import { readForm } from '../dialects/read-form.ts'
 import { writeJson, writeRefusal } from '../dialects/reply.ts'
+import type { Emit } from '../events.ts'
 import type { AuthenticateClient } from '../grants/authenticate-client.ts'
-import type { FindToken, FoundToken } from '../tokens/find-token.ts'
+import type { FindToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
 import { byCredentials } from './client-auth.ts'
-import { type Asked, fieldsRoute } from './fields-route.ts'
-import { showAddress } from './network.ts'
+import { describeOrigin } from './failure.ts'
+import { fieldsRoute } from './fields-route.ts'
 
 /** Who may ask, and how tokens are found. */
 export interface IntrospectionRouteOptions {
   readonly authenticateClient: AuthenticateClient
   readonly findToken: FindToken
+  readonly emit: Emit
 }
 
 const example = 'token=...'
+const place = { endpoint: 'introspection' }
 
 /** Where it is. */
 export const introspectionPath = '/introspect'
@@ -26,21 +29,24 @@ export const introspectionPath = '/introspect'
  * `{"active":false}` and nothing more (§2.2); why stands in the log.
  */
 export async function introspectionRoute(scope: FastifyInstance, options: IntrospectionRouteOptions): Promise<void> {
-  const { findToken } = options
+  const { findToken, emit } = options
   await scope.register(fieldsRoute, {
     urls: [introspectionPath],
     methods: ['POST'],
     example,
     decode: ({ text }) => readForm(text, example),
-    logged: { endpoint: 'introspection' },
+    place,
+    emit,
     identifyClient: byCredentials(options.authenticateClient),
-    answer: async (asked) => {
-      const { client, fields } = asked
+    answer: async ({ client, fields, request, reply }) => {
       // §2.1: who only says its id could scan for tokens
       if (client.isPublic) throw refuseClient('public client at introspection', { clientId: client.id })
       const found = await findToken(requiredField(fields, 'token'))
-      logInactive(asked, found)
-      return writeJson(200, 'token' in found ? describe(found.token) : { active: false })
+      if ('token' in found) return writeJson(200, describe(found.token))
+      const { ended, userId } = found
+      const origin = describeOrigin(request, reply, place)
+      emit({ type: 'token.introspected_inactive', reason: `token ${ended}`, userId, clientId: client.id, ...origin })
+      return writeJson(200, { active: false })
     },
     refuse: writeRefusal,
   })
@@ -58,16 +64,4 @@ function describe(token: Token): object {
     iat: token.issuedAt.toUnixInteger(),
     exp: token.expiresAt.toUnixInteger(),
   }
-}
-
-function logInactive({ client, request, write }: Asked, found: FoundToken): void {
-  if ('token' in found) return
-  const { ended, userId } = found
-  write(request.log, {
-    level: 'info',
-    event: 'introspection',
-    reason: `token ${ended}`,
-    message: `inactive: token ${ended}`,
-    facts: { userId, client: client.id, address: showAddress(request.ip) },
-  })
 }

@@ -12,15 +12,16 @@ export const jwksPath = '/.well-known/jwks.json'
 
 /** `GET /.well-known/jwks.json` (RFC 7517 §5): the keys with which signed tokens can be verified without asking here. */
 export async function jwksRoute(scope: FastifyInstance, { query }: { query: Query }): Promise<void> {
-  const write = createBoundedLog(scope, { endpoint: jwksPath })
-  scope.setErrorHandler((thrown, request, reply) => {
+  const write = createBoundedLog(scope)
+  scope.setErrorHandler((thrown, _request, reply) => {
     const error = toOAuthError(thrown)
     const { reason = error.description, cause: err } = error
-    write(request.log, {
+    write({
       level: 'warn',
       event: 'refusal',
       reason,
       message: 'the public keys cannot be read',
+      place: { endpoint: jwksPath },
       facts: { err },
     })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)

@@ -4,22 +4,25 @@ import { requiredField } from '../dialects/fields.ts'
 import { readForm } from '../dialects/read-form.ts'
 import { writeRefusal } from '../dialects/reply.ts'
 import { OAuthError } from '../errors.ts'
+import type { Emit } from '../events.ts'
 import type { AuthenticateClient } from '../grants/authenticate-client.ts'
 import { createTokenRevoker } from '../tokens/revoke-token.ts'
 import { createValueReader } from '../tokens/signed-value.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
 import { byCredentials } from './client-auth.ts'
+import { describeOrigin } from './failure.ts'
 import { fieldsRoute } from './fields-route.ts'
-import { showAddress } from './network.ts'
 
 /** Who may ask, where tokens end, and who is to forget them. */
 export interface RevocationRouteOptions {
   readonly authenticateClient: AuthenticateClient
   readonly query: Query
   readonly forgetToken: TokenCache['forgetToken']
+  readonly emit: Emit
 }
 
 const example = 'token=...'
+const place = { endpoint: 'revocation' }
 
 /** Where it is. */
 export const revocationPath = '/revoke'
@@ -29,7 +32,7 @@ export const revocationPath = '/revoke'
  * is no live token (§2.2); another client's live token is left alone.
  */
 export async function revocationRoute(scope: FastifyInstance, options: RevocationRouteOptions): Promise<void> {
-  const { query, forgetToken } = options
+  const { query, forgetToken, emit } = options
   const readValue = createValueReader(query)
   const revokeToken = createTokenRevoker(query)
   await scope.register(fieldsRoute, {
@@ -37,19 +40,18 @@ export async function revocationRoute(scope: FastifyInstance, options: Revocatio
     methods: ['POST'],
     example,
     decode: ({ text }) => readForm(text, example),
-    logged: { endpoint: 'revocation' },
+    place,
+    emit,
     identifyClient: byCredentials(options.authenticateClient),
-    answer: async ({ client, fields, request }) => {
+    answer: async ({ client, fields, request, reply }) => {
       const named = await readValue(requiredField(fields, 'token'))
       const revoked = named && (await revokeToken(client.id, named))
       if (revoked === 'of another client') throw refuseForeign(client.id)
       if (revoked !== null) {
         forgetToken(revoked.id)
-        const { userId } = revoked
-        request.log.info(
-          { event: 'revocation', userId, client: client.id, address: showAddress(request.ip) },
-          'token revoked',
-        )
+        const { id: tokenId, userId } = revoked
+        const origin = describeOrigin(request, reply, place)
+        emit({ type: 'token.revoked', by: 'client', userId, clientId: client.id, tokenId, ...origin })
       }
       return { status: 200, headers: {}, body: '' }
     },

@@ -7,8 +7,8 @@ import { listLiveTokens } from '../tokens/list-tokens.ts'
 import { createSeatRevoker } from '../tokens/revoke-token.ts'
 import type { Token } from '../tokens/token.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
+import { describeOrigin } from './failure.ts'
 import { type HolderTools, holderRoute } from './holder-route.ts'
-import { showAddress } from './network.ts'
 
 /** How seats are found and ended. */
 export interface SeatsRouteOptions extends HolderTools {
@@ -34,11 +34,12 @@ export async function seatsRoute(scope: FastifyInstance, options: SeatsRouteOpti
     ...tools,
     url: `${seatsPath}/:id`,
     methods: ['DELETE'],
-    answer: async ({ userId }, request) => {
+    answer: async ({ userId }, request, reply) => {
       const id = readId(request)
       if (!(await revokeSeat(userId, id))) throw refuseUnknown()
       forgetToken(id)
-      request.log.info({ event: 'revocation', userId, seat: id, address: showAddress(request.ip) }, 'seat ended')
+      const origin = describeOrigin(request, reply, { endpoint: seatsPath })
+      tools.emit({ type: 'token.revoked', by: 'user', userId, tokenId: id, ...origin })
       return null
     },
   })

@@ -2,16 +2,17 @@ import type { FastifyInstance } from 'fastify'
 import { refuseClient } from '../clients/client.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { OAuthError } from '../errors.ts'
+import type { Emit } from '../events.ts'
 import type { AuthenticateClient } from '../grants/authenticate-client.ts'
 import { grantToken } from '../grants/grant.ts'
 import type { GrantTools } from '../grants/grant-tools.ts'
-import type { IssuedToken } from '../tokens/token.ts'
 import type { TokenCache } from '../tokens/token-cache.ts'
 import { type CountAttempt, refuseAttempt, untouched, writeAllowance } from './attempt-limit.ts'
 import { byCredentials, type IdentifyClient } from './client-auth.ts'
 import { connectionSignal } from './connection-signal.ts'
+import { describeOrigin } from './failure.ts'
 import { type Asked, describeRequest, fieldsRoute } from './fields-route.ts'
-import { networkOf, showAddress } from './network.ts'
+import { networkOf } from './network.ts'
 import { pathInAnyCase } from './path-pattern.ts'
 
 /** What one mounted dialect works with. */
@@ -22,13 +23,15 @@ export interface TokenRouteOptions {
   readonly mounted: readonly Dialect[]
   readonly tools: GrantTools
   readonly forgetToken: TokenCache['forgetToken']
+  readonly emit: Emit
   /** Where the dialect has a limit. */
   readonly countAttempt: CountAttempt | null
 }
 
 /** One dialect's endpoint: its words in, a grant, its words out. */
 export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOptions): Promise<void> {
-  const { dialect, mounted, authenticateClient, tools, forgetToken, countAttempt } = options
+  const { dialect, mounted, authenticateClient, tools, forgetToken, emit, countAttempt } = options
+  const place = { dialect: dialect.name }
   const { methods, example, decode, refuse } = dialect
   if (countAttempt) tellAllowance(scope, dialect, countAttempt)
   await scope.register(fieldsRoute, {
@@ -37,7 +40,8 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
     example,
     decode,
     refuse,
-    logged: { dialect: dialect.name },
+    place,
+    emit,
     identifyClient:
       dialect.client === 'built-in' ? asBuiltIn(authenticateClient, dialect) : asSent(authenticateClient, dialect),
     answer: async (asked) => {
@@ -48,7 +52,9 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
         throw dialect.client === 'built-in' ? closed(error) : error
       })
       forgetToken(token.id) // nobody here is to be let in with the value it replaced
-      logSignIn(asked, dialect, token)
+      const { id: tokenId, userId, clientId, device } = token
+      const origin = describeOrigin(asked.request, asked.reply, place, asked.address)
+      emit({ type: 'user.signed_in', userId, clientId, tokenId, device, ...origin })
       return dialect.write(token, asked.wire)
     },
   })
@@ -125,18 +131,4 @@ declare module 'fastify' {
     /** Whether the request has been counted as an attempt; only where a dialect has a limit. */
     [isCounted]: boolean
   }
-}
-
-function logSignIn({ request, reply, address }: Asked, dialect: Dialect, token: IssuedToken): void {
-  request.log.info(
-    {
-      event: 'sign-in',
-      userId: token.userId,
-      client: token.clientId,
-      dialect: dialect.name,
-      durationMs: Math.round(reply.elapsedTime),
-      address: showAddress(address),
-    },
-    'signed in',
-  )
 }

@@ -7,6 +7,7 @@ import type { Dialect } from '../dialects/dialect.ts'
 import { signsTokens } from '../dialects/dialect.ts'
 import { findSharedPath } from '../dialects/index.ts'
 import { OAuthError } from '../errors.ts'
+import { type Emit, type Event, tellReader } from '../events.ts'
 import { createClientCheck } from '../grants/authenticate-client.ts'
 import type { GrantTools } from '../grants/grant-tools.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions, type Passwords } from '../passwords/password.ts'
@@ -24,6 +25,7 @@ import { takeTurn } from './connection-turns.ts'
 import { refuseCrossSite } from './cross-site.ts'
 import { introspectionRoute } from './introspection-route.ts'
 import { jwksRoute } from './jwks-route.ts'
+import { createEventLog } from './log-events.ts'
 import { metadataRoute } from './metadata-route.ts'
 import { showAddress } from './network.ts'
 import { revocationRoute } from './revocation-route.ts'
@@ -51,6 +53,8 @@ export interface TokenServerOptions {
   readonly tokenCache?: TokenCache
   /** The origin under which the server is known, for its metadata. Default: where it listens. */
   readonly publicUrl?: string | undefined
+  /** Hears every event of the server: sign-ins, refusals, revocations. The log hears them too. */
+  readonly emit?: Emit | undefined
   /** The path of a page for people, for the metadata. Default: none. */
   readonly documentationPath?: string | undefined
 }
@@ -99,6 +103,11 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
     inBackground: background,
   }
   const { findToken, forgetToken } = options.tokenCache ?? createTokenCache(database)
+  const logEvent = createEventLog(scope)
+  const emit = (event: Event) => {
+    tellReader(logEvent, event)
+    if (options.emit) tellReader(options.emit, event)
+  }
   const check = { authenticateClient: createClientCheck({ query, passwords, throttle, maxLookUps: mostForFlood }) }
   // sign-ins that queue must not hold a check back
   const checkAsker = { authenticateClient: createClientCheck({ query: tokenQuery, passwords, throttle }) }
@@ -111,14 +120,15 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
       ...check,
       tools: { ...tools, lifetimeSeconds: dialect.lifetimeSeconds ?? lifetimeSeconds },
       forgetToken,
+      emit,
       countAttempt: createCount(dialect, options, findKey),
     })
   }
-  const holderTools = { logSerializers, findToken, dialects }
+  const holderTools = { logSerializers, findToken, dialects, emit }
   await scope.register(userinfoRoute, holderTools)
   await scope.register(seatsRoute, { ...holderTools, query: tokenQuery, forgetToken })
-  await scope.register(introspectionRoute, { logSerializers, ...checkAsker, findToken })
-  await scope.register(revocationRoute, { logSerializers, ...checkAsker, query: tokenQuery, forgetToken })
+  await scope.register(introspectionRoute, { logSerializers, ...checkAsker, findToken, emit })
+  await scope.register(revocationRoute, { logSerializers, ...checkAsker, query: tokenQuery, forgetToken, emit })
   await scope.register(metadataRoute, { logSerializers, dialects, publicUrl, documentationPath })
   if (dialects.some(signsTokens)) await scope.register(jwksRoute, { logSerializers, query: tokenQuery })
 }

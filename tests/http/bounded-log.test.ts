@@ -87,16 +87,16 @@ describe('of lines that anybody can cause, the log has the first of each second 
 })
 
 describe('the bounded log', () => {
-  function openLog(logged: object = {}) {
+  function openLog(place: Record<string, string> = {}) {
     const lines: Line[] = []
     const logger: FastifyBaseLogger = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) })
     const scope = Fastify({ loggerInstance: logger })
-    const write = createBoundedLog(scope, logged)
+    const write = createBoundedLog(scope)
     return {
       lines,
       scope,
       write: (reason: string, event = 'refusal') =>
-        write(scope.log, { level: 'info', event, reason, message: `no: ${reason}` }),
+        write({ level: 'info', event, reason, message: `no: ${reason}`, place }),
     }
   }
 

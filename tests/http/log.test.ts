@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { Event } from '../../src/events.ts'
 import { changeUser } from '../../src/users/register-user.ts'
 import { keepSecret, leakedLines, readLog } from '../support/kept-secrets.ts'
 import { addClient, addUser, randomWord } from '../support/people.ts'
@@ -31,6 +32,7 @@ describe('a sign-in', () => {
         dialect: 'webapi',
         durationMs: expect.any(Number),
         address: '127.0.0.1',
+        requestId: expect.any(String),
       }),
     ])
     expect(JSON.stringify(lines)).not.toContain(user.name)
@@ -73,6 +75,7 @@ describe('a refusal is one line that says why, as the answer may not', () => {
       dialect: 'webapi',
       durationMs: expect.any(Number),
       address: '127.0.0.1',
+      requestId: expect.any(String),
       ...facts,
     })
   })
@@ -102,6 +105,39 @@ describe('a refusal is one line that says why, as the answer may not', () => {
       ['refusal', 'invalid_token', 'token superseded'],
       ['refusal', 'invalid_token', 'token unknown'],
     ])
+  })
+})
+
+describe('the events of a server', () => {
+  test('are told once each, to a reader whose fault disturbs no answer', async () => {
+    const heard: Event[] = []
+    const emit = (event: Event) => {
+      heard.push(event)
+      throw new Error('a reader failed')
+    }
+    const warned = new Promise((resolve) => process.once('warning', resolve))
+    const listening = await serverBeside(url, { emit })
+    const headers = basic(client.id, client.secret)
+    const value = (await sendToken(listening, { headers, body: passwordForm(user) })).json().access_token
+    await sendToken(listening, { headers, body: passwordForm({ ...user, password: 'wrong-password' }) })
+    await askWhose(listening, keepSecret(`${randomWord()}${randomWord()}`))
+    const form = { ...headers, 'content-type': 'application/x-www-form-urlencoded' }
+    for (const url of ['/revoke', '/introspect']) {
+      await listening.inject({ method: 'POST', url, headers: form, body: `token=${keepSecret(value)}` })
+    }
+    const by = { userId: user.id, clientId: client.id }
+    expect(heard.map(({ type }) => type)).toEqual([
+      'user.signed_in',
+      'user.sign_in_failed',
+      'request.refused',
+      'token.revoked',
+      'token.introspected_inactive',
+    ])
+    expect(heard[0]).toMatchObject({ ...by, place: { dialect: 'webapi' }, requestId: expect.any(String) })
+    expect(heard[1]).toMatchObject({ ...by, code: 'invalid_grant', reason: 'wrong password' })
+    expect(heard[3]).toMatchObject({ ...by, by: 'client' })
+    expect(JSON.stringify(heard)).not.toContain(value)
+    expect(await warned).toMatchObject({ message: 'a reader failed' })
   })
 })
 

@@ -1,0 +1,77 @@
+import type { FastifyInstance } from 'fastify'
+import type { Event, EventReader, OfRequest, Refusal } from '../events.ts'
+import { createBoundedLog, overload, type WriteCausedLine } from './bounded-log.ts'
+
+/** Creates the reader of events that writes the log: one line for each, in the log's words. */
+export function createEventLog(scope: FastifyInstance): EventReader {
+  const write = createBoundedLog(scope)
+  return (event) => {
+    switch (event.type) {
+      case 'user.signed_in': {
+        const { userId, clientId, place, durationMs } = event
+        return scope.log.info(
+          { event: 'sign-in', userId, client: clientId, ...place, durationMs, ...writeOrigin(event) },
+          'signed in',
+        )
+      }
+      case 'user.sign_in_failed':
+      case 'request.refused':
+        return logRefusal(write, event)
+      case 'token.introspected_inactive': {
+        const { reason, userId, clientId, place } = event
+        const message = `inactive: ${reason}`
+        const facts = { userId, client: clientId, ...writeOrigin(event) }
+        return write({ level: 'info', event: 'introspection', reason, message, place, facts })
+      }
+      case 'token.revoked':
+        return logRevocation(scope, event)
+      default: {
+        const { type, ...facts } = event
+        return scope.log.info({ event: type, ...facts }, type)
+      }
+    }
+  }
+}
+
+/** At `info`, for an outage at `warn` without a stack, for a fault of this program at `error` with its cause. */
+function logRefusal(write: WriteCausedLine, refusal: Refusal): void {
+  const { code, status, reason, userId, clientId, isOverload, cause, durationMs, place } = refusal
+  const level = isOverload || status === 503 ? 'warn' : cause === undefined ? 'info' : 'error'
+  write({
+    level,
+    event: isOverload ? overload : 'refusal', // a refusal for want of room is only counted
+    reason,
+    message: `refused: ${reason}`,
+    place,
+    facts: {
+      code,
+      userId,
+      client: clientId,
+      durationMs,
+      ...writeOrigin(refusal),
+      ...(level === 'error' ? { err: cause } : {}),
+    },
+  })
+}
+
+function logRevocation(scope: FastifyInstance, event: Event & { type: 'token.revoked' }): void {
+  const { userId } = event
+  switch (event.by) {
+    case 'client':
+      return scope.log.info(
+        { event: 'revocation', userId, client: event.clientId, ...writeOrigin(event) },
+        'token revoked',
+      )
+    case 'user':
+      return scope.log.info({ event: 'revocation', userId, seat: event.tokenId, ...writeOrigin(event) }, 'seat ended')
+    case 'operator':
+      return scope.log.info(
+        { event: 'revocation', userId, device: event.device, endedTokens: event.endedTokens },
+        'tokens revoked',
+      )
+  }
+}
+
+function writeOrigin({ address, requestId }: OfRequest): object {
+  return { address, requestId }
+}
