@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openTimedConnection, type TimedConnection } from '../../bench/support/timed-connection.ts'
 import type { Everybody } from './everybody.ts'
 import type { Family } from './family.ts'
 import { signInWriters } from './password-families.ts'
-import { openTimedConnection, type TimedConnection } from './timed-connection.ts'
 
 /** Sign-ins that are refused because there were too many attempts, whoever they are for. */
 export function throttledFamily(what: string, everybody: Everybody): Family {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { embeddedUrl, onDatabase } from '../support/cluster.ts'
-import { importBuilt } from '../support/place.ts'
-import type { Room } from '../support/room.ts'
+import { embeddedUrl, onDatabase } from '../../bench/support/cluster.ts'
+import { importBuilt } from '../../bench/support/place.ts'
+import type { Room } from '../../bench/support/room.ts'
 import { findChildren, findPostmaster, hasEnded, signal } from './processes.ts'
 import type { Random } from './random.ts'
 

@@ -1,6 +1,6 @@
+import { writeRequest } from '../../bench/support/timed-connection.ts'
 import type { Everybody } from './everybody.ts'
 import type { Family } from './family.ts'
-import { writeRequest } from './timed-connection.ts'
 
 const bodies = {
   '/Token': 'grant_type=password&username=nobody&password=nothing',

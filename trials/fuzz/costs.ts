@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { cpuMs } from '../support/proc.ts'
+import { cpuMs } from '../../bench/support/proc.ts'
 import type { Repetition } from './repetitions.ts'
 
 /** The most that a refused request may cost the server, in ordinary refusals. */

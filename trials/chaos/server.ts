@@ -5,9 +5,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { makeFolder, type Where } from '../support/children.ts'
-import { childEnvironment, dist } from '../support/place.ts'
-import type { Room } from '../support/room.ts'
+import { makeFolder, type Where } from '../../bench/support/children.ts'
+import { childEnvironment, dist } from '../../bench/support/place.ts'
+import type { Room } from '../../bench/support/room.ts'
 
 const program = fileURLToPath(new URL('bin.cjs', dist))
 const patienceMs = 90_000

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { openCluster } from '../bench/support/cluster.ts'
+import { inRoom } from '../bench/support/room.ts'
+import { withinReason } from '../bench/support/within-reason.ts'
 import { fuzzServer, settings } from './fuzz/fuzz-server.ts'
 import { type Found, writeReport } from './fuzz/report.ts'
-import { openCluster } from './support/cluster.ts'
-import { inRoom } from './support/room.ts'
-import { withinReason } from './support/within-reason.ts'
 
 const usage = `npm run fuzz -- [--requests N] [--seconds N] [--seed N] [--only NAME]... [--first N]
 Throws right, almost right and wrong requests at servers of its own and fails on what must not be.

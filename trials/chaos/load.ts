@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { runCommand, type Where } from '../support/children.ts'
-import type { People } from '../support/people.ts'
+import { runCommand, type Where } from '../../bench/support/children.ts'
+import type { People } from '../../bench/support/people.ts'
 import type { Ask } from './ask.ts'
 import type { Deed, Ledger, Person, Seat, Token } from './ledger.ts'
 import { checkQuestion, readCheck, readSignIn, revokeQuestion, type SignInReply, type Way } from './questions.ts'

@@ -1,7 +1,7 @@
-import { median } from '../support/figure.ts'
+import { median } from '../../bench/support/figure.ts'
+import type { TimedConnection } from '../../bench/support/timed-connection.ts'
 import { type Answers, askInBlocks } from './ask-in-blocks.ts'
 import { type Comparison, compareTimes, difference, quickestQuarter } from './compare-times.ts'
-import type { TimedConnection } from './timed-connection.ts'
 
 /**
  * Kinds of request that nobody may tell apart, by text or by time. The first two are the same thing for different people:

@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { interrupted } from '../bench/support/within-reason.ts'
 import { runChaos, writeReport } from './chaos/run-chaos.ts'
 import type { SceneOptions } from './chaos/scene.ts'
-import { interrupted } from './support/within-reason.ts'
 
 const usage = `npm run chaos -- [--seconds N] [--seed S]
 Kills servers and their PostgreSQL at random moments for N seconds under load (default 60, 10 to 3600), and proves

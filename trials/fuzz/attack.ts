@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { residentMib } from '../support/proc.ts'
+import { residentMib } from '../../bench/support/proc.ts'
 import { breakRequest } from './break-request.ts'
 import { type Chance, drawnFrom } from './chance.ts'
 import { type Fault, type Faults, gatherFaults } from './faults.ts'

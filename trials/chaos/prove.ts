@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { onDatabase } from '../support/cluster.ts'
+import { onDatabase } from '../../bench/support/cluster.ts'
 import { isLive, type Person, type Row, type Seat, type Token } from './ledger.ts'
 import { check, type Stage } from './load.ts'
 import type { Postgres } from './postmaster.ts'

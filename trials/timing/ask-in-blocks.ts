@@ -1,4 +1,4 @@
-import type { TimedAnswer, TimedConnection } from './timed-connection.ts'
+import type { TimedAnswer, TimedConnection } from '../../bench/support/timed-connection.ts'
 
 /** Requests of one kind, each for someone else, to be sent in turn. */
 export type Kinds = Readonly<Record<string, readonly string[]>>

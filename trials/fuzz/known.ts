@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { runCommand } from '../support/children.ts'
-import { addDevices, collectDeviceToken } from '../support/devices.ts'
-import { collectToken } from '../support/load.ts'
-import { addPeople, userName } from '../support/people.ts'
-import { trivialCost } from '../support/place.ts'
+import { runCommand } from '../../bench/support/children.ts'
+import { addDevices, collectDeviceToken } from '../../bench/support/devices.ts'
+import { collectToken } from '../../bench/support/load.ts'
+import { addPeople, userName } from '../../bench/support/people.ts'
+import { trivialCost } from '../../bench/support/place.ts'
 
 /** What a right request is made of: people of the server under attack, and the tokens it gave so far. */
 export interface Known {

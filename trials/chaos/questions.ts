@@ -1,5 +1,5 @@
-import { type Devices, deviceRequest } from '../support/devices.ts'
-import type { People } from '../support/people.ts'
+import { type Devices, deviceRequest } from '../../bench/support/devices.ts'
+import type { People } from '../../bench/support/people.ts'
 import type { Question, Reply } from './ask.ts'
 import type { Token } from './ledger.ts'
 

@@ -1,10 +1,10 @@
-import { type Cost, defaultCost, trivialCost } from '../support/place.ts'
+import { type Cost, defaultCost, trivialCost } from '../../bench/support/place.ts'
+import { openTimedConnection } from '../../bench/support/timed-connection.ts'
 import { clientFamilies } from './client-families.ts'
 import type { Everybody } from './everybody.ts'
 import { askFamilies, type Family, type Finding, findOddAnswers, judgeTimes } from './family.ts'
 import { isBlind, passwordFamilies } from './password-families.ts'
 import { guessAsStrangers, guessUntilWaiting, newcomersAddress, throttledFamily } from './throttled-families.ts'
-import { openTimedConnection } from './timed-connection.ts'
 
 /** One server, and what is asked of it. */
 export interface Scene {

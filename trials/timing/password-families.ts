@@ -1,7 +1,7 @@
+import { writeRequest } from '../../bench/support/timed-connection.ts'
 import { requestsWith } from './client-families.ts'
 import type { Everybody } from './everybody.ts'
 import type { Family, Finding } from './family.ts'
-import { writeRequest } from './timed-connection.ts'
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 const json = { 'content-type': 'application/json' }

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { onDatabase } from '../support/cluster.ts'
+import { onDatabase } from '../../bench/support/cluster.ts'
 
 const kindsOfUsers = [
   'ordinary',
