@@ -5,8 +5,11 @@ import { pathToFileURL } from 'node:url'
 /** This package, found by its own name, since these files run both as source and compiled. */
 const packageFile = createRequire(import.meta.url).resolve('fastify-password-grant/package.json')
 
+/** The folder of this repository. */
+export const root = new URL('.', pathToFileURL(packageFile))
+
 /** The built product: the measurements use the files that npm would install. */
-export const dist = new URL('dist/', pathToFileURL(packageFile))
+export const dist = new URL('dist/', root)
 
 /** A module of the built product, by its path in `dist/`. */
 export async function importBuilt<T>(path: string): Promise<T> {

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { embeddedUrl, onDatabase } from '../../bench/support/cluster.ts'
 import { importBuilt } from '../../bench/support/place.ts'
+import { findChildren } from '../../bench/support/proc.ts'
 import type { Room } from '../../bench/support/room.ts'
-import { findChildren, findPostmaster, hasEnded, signal } from './processes.ts'
+import { findPostmaster, hasEnded, signal } from './processes.ts'
 import type { Random } from './random.ts'
 
 /** How a PostgreSQL is hit. */

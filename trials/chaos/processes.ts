@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink, realpath } from 'node:fs/promises'
+import { readFile, readlink, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -10,16 +10,6 @@ export async function findPostmaster(path: string): Promise<number | null> {
   // its id may be another process's by now, which must not be hit
   const [where, wanted] = await Promise.all([readlink(`/proc/${pid}/cwd`).catch(() => ''), realpath(path)])
   return where === wanted ? pid : null
-}
-
-/** The processes that a process has started and that still run. */
-export async function findChildren(parent: number): Promise<number[]> {
-  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const lines = await Promise.all(ids.map((id) => readFile(`/proc/${id}/stat`, 'utf8').catch(() => '')))
-  return lines.flatMap((line) => {
-    const [, id, state = '', parentId] = /^(\d+) \(.*\) (\w) (\d+)/s.exec(line) ?? []
-    return Number(parentId) === parent && !/[ZX]/.test(state) ? [Number(id)] : []
-  })
 }
 
 /** Whether a process runs; one that nobody has collected yet does not. */
