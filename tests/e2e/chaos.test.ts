@@ -1,3 +1,4 @@
+// Trial: kills servers and PostgreSQL for some twenty seconds
 import { describe, expect, test } from 'vitest'
 import { generateBytes, generateId } from '../../src/secrets.ts'
 import { secretBytes, writeTokenValue } from '../../src/tokens/token-value.ts'

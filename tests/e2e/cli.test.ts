@@ -1,3 +1,4 @@
+// Any PostgreSQL: the commands send ordinary statements, which the other tests repeat
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'

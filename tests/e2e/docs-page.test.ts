@@ -1,3 +1,4 @@
+// Any PostgreSQL: a browser shows the page
 import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

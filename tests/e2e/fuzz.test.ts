@@ -1,3 +1,4 @@
+// Trial: throws thousands of requests at servers
 import { spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: a collection asks over HTTP
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// Trial: compares the times of thousands of requests
 import { beforeAll, describe, expect, test } from 'vitest'
 import { openTimedConnection } from '../../bench/support/timed-connection.ts'
 import { loadArgon2 } from '../../src/passwords/argon2.ts'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the log is a file or a pipe
 import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own
 import { expect, onTestFinished, test } from 'vitest'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
