@@ -1,4 +1,4 @@
-// Any PostgreSQL: a browser shows the page
+// Trial: a browser shows and examines the page for half a minute
 import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
