@@ -26,6 +26,8 @@ const project = (mode: string, folder: Folder) => {
       testTimeout: folders[folder] * 1000,
       hookTimeout: 120_000,
       expect: { poll: { timeout: 30_000 } },
+      isolate: false,
+      ...(folder === 'unit' ? {} : { setupFiles: 'tests/support/around-each-file.ts' }),
     },
   }
 }
