@@ -11,7 +11,7 @@ import { addClient, addUser, authenticateClient, cheapPasswords } from '../suppo
 import { runOn } from '../support/test-cluster.ts'
 import { eventually } from '../support/wire.ts'
 
-const usersCount = 300
+const usersCount = 150
 const rounds = 10
 const atOnce = 16
 
