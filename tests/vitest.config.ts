@@ -35,7 +35,7 @@ const project = (mode: string, folder: Folder) => {
 export default defineConfig(({ mode }) => ({
   test: {
     reporters: process.env['CI'] ? ['default', ['json', { outputFile: `coverage/${mode}.json` }]] : ['default'],
-    maxWorkers: 2,
+    maxWorkers: 3, // on two cores: tests also wait
     globalSetup: 'tests/support/test-cluster.ts', // one PostgreSQL for all of them
     projects: (Object.keys(folders) as Folder[]).map((folder) => project(mode, folder)),
   },

@@ -1,4 +1,4 @@
-// Any PostgreSQL: a collection asks over HTTP
+// Trial: newman runs the collection thirteen times
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
