@@ -1,4 +1,5 @@
 import { afterAll } from 'vitest'
+import { forgetTimes } from './device-time.ts'
 import { forgetSecrets } from './kept-secrets.ts'
 import { endProcesses } from './processes.ts'
 
@@ -6,4 +7,5 @@ import { endProcesses } from './processes.ts'
 afterAll(async () => {
   await endProcesses()
   forgetSecrets()
+  forgetTimes()
 })
