@@ -9,7 +9,7 @@ import { addPeople, type People, userName } from './support/people.ts'
 import { defaultCost } from './support/place.ts'
 import { highestResidentMib, watchCores } from './support/proc.ts'
 import type { Room } from './support/room.ts'
-import { writeRequest } from './timing/timed-connection.ts'
+import { writeRequest } from './support/timed-connection.ts'
 
 const userCount = 2_000
 const inFlight = 64

@@ -95,10 +95,18 @@ export type Helper<Question, Reply> = (question: Question) => Promise<Reply>
 
 /** Starts a file of `processes/`. Its questions reject when it ends. */
 export function startHelper<Question extends object, Reply>(room: Room, name: string): Helper<Question, Reply> {
-  const file = fileURLToPath(new URL(`../processes/${name}.js`, import.meta.url))
-  const child = fork(file, { env: childEnvironment() })
+  return startHelperAt(room, fileURLToPath(new URL(`../processes/${name}.js`, import.meta.url)))
+}
+
+/** Starts any file that answers questions. Its questions reject when it ends. */
+export function startHelperAt<Question extends object, Reply>(
+  room: Room,
+  file: string,
+  variables: Readonly<Record<string, string>> = {},
+): Helper<Question, Reply> {
+  const child = fork(file, { env: childEnvironment(variables) })
   room.atEnd(() => endChild(child))
-  const ended = once(child, 'exit').then(() => Promise.reject(new Error(`${name} ended`)))
+  const ended = once(child, 'exit').then(() => Promise.reject(new Error(`${file} ended`)))
   ended.catch(() => undefined) // heard by whoever waits for an answer
   return async (question) => {
     const answered = once(child, 'message')

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { makeFolder } from './children.ts'
@@ -52,4 +53,14 @@ export async function onDatabase<T>(url: string, work: (client: pg.Client) => Pr
   } finally {
     await client.end()
   }
+}
+
+/** The process id of the PostgreSQL behind a URL. Rejects when it does not run on this machine. */
+export async function findPostmaster(url: string): Promise<number> {
+  const text = `select split_part(pg_read_file('postmaster.pid'), chr(10), 1)::integer as pid`
+  const { rows } = await onDatabase(url, (client) => client.query<{ pid: number }>(text))
+  const pid = rows[0]?.pid ?? 0
+  const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')
+  if (!name.startsWith('postgres')) throw new Error('this measurement needs a PostgreSQL on this machine')
+  return pid
 }

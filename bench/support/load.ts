@@ -61,13 +61,19 @@ function inAnyOrder<T>(things: readonly T[]): T[] {
 
 /** `amount` sign-ins, `inFlight` at a time, each connection with users of its own. */
 export function signIn(url: string, people: People, inFlight: number, amount: number): Promise<Load> {
-  const turns = Math.min(Math.ceil(amount / inFlight), 500)
-  return runLoad({
-    url: `${url}/Token`,
-    connections: inFlight,
-    amount,
-    setupClient: (client) => client.setRequests(Array.from({ length: turns }, () => signInRequest(people))),
-  })
+  return runSignIns(url, people, Math.min(Math.ceil(amount / inFlight), 500), { connections: inFlight, amount })
+}
+
+/** As many sign-ins as there can be in some seconds, `inFlight` at a time. */
+export function signInFor(url: string, people: People, inFlight: number, seconds: number): Promise<Load> {
+  return runSignIns(url, people, 100, { connections: inFlight, duration: seconds })
+}
+
+/** Each connection signs in `turns` users of its own, again and again. */
+function runSignIns(url: string, people: People, turns: number, options: Omit<Options, 'url'>): Promise<Load> {
+  const setupClient: Options['setupClient'] = (client) =>
+    client.setRequests(Array.from({ length: turns }, () => signInRequest(people)))
+  return runLoad({ url: `${url}/Token`, ...options, setupClient })
 }
 
 function signInRequest({ count, password, authorization }: People) {

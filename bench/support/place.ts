@@ -1,7 +1,15 @@
+import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
+import { pathToFileURL } from 'node:url'
 
-/** The built product: what is measured is what would be installed. */
-export const dist = new URL('../../dist/', import.meta.url)
+/** This package, found by its own name, since these files run both as source and compiled. */
+const packageFile = createRequire(import.meta.url).resolve('fastify-password-grant/package.json')
+
+/** The folder of this repository. */
+export const root = new URL('.', pathToFileURL(packageFile))
+
+/** The built product: the measurements use the files that npm would install. */
+export const dist = new URL('dist/', root)
 
 /** A module of the built product, by its path in `dist/`. */
 export async function importBuilt<T>(path: string): Promise<T> {

@@ -1,14 +1,43 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
 
 let ticksPerSecond = 0
 
-/** Processor time a process has used, user and system, all its threads: proc(5), fields 14 and 15. */
-export function cpuMs(pid: number): number {
+/** Where proc(5) has the processor time, user and system, of a process and of its children that have ended. */
+const [ofItself, ofEndedChildren] = [14, 16]
+
+/** Processor time a process has used, with all its threads. */
+export function cpuMs(pid: number, field = ofItself): number {
   ticksPerSecond ||= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ') // from field 3 on
-  return ((Number(fields[11]) + Number(fields[12])) * 1_000) / ticksPerSecond
+  return ((Number(fields[field - 3]) + Number(fields[field - 2])) * 1_000) / ticksPerSecond
+}
+
+/** Processor time of a PostgreSQL's back ends, the ended ones included: connections come and go. */
+export async function postgresCpuMs(postmaster: number): Promise<number> {
+  const living = (await findChildren(postmaster)).map(cpuMsUnlessEnded)
+  return living.reduce((sum, ms) => sum + ms, cpuMs(postmaster, ofEndedChildren))
+}
+
+/** One that ends meanwhile is among the ended ones. */
+function cpuMsUnlessEnded(pid: number): number {
+  try {
+    return cpuMs(pid)
+  } catch {
+    return 0
+  }
+}
+
+/** The processes that a process has started and that still run. */
+export async function findChildren(parent: number): Promise<number[]> {
+  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const lines = await Promise.all(ids.map((id) => readFile(`/proc/${id}/stat`, 'utf8').catch(() => '')))
+  return lines.flatMap((line) => {
+    const [, id, state = '', parentId] = /^(\d+) \(.*\) (\w) (\d+)/s.exec(line) ?? []
+    return Number(parentId) === parent && !/[ZX]/.test(state) ? [Number(id)] : []
+  })
 }
 
 /** Begins to watch a process. What is returned tells how many cores it has used on average since. */

@@ -1,8 +1,9 @@
+// Trial: kills servers and PostgreSQL for some twenty seconds
 import { describe, expect, test } from 'vitest'
-import { createLedger, type Ledger, type Row, type Seat, type Token } from '../../bench/chaos/ledger.ts'
-import { playEmbedded, playTwoServers } from '../../bench/chaos/scene.ts'
 import { generateBytes, generateId } from '../../src/secrets.ts'
 import { secretBytes, writeTokenValue } from '../../src/tokens/token-value.ts'
+import { createLedger, type Ledger, type Row, type Seat, type Token } from '../../trials/chaos/ledger.ts'
+import { playEmbedded, playTwoServers } from '../../trials/chaos/scene.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 
 test('servers and PostgreSQL killed under load lose no acknowledged token and bring none back', async () => {

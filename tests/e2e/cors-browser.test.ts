@@ -1,3 +1,4 @@
+// Any PostgreSQL: a browser asks over HTTP
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'

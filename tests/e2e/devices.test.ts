@@ -1,3 +1,4 @@
+// Any PostgreSQL: the recipes ask over HTTP
 import { execFileSync, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'

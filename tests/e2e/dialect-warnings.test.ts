@@ -1,3 +1,4 @@
+// Any PostgreSQL: a start warns about settings
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { freshDatabase } from '../support/fresh-database.ts'

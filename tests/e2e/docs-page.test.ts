@@ -1,3 +1,4 @@
+// Trial: a browser shows and examines the page for half a minute
 import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the process hears signals before it has a database
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import {

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the key is about folders and settings
 import { createHmac } from 'node:crypto'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

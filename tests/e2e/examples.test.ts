@@ -1,3 +1,4 @@
+// Any PostgreSQL: the examples ask over HTTP
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'

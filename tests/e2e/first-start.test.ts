@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, openSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: a caller leaves before the server asks its database
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { beforeAll, describe, expect, test } from 'vitest'

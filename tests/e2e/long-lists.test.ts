@@ -1,3 +1,4 @@
+// Trial: lists thirty thousand rows, again and again
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own
 import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: a proxy asks over HTTP
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

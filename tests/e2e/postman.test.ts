@@ -1,3 +1,4 @@
+// Trial: newman runs the collection thirteen times
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

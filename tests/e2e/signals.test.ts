@@ -1,3 +1,4 @@
+// Any PostgreSQL: the process hears signals
 import { readdir } from 'node:fs/promises'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { connect, type Socket } from 'node:net'

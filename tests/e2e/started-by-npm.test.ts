@@ -1,3 +1,4 @@
+// Any PostgreSQL: the process hears signals
 import { type ChildProcess, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'

@@ -1,6 +1,9 @@
+// Trial: compares the times of thousands of requests
 import { beforeAll, describe, expect, test } from 'vitest'
-import { clientFamilies } from '../../bench/timing/client-families.ts'
-import { addEverybody, type Everybody, hashForEverybody, inventSecrets } from '../../bench/timing/everybody.ts'
+import { openTimedConnection } from '../../bench/support/timed-connection.ts'
+import { loadArgon2 } from '../../src/passwords/argon2.ts'
+import { clientFamilies } from '../../trials/timing/client-families.ts'
+import { addEverybody, type Everybody, hashForEverybody, inventSecrets } from '../../trials/timing/everybody.ts'
 import {
   askFamilies,
   type Family,
@@ -8,12 +11,10 @@ import {
   findOddAnswers,
   isLeak,
   judgeTimes,
-} from '../../bench/timing/family.ts'
-import { isBlind, passwordFamilies } from '../../bench/timing/password-families.ts'
-import { guessAsStrangers, newcomersAddress, throttledFamily } from '../../bench/timing/throttled-families.ts'
-import { openTimedConnection } from '../../bench/timing/timed-connection.ts'
-import { writeFindings } from '../../bench/timing/write-findings.ts'
-import { loadArgon2 } from '../../src/passwords/argon2.ts'
+} from '../../trials/timing/family.ts'
+import { isBlind, passwordFamilies } from '../../trials/timing/password-families.ts'
+import { guessAsStrangers, newcomersAddress, throttledFamily } from '../../trials/timing/throttled-families.ts'
+import { writeFindings } from '../../trials/timing/write-findings.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { readyServer } from '../support/processes.ts'

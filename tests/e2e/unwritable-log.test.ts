@@ -1,3 +1,4 @@
+// Any PostgreSQL: the log is a file or a pipe
 import { type ChildProcess, execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
@@ -61,8 +62,7 @@ describe('a server whose log cannot be written', () => {
     const environment = { DATABASE_URL: url, PORT: `${port}` }
     const server = spawnProgram(['serve'], { environment, stdout: pipe.writeEnd })
     await eventually(() => isLive(`http://127.0.0.1:${port}`), Boolean)
-    const ended = endedBy(server, 'SIGTERM')
-    await sleep(200)
+    const ended = endedBy(server, 'SIGTERM') // from here on it tries for a second, not all of the time
     const read = readWhile(pipe.readEnd, () => server.exitCode === null)
     expect(await ended).toBe(0)
     expect(await read).toMatch(/"event":"closed".*\n$/)

@@ -1,3 +1,4 @@
+// Any PostgreSQL: a start warns about settings
 import { createServer } from 'node:net'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the server refuses these documents before it asks its database
 // Documents made to cost time or memory, over a real socket: each is refused at once, and nothing of it stays.
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the server refuses these requests before it asks its database
 import { describe, expect, test } from 'vitest'
 import { envelope } from '../../src/dialects/envelope.ts'
 import { webapi } from '../../src/dialects/webapi.ts'

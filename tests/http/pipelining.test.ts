@@ -1,3 +1,4 @@
+// Any PostgreSQL: this process decides the order of answers
 import { connect } from 'node:net'
 import Fastify from 'fastify'
 import { describe, expect, onTestFinished, test } from 'vitest'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: a client asks a token server over HTTP
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own and take it away
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { pino } from 'pino'

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own
 import { expect, onTestFinished, test } from 'vitest'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
@@ -12,7 +13,7 @@ import { addClient, addUser, authenticateClient, cheapPasswords } from '../suppo
 import { runOn } from '../support/test-cluster.ts'
 import { eventually } from '../support/wire.ts'
 
-const usersCount = 300
+const usersCount = 150
 const rounds = 10
 const atOnce = 16
 

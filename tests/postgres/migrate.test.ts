@@ -36,12 +36,10 @@ describe('migrating', () => {
     expect(await database.query('', 'select name from password_grant.users')).toEqual([{ name: user.name }])
   })
 
-  test('succeeds in twenty processes at once on an empty database, and happens in one of them', async () => {
+  test('succeeds in eight processes at once on an empty database, and happens in one of them', async () => {
     const { url } = await emptyDatabase()
     const environment = { DATABASE_URL: url }
-    const ended = await Promise.all(
-      Array.from({ length: 20 }, () => runCommand(['migrate', '--json'], { environment })),
-    )
+    const ended = await Promise.all(Array.from({ length: 8 }, () => runCommand(['migrate', '--json'], { environment })))
     expect(ended.map(({ code, stderr }) => ({ code, stderr }))).toEqual(ended.map(() => ({ code: 0, stderr: '' })))
     const answers: { applied: number[]; version: number }[] = ended.map(({ stdout }) => JSON.parse(stdout))
     expect(answers.flatMap(({ applied }) => applied)).toEqual(allVersions)
@@ -270,7 +268,8 @@ describe('a migration that was edited after it was applied', () => {
 })
 
 describe('an installation', () => {
-  const names = ['work!', '[x]', '{a,b}', '(x)', '+(x)', '!(x)', '#1', '50%', '50%41', 'two words', '*', 'a?b']
+  // what means something to a pattern of file names, and what means something to a URL
+  const names = ['work! [x] {a,b} (x) +(x) !(x) * a?b', '#1 50% 50%41 two  words a?b']
 
   test.each(names)('in a folder named %j finds its migrations', async (name) => {
     const { url } = await emptyDatabase()

@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own and take it away
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openEmbedded } from '../../src/database/embedded/embedded.ts'

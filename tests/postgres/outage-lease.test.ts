@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own and take it away
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'

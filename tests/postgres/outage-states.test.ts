@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own and take it away
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'

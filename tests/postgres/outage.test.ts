@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own and take it away
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'

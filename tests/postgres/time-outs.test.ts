@@ -1,3 +1,4 @@
+// Any PostgreSQL: the tests bring their own and freeze it
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'

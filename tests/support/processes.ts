@@ -2,7 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { afterAll, expect } from 'vitest'
+import { expect } from 'vitest'
 import { leakedLines, logLines } from './kept-secrets.ts'
 
 /** The built command, as users run it. */
@@ -24,11 +24,13 @@ export const afterProcesses: (() => Promise<void>)[] = []
 
 const living = new Set<ChildProcess>()
 process.once('exit', killAll)
-afterAll(async () => {
+
+/** Ends what a test file has started, cleans up after it, and searches what it logged for secrets. */
+export async function endProcesses(): Promise<void> {
   await Promise.all([...living].map(endProcess))
-  for (const clean of afterProcesses) await clean()
+  for (const clean of afterProcesses.splice(0)) await clean()
   expect(leakedLines(), 'log lines with a secret in them').toEqual([])
-})
+}
 
 /** What a finished command said. */
 export interface Finished {

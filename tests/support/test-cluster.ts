@@ -20,7 +20,8 @@ declare module 'vitest' {
  * The PostgreSQL of this run: TEST_DATABASE_URL, else an embedded one in a folder that goes with the run.
  * Leaves nothing behind on either.
  */
-export default async function setUpCluster(project: TestProject): Promise<() => Promise<void>> {
+export default async function setUpCluster(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  if (project.vitest.projects.every(({ name }) => name === 'unit')) return undefined // they need none
   const given = process.env['TEST_DATABASE_URL'] || null
   const folder = given !== null ? null : await mkdtemp(join(tmpdir(), 'password-grant-test-'))
   const embedded = folder === null ? null : await openEmbedded({ folder })
@@ -36,14 +37,18 @@ export default async function setUpCluster(project: TestProject): Promise<() => 
   project.provide('template', template)
 
   return async () => {
-    const names = await runOn(clusterUrl, [`select datname as name from pg_database where datname like '${prefix}%'`])
-    await runOn(
-      clusterUrl,
-      names.map(({ name }) => `drop database if exists ${name} with (force)`),
-    )
-    await embedded?.close()
-    if (folder !== null) await rm(folder, { recursive: true, force: true })
+    if (embedded === null || folder === null) return dropDatabases(clusterUrl, prefix)
+    await embedded.close()
+    await rm(folder, { recursive: true, force: true })
   }
+}
+
+async function dropDatabases(clusterUrl: string, prefix: string): Promise<void> {
+  const names = await runOn(clusterUrl, [`select datname as name from pg_database where datname like '${prefix}%'`])
+  await runOn(
+    clusterUrl,
+    names.map(({ name }) => `drop database if exists ${name} with (force)`),
+  )
 }
 
 /** The URL of another database of the same server. */

@@ -1,0 +1,11 @@
+import { afterAll } from 'vitest'
+import { forgetTimes } from './device-time.ts'
+import { forgetSecrets } from './kept-secrets.ts'
+import { endProcesses } from './processes.ts'
+
+// Files share the modules of their worker, so that each file need not load them again; what they keep is for one file.
+afterAll(async () => {
+  await endProcesses()
+  forgetSecrets()
+  forgetTimes()
+})

@@ -1,0 +1,71 @@
+import { connect } from 'node:net'
+import { cpuMs } from '../../bench/support/proc.ts'
+import type { Repetition } from './repetitions.ts'
+
+/** The most that a refused request may cost the server, in ordinary refusals. */
+const mostTimes = 10
+/** Of a body in chunks Node parses what one read of the socket brings, 64 KiB, before a server can refuse it. */
+const mostTimesInChunks = 30
+
+/** Whose processor time is measured, and an ordinary refusal of it. */
+export interface Measured {
+  readonly url: string
+  readonly pid: number
+  readonly ordinary: Buffer
+}
+
+/** What repetitions cost. */
+export interface Costs {
+  readonly ordinaryMs: number
+  readonly measured: number
+  readonly dearest: Cost
+  /** Those that cost too much. */
+  readonly tooDear: readonly Cost[]
+}
+
+/** One of them, in milliseconds of processor time a request. */
+export interface Cost extends Repetition {
+  readonly ms: number
+}
+
+/** The kernel counts in steps of 10 ms, so a first look is coarse, and what it shows is measured again. */
+const looks = [12, 60, 120] as const
+const ordinaryCount = 300
+
+/** Sends repetitions and measures the server's processor time for each. */
+export async function measureCosts(server: Measured, repetitions: readonly Repetition[]): Promise<Costs> {
+  await cost(server, server.ordinary, ordinaryCount) // until it is compiled
+  let ordinaryMs = await cost(server, server.ordinary, ordinaryCount)
+  const costs: Cost[] = []
+  const tooDear: Cost[] = []
+  for (const repetition of repetitions) {
+    const times = repetition.isInChunks ? mostTimesInChunks : mostTimes
+    let ms = Number.POSITIVE_INFINITY
+    for (const look of looks) {
+      if (ms <= ordinaryMs * times) break
+      ms = await cost(server, repetition.write(), look)
+    }
+    if (ms > ordinaryMs * times) ordinaryMs = Math.max(ordinaryMs, await cost(server, server.ordinary, ordinaryCount)) // a busy machine
+    costs.push({ ...repetition, ms })
+    if (ms > ordinaryMs * times) tooDear.push({ ...repetition, ms })
+  }
+  const dearest = costs.reduce((one, other) => (other.ms > one.ms ? other : one))
+  return { ordinaryMs, measured: costs.length, dearest, tooDear }
+}
+
+async function cost({ url, pid }: Measured, bytes: Buffer, times: number): Promise<number> {
+  const before = cpuMs(pid)
+  for (let sent = 0; sent < times; sent += 4) await Promise.all(Array.from({ length: 4 }, () => sendOnce(url, bytes)))
+  return (cpuMs(pid) - before) / (Math.ceil(times / 4) * 4)
+}
+
+/** On a connection of its own, until the server has ended it or answered. */
+async function sendOnce(url: string, bytes: Buffer): Promise<void> {
+  const { hostname, port } = new URL(url)
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true })
+  socket.on('error', () => undefined) // a server may hang up before it has read everything
+  socket.setTimeout(10_000, () => socket.destroy())
+  socket.on('data', () => undefined)
+  socket.end(bytes)
+  await new Promise((resolve) => socket.on('close', resolve))
+}

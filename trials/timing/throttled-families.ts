@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openTimedConnection, type TimedConnection } from '../../bench/support/timed-connection.ts'
+import type { Everybody } from './everybody.ts'
+import type { Family } from './family.ts'
+import { signInWriters } from './password-families.ts'
+
+/** Sign-ins that are refused because there were too many attempts, whoever they are for. */
+export function throttledFamily(what: string, everybody: Everybody): Family {
+  const { users, secrets } = everybody
+  const { webapi } = signInWriters(everybody)
+  return {
+    what,
+    status: 429,
+    kinds: {
+      'wrong password': users.ordinary.map((name) => webapi(name, secrets.wrongPassword)),
+      'wrong password, again': users.others.map((name) => webapi(name, secrets.wrongPassword)),
+      'right password': users.ordinary.map((name) => webapi(name, secrets.password)),
+      'unknown user': users.unknown.map((name) => webapi(name, secrets.wrongPassword)),
+      'disabled user, right password': users.disabled.map((name) => webapi(name, secrets.password)),
+      'user without a password': users.withoutPassword.map((name) => webapi(name, secrets.wrongPassword)),
+    },
+  }
+}
+
+/** Guesses wrongly for each user until each has to wait for `seconds` at least. Throws when nobody ever has to. */
+export async function guessUntilWaiting(
+  connection: TimedConnection,
+  everybody: Everybody,
+  seconds: number,
+): Promise<void> {
+  const pending = new Set(namesOf(everybody))
+  for (let guess = 0; pending.size > 0; guess += 1) {
+    let shortest = Number.POSITIVE_INFINITY
+    for (const name of pending) {
+      const wait = await guessWrongly(connection, everybody, name)
+      if (wait >= seconds) pending.delete(name)
+      else shortest = Math.min(shortest, wait)
+    }
+    if (guess > mostGuesses) throw new Error(`nobody has to wait after ${mostGuesses} wrong guesses`)
+    if (pending.size > 0 && shortest > 0) await sleep(shortest * 1_000)
+  }
+}
+
+const mostGuesses = 40
+
+/** Guesses wrongly for each user from one network after the other until strangers have used up what they may. */
+export async function guessAsStrangers(url: string, everybody: Everybody): Promise<void> {
+  const pending = new Set(namesOf(everybody))
+  for (let network = 2; pending.size > 0; network += 1) {
+    if (network > mostNetworks) throw new Error(`no stranger is refused after guesses from ${mostNetworks} networks`)
+    const connection = await openTimedConnection(url, `127.0.0.${network}`)
+    for (const name of pending) if ((await guessWrongly(connection, everybody, name)) > 0) pending.delete(name)
+    connection.close()
+  }
+}
+
+const mostNetworks = 40
+
+/** A network from which nobody has guessed yet. */
+export const newcomersAddress = '127.0.0.250'
+
+/** Seconds to wait before the next guess; 0 where it was looked at. */
+async function guessWrongly(connection: TimedConnection, everybody: Everybody, name: string): Promise<number> {
+  const { text, status } = await connection.ask(signInWriters(everybody).webapi(name, everybody.secrets.wrongPassword))
+  return status === 429 ? Number(/^retry-after: (\d+)/im.exec(text)?.[1] ?? 1) : 0
+}
+
+/** Everyone a throttled sign-in is for. */
+function namesOf({ users }: Everybody): string[] {
+  return [users.ordinary, users.others, users.unknown, users.disabled, users.withoutPassword].flat()
+}
