@@ -35,7 +35,6 @@ const rooms = {
       'database/database.ts',
       'database/gather-rows.ts',
       'database/bound-query.ts',
-      'database/to-outage.ts',
     ],
   },
   // for other people's programs: entries and packages of their own that load neither database nor hashing
@@ -43,7 +42,7 @@ const rooms = {
   client: {},
   // what must be true before a token is given
   grants: {
-    uses: ['errors', 'secrets', 'fold-case', 'passwords', 'clients', 'users', 'tokens'],
+    uses: ['errors', 'secrets', 'fold-case', 'passwords', 'clients', 'users', 'tokens', 'database/to-outage.ts'],
     types: ['throttle', 'database/database.ts'],
   },
   // what an administrator can do: one function a use case, with its transaction and its event

@@ -9,7 +9,6 @@ import { authenticateDevice, type SignedTime, useTimestamp } from '../users/auth
 import type { GrantTools } from './grant-tools.ts'
 import { requireNoWait } from './slow-down.ts'
 import type { Source } from './source.ts'
-import { takeSeat } from './take-seat.ts'
 
 /** A time that a device has signed. */
 export interface DeviceRequest extends SignedTime {
@@ -28,7 +27,7 @@ export async function grantDevice(
   request: DeviceRequest,
   source: Source,
 ): Promise<IssuedToken> {
-  const { database, signing, throttle, lifetimeSeconds, maxSeats } = tools
+  const { database, signing, throttle, seats, lifetimeSeconds, maxSeats } = tools
   if (signing === null) throw new Error('devices need an encryption key')
   const attempt = await throttle.signInAttempt(foldCase(request.deviceKey), source.network)
   const state = await throttle.check(attempt)
@@ -44,7 +43,11 @@ export async function grantDevice(
   )
   await useTimestamp(database.query, device, request.timestamp)
   const secret = generateBytes(signedSecretBytes)
-  const issue = await takeSeat(tools, attempt, {
+  const stateNow = await throttle.check(attempt) // a wait may have begun meanwhile
+  requireNoWait(stateNow.waitSeconds)
+  const issue = await seats.take({
+    attempt,
+    state: stateNow,
     userId: device.userId,
     userVersion: device.credentialVersion,
     clientId: client.id,

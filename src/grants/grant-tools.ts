@@ -1,10 +1,10 @@
 import type { Database } from '../database/database.ts'
 import type { Passwords } from '../passwords/password.ts'
 import type { Throttle } from '../throttle/throttle.ts'
-import type { TokenIssuer } from '../tokens/issue-token.ts'
 import type { SigningKey } from '../tokens/signing-keys.ts'
 import type { FindDevice } from '../users/authenticate-device.ts'
 import type { FindCredentials } from '../users/find-credentials.ts'
+import type { SeatTaker } from './seat-taker.ts'
 
 /** What a grant works with. */
 export interface GrantTools {
@@ -12,7 +12,7 @@ export interface GrantTools {
   readonly findCredentials: FindCredentials
   readonly passwords: Passwords
   readonly throttle: Throttle
-  readonly tokens: TokenIssuer
+  readonly seats: SeatTaker
   readonly lifetimeSeconds: number
   /** Seats a user may have. */
   readonly maxSeats: number

@@ -11,7 +11,6 @@ import { userNameKey } from '../users/user-name.ts'
 import type { GrantTools } from './grant-tools.ts'
 import { requireNoWait } from './slow-down.ts'
 import type { Source } from './source.ts'
-import { takeSeat } from './take-seat.ts'
 
 /** A user's name and password, and the label of the seat the token is to take. */
 export interface PasswordRequest {
@@ -35,7 +34,7 @@ export async function grantPassword(
   request: PasswordRequest,
   source: Source,
 ): Promise<IssuedToken> {
-  const { throttle, passwords, findCredentials, lifetimeSeconds, maxSeats } = tools
+  const { throttle, passwords, findCredentials, seats, lifetimeSeconds, maxSeats } = tools
   const { username, password, device } = request
   const place = { client: client.id, ...source }
   const attempt = await throttle.signInAttempt(userNameKey(username), source.network)
@@ -53,8 +52,12 @@ export async function grantPassword(
       throw refuseGrant(user, fault ?? unknownUser)
     }
 
+    const stateNow = await throttle.check(attempt) // a wait may have begun meanwhile
+    requireNoWait(stateNow.waitSeconds)
     const secret = generateBytes(secretBytes)
-    const issue = await takeSeat(tools, attempt, {
+    const issue = await seats.take({
+      attempt,
+      state: stateNow,
       userId: user.id,
       userVersion: user.credentialVersion,
       clientId: client.id,

@@ -54,21 +54,15 @@ function logRefusal(write: WriteCausedLine, refusal: Refusal): void {
   })
 }
 
-function logRevocation(scope: FastifyInstance, event: Event & { type: 'token.revoked' }): void {
-  const { userId } = event
-  switch (event.by) {
-    case 'client':
-      return scope.log.info(
-        { event: 'revocation', userId, client: event.clientId, ...writeOrigin(event) },
-        'token revoked',
-      )
-    case 'user':
-      return scope.log.info({ event: 'revocation', userId, seat: event.tokenId, ...writeOrigin(event) }, 'seat ended')
-    case 'operator':
-      return scope.log.info(
-        { event: 'revocation', userId, device: event.device, endedTokens: event.endedTokens },
-        'tokens revoked',
-      )
+function logRevocation({ log }: FastifyInstance, event: Event & { type: 'token.revoked' }): void {
+  const { userId, by } = event
+  if (by === 'operator') {
+    const { device, endedTokens } = event
+    log.info({ event: 'revocation', userId, device, endedTokens }, 'tokens revoked')
+  } else if (by === 'client') {
+    log.info({ event: 'revocation', userId, client: event.clientId, ...writeOrigin(event) }, 'token revoked')
+  } else {
+    log.info({ event: 'revocation', userId, seat: event.tokenId, ...writeOrigin(event) }, 'seat ended')
   }
 }
 

@@ -10,11 +10,11 @@ import { OAuthError } from '../errors.ts'
 import { type Emit, type Event, tellReader } from '../events.ts'
 import { createClientCheck } from '../grants/authenticate-client.ts'
 import type { GrantTools } from '../grants/grant-tools.ts'
+import { SeatTaker } from '../grants/seat-taker.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions, type Passwords } from '../passwords/password.ts'
 import { createNetworkKeyFinder, type FindNetworkKey } from '../throttle/network-key.ts'
 import { purgeAttempts } from '../throttle/purge-attempts.ts'
 import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from '../throttle/throttle.ts'
-import { TokenIssuer } from '../tokens/issue-token.ts'
 import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
 import { createTokenCache, type TokenCache } from '../tokens/token-cache.ts'
 import { createDeviceFinder } from '../users/authenticate-device.ts'
@@ -90,7 +90,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
     findCredentials: createCredentialsFinder(query),
     passwords,
     throttle,
-    tokens: new TokenIssuer(query),
+    seats: new SeatTaker(database, throttle),
     lifetimeSeconds,
     maxSeats: options.maxSeatsPerUser ?? usualSeats,
     signing: encryptionKey

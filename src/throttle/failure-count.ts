@@ -81,9 +81,19 @@ export class FailureCount {
   }
 
   /** Clears the failures under a key on all servers. */
-  async forget(key: string, query: Query = this.#query): Promise<void> {
-    await query('forget_failures', 'delete from password_grant.failures where key = $1', [key])
+  async forget(key: string): Promise<void> {
+    await this.#query('forget_failures', 'delete from password_grant.failures where key = $1', [key])
     this.#waits.delete(key)
+  }
+
+  /** Clears the failures under a key, within a transaction, unless a wait runs. Waits for a session that counts another. */
+  async forgetEnded(key: string, query: Query): Promise<void> {
+    await query(
+      'forget_ended_failures',
+      `delete from password_grant.failures
+      where key = $1 and (wait_until is null or wait_until <= clock_timestamp())`,
+      [key],
+    )
   }
 
   async #count(key: string, buckets: GuessBuckets | undefined): Promise<CountedFailure> {

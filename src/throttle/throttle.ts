@@ -47,10 +47,10 @@ export interface Throttle {
   /** Counts a failure. Returns more than 0 seconds where a wait began meanwhile: then keep the result from the caller. */
   recordFailure(attempt: Attempt, state?: AttemptState): Promise<number>
   /**
-   * Clears the failures and remembers the network, within the transaction that issues the token. Returns more than 0
-   * seconds, and writes nothing, where a wait began meanwhile.
+   * Clears the failures and remembers the networks, within the transaction that issues the tokens. Returns more than 0
+   * seconds where a wait began meanwhile: then roll back.
    */
-  recordSuccess(query: Query, attempt: Attempt, userId: string): Promise<number>
+  recordSuccesses(query: Query, successes: readonly Success[]): Promise<number>
   /** Clears the failures of an attempt at a secret. */
   forgetFailures(attempt: Attempt): Promise<void>
 }
@@ -73,11 +73,21 @@ export interface AttemptState {
   readonly waitSeconds: number
   /** Whether the user signed in from the network lately. */
   readonly isKnown: boolean
+  /** Whether there are failures to clear. */
+  readonly hasFailed: boolean
   /** Whether a success changes anything: there are failures to clear, or a network to remember. */
   readonly hasNews: boolean
 }
 
-const allClear: AttemptState = { waitSeconds: 0, isKnown: true, hasNews: false }
+/** A user's right credentials. */
+export interface Success {
+  readonly attempt: Attempt
+  /** As it was when they were right. */
+  readonly state: AttemptState
+  readonly userId: string
+}
+
+const allClear: AttemptState = { waitSeconds: 0, isKnown: true, hasFailed: false, hasNews: false }
 const unnamed: Attempt = { pair: '', user: '', source: '', network: '' }
 
 /** A throttle that limits nothing, for tests and benchmarks. */
@@ -87,7 +97,7 @@ export const noThrottle: Throttle = {
   rememberedWait: () => 0,
   check: async () => allClear,
   recordFailure: async () => 0,
-  recordSuccess: async () => 0,
+  recordSuccesses: async () => 0,
   forgetFailures: async () => undefined,
 }
 
@@ -153,15 +163,15 @@ class DatabaseThrottle implements Throttle {
     return (await this.check(attempt)).waitSeconds || 1 // a guess may have left the window just now
   }
 
-  async recordSuccess(query: Query, attempt: Attempt, userId: string): Promise<number> {
-    // a session that counts a failure holds this row: its result decides
-    await query('lock_failures', 'select from password_grant.failures where key = $1 for update', [attempt.pair])
-    const [facts] = await findFacts(query, [attempt], this.#options)
-    const { waitSeconds } = this.#judge(attempt, facts)
-    if (waitSeconds > 0) return waitSeconds
-    await this.#failures.forget(attempt.pair, query)
-    if (attempt.network !== '') await rememberNetwork(query, attempt.pair, userId)
-    return 0
+  async recordSuccesses(query: Query, successes: readonly Success[]): Promise<number> {
+    const failed = successes.filter(({ state }) => state.hasFailed).map(({ attempt }) => attempt)
+    // waits for a session that counts a failure: its result decides
+    for (const { pair } of failed) await this.#failures.forgetEnded(pair, query)
+    const facts = failed.length > 0 ? await findFacts(query, failed, this.#options) : []
+    const waits = failed.map((attempt, place) => this.#judge(attempt, facts[place]).waitSeconds)
+    const waitSeconds = Math.max(0, ...waits)
+    if (waitSeconds === 0) await rememberNetworks(query, successes)
+    return waitSeconds
   }
 
   forgetFailures({ pair }: Attempt): Promise<void> {
@@ -181,6 +191,7 @@ class DatabaseThrottle implements Throttle {
     return {
       waitSeconds: Math.max(0, waitSeconds, ...waits),
       isKnown,
+      hasFailed,
       hasNews: hasFailed || (attempt.network !== '' && !isFresh),
     }
   }
@@ -251,46 +262,58 @@ async function findFacts(query: Query, attempts: readonly Attempt[], options: Th
 
 /** The age of the entry that must leave a list of times before the next one fits under a limit. */
 const ageOfFull = (times: string, limit: string) =>
-  `extract(epoch from clock_timestamp() - ${times}[cardinality(${times}) - ${limit} + 1])::float8`
+  `select extract(epoch from clock_timestamp() - ${times}[cardinality(${times}) - ${limit} + 1])::float8`
 
+// In sub-selects, the arrays are the same to the planner in each execution: it plans the statement once for all.
 const factsText = `
 select
-  extract(epoch from clock_timestamp() - f.failed_at)::float8 as "failureAge",
-  greatest(0, coalesce(extract(epoch from f.wait_until - clock_timestamp()), 0))::float8 as "waitSeconds",
-  extract(epoch from clock_timestamp() - k.signed_in_at)::float8 as "signInAge",
-  ${ageOfFull('own.guessed_at', '$5::integer')} as "ownAge",
-  ${ageOfFull('at_user.guessed_at', '$5::integer')} as "userAge",
-  ${ageOfFull('at_source.guessed_at', '$6::integer')} as "sourceAge",
-  ${ageOfFull('n.failed_at', '$7::integer')} as "networkAge"
-from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+  (
+    select extract(epoch from clock_timestamp() - failed_at)::float8
+    from password_grant.failures where key = asked.pair
+  ) as "failureAge",
+  coalesce((
+    select greatest(0, extract(epoch from wait_until - clock_timestamp()))::float8
+    from password_grant.failures where key = asked.pair
+  ), 0) as "waitSeconds",
+  (
+    select extract(epoch from clock_timestamp() - signed_in_at)::float8
+    from password_grant.known_networks where key = asked.pair
+  ) as "signInAge",
+  (${ageOfFull('guessed_at', '$5::integer')} from password_grant.guesses where key = asked.pair) as "ownAge",
+  (${ageOfFull('guessed_at', '$5::integer')} from password_grant.guesses where key = asked."user") as "userAge",
+  (${ageOfFull('guessed_at', '$6::integer')} from password_grant.guesses where key = asked.source) as "sourceAge",
+  (${ageOfFull('failed_at', '$7::integer')} from password_grant.network_names where key = asked.network) as "networkAge"
+from unnest((select $1::text[]), (select $2::text[]), (select $3::text[]), (select $4::text[]))
   with ordinality as asked (pair, "user", source, network, place)
-left join password_grant.failures f on f.key = asked.pair
-left join password_grant.known_networks k on k.key = asked.pair
-left join password_grant.guesses own on own.key = asked.pair
-left join password_grant.guesses at_user on at_user.key = asked."user"
-left join password_grant.guesses at_source on at_source.key = asked.source
-left join password_grant.network_names n on n.key = asked.network
 order by place`
 
 /** Networks that stay known to one user; the newest ones. */
 const maxNetworks = 100
 
-/** Remembers that a user signed in from a network. */
-async function rememberNetwork(query: Query, pair: string, userId: string): Promise<void> {
+/** Remembers where users signed in from. A text that names no address is no network. */
+async function rememberNetworks(query: Query, successes: readonly Success[]): Promise<void> {
+  const named = successes.filter(({ attempt }) => attempt.network !== '')
+  if (named.length === 0) return
   await query(
-    'remember_network',
-    `with surplus as (
+    'remember_networks',
+    `with signed_in as (
+      select * from unnest($1::text[], $2::uuid[]) as s (key, user_id)
+    ), surplus as (
       delete from password_grant.known_networks
       where key in (
-        select key from password_grant.known_networks
-        where user_id = $2 and key <> $1
-        order by signed_in_at desc
-        offset $3
+        select k.key
+        from signed_in s
+        cross join lateral (
+          select key from password_grant.known_networks
+          where user_id = s.user_id and key <> s.key
+          order by signed_in_at desc
+          offset $3
+        ) k
       )
     )
     insert into password_grant.known_networks (key, user_id, signed_in_at)
-    values ($1, $2, clock_timestamp())
+    select key, user_id, clock_timestamp() from signed_in order by key
     on conflict (key) do update set user_id = excluded.user_id, signed_in_at = excluded.signed_in_at`,
-    [pair, userId, maxNetworks - 1],
+    [named.map(({ attempt }) => attempt.pair), named.map(({ userId }) => userId), maxNetworks - 1],
   )
 }

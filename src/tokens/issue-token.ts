@@ -1,6 +1,4 @@
 import type { Query } from '../database/database.ts'
-import { refuseOverload } from '../database/to-outage.ts'
-import { isOutage } from '../errors.ts'
 import { generateId, hashSecret } from '../secrets.ts'
 import type { IssuedToken, Token } from './token.ts'
 
@@ -38,98 +36,16 @@ export async function issueToken(query: Query, order: TokenOrder): Promise<Issue
   return toIssue(row)
 }
 
-/** Statements under way: the database works on one while the answer to the other is read. */
-const maxUnderWay = 2
-/** A longer statement would hold its locks for longer. */
-const maxBatch = 32
-const maxWaiting = 10_000
-
 /**
- * Issues tokens as `issueToken` does. Orders of different users that come at the same time share a statement and its
- * commit; orders of one user are taken one after the other. The statement skips rows that another session has locked, and
- * such an order is taken alone: it holds up no other.
+ * Takes the seats of different users in one statement and one commit. It skips rows that another session has locked: null
+ * stands for an order that was not taken, for that or any other reason. Throws OAuthError `temporarily_unavailable`.
  */
-export class TokenIssuer {
-  readonly #query: Query
-  readonly #waiting = new Set<WaitingOrder>()
-  readonly #usersUnderWay = new Set<string>()
-  #underWay = 0
-  #isScheduled = false
-
-  constructor(query: Query) {
-    this.#query = query
-  }
-
-  issue(order: TokenOrder): Promise<Issue> {
-    return new Promise((resolve, reject) => {
-      if (this.#waiting.size >= maxWaiting) return reject(refuseOverload('tokens: too many waiting'))
-      this.#waiting.add({ order, resolve, reject })
-      this.#schedule()
-    })
-  }
-
-  #schedule(): void {
-    if (this.#isScheduled || this.#underWay >= maxUnderWay || this.#waiting.size === 0) return
-    this.#isScheduled = true
-    setImmediate(() => this.#send())
-  }
-
-  async #send(): Promise<void> {
-    this.#isScheduled = false
-    const batch = this.#takeBatch()
-    if (batch.length === 0) return // their users' orders are under way
-    this.#underWay += 1
-    this.#schedule()
-    const left = await this.#issueBatch(batch)
-    this.#underWay -= 1
-    for (const one of batch) if (!left.includes(one)) this.#usersUnderWay.delete(one.order.userId)
-    for (const one of left) this.#issueAlone(one)
-    this.#schedule()
-  }
-
-  /** Takes the first order of each user that has none under way. */
-  #takeBatch(): WaitingOrder[] {
-    const batch: WaitingOrder[] = []
-    for (const one of this.#waiting) {
-      if (batch.length === maxBatch) break
-      const { userId } = one.order
-      if (this.#usersUnderWay.has(userId)) continue
-      this.#usersUnderWay.add(userId)
-      this.#waiting.delete(one)
-      batch.push(one)
-    }
-    return batch
-  }
-
-  /** Returns the orders that the statement skipped. One that failed on its own may have failed the rest. */
-  async #issueBatch(batch: readonly WaitingOrder[]): Promise<readonly WaitingOrder[]> {
-    try {
-      const orders = batch.map(({ order }) => order)
-      const rows = await takeSeats(this.#query, orders, 'issue_tokens')
-      return batch.filter(({ resolve }, place) => {
-        const row = rows[place]
-        if (!row?.id) return true
-        resolve(toIssue(row))
-        return false
-      })
-    } catch (error) {
-      if (!isOutage(error)) return batch
-      for (const { reject } of batch) reject(error)
-      return []
-    }
-  }
-
-  async #issueAlone({ order, resolve, reject }: WaitingOrder): Promise<void> {
-    await issueToken(this.#query, order).then(resolve, reject)
-    this.#usersUnderWay.delete(order.userId)
-    this.#schedule()
-  }
-}
-
-interface WaitingOrder {
-  readonly order: TokenOrder
-  resolve(issue: Issue): void
-  reject(error: unknown): void
+export async function issueTokens(query: Query, orders: readonly TokenOrder[]): Promise<(Seat | null)[]> {
+  const rows = await takeSeats(query, orders, 'issue_tokens')
+  return rows.map((row) => {
+    const issue = toIssue(row)
+    return 'seat' in issue ? issue.seat : null
+  })
 }
 
 type SeatRow = { readonly userIsCurrent: boolean; readonly room: string | null } & (

@@ -975,8 +975,9 @@ describe('each number of the throttle', async () => {
       ),
     )
   const succeed = async (name: string, from: string, options: Partial<ThrottleOptions> = {}) => {
-    const { throttle, attempt } = await attemptAt(name, from, options)
-    expect(await database.transaction((query) => throttle.recordSuccess(query, attempt, userId))).toBe(0)
+    const { throttle, attempt, state } = await attemptAt(name, from, options)
+    const success = { attempt, state, userId }
+    expect(await database.transaction((query) => throttle.recordSuccesses(query, [success]))).toBe(0)
   }
 
   /** What was decided: null where it may be told. */

@@ -3,9 +3,9 @@ import { expect, onTestFinished, test } from 'vitest'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { grantPassword } from '../../src/grants/password-grant.ts'
+import { SeatTaker } from '../../src/grants/seat-taker.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { noThrottle } from '../../src/throttle/throttle.ts'
-import { TokenIssuer } from '../../src/tokens/issue-token.ts'
 import { createCredentialsFinder } from '../../src/users/find-credentials.ts'
 import { patience } from '../support/fresh-database.ts'
 import { makeCluster } from '../support/own-cluster.ts'
@@ -37,7 +37,7 @@ test('sign-ins rewrite their rows in place: nine of ten touch no index, so neith
     findCredentials: createCredentialsFinder(database.query),
     passwords,
     throttle: noThrottle,
-    tokens: new TokenIssuer(database.query),
+    seats: new SeatTaker(database, noThrottle),
     lifetimeSeconds: 3600,
     maxSeats: 50,
     signing: null,

@@ -213,8 +213,13 @@ async function explain(database: Database, mode: string, { text, values }: State
 
 function literal(value: unknown): string {
   if (value === null) return 'null'
-  if (Array.isArray(value)) return pg.escapeLiteral(`{${value.join(',')}}`)
-  return pg.escapeLiteral(Buffer.isBuffer(value) ? `\\x${value.toString('hex')}` : String(value))
+  if (Array.isArray(value))
+    return pg.escapeLiteral(`{${value.map((item) => JSON.stringify(writeText(item))).join(',')}}`)
+  return pg.escapeLiteral(writeText(value))
+}
+
+function writeText(value: unknown): string {
+  return Buffer.isBuffer(value) ? `\\x${value.toString('hex')}` : String(value)
 }
 
 function flatten(plan: Plan): Plan[] {
