@@ -35,7 +35,7 @@ const project = (mode: string, folder: Folder) => {
 export default defineConfig(({ mode }) => ({
   test: {
     reporters: process.env['CI'] ? ['default', ['json', { outputFile: `coverage/${mode}.json` }]] : ['default'],
-    maxWorkers: 3, // on two cores: tests also wait
+    maxWorkers: 2, // more would want more connections than PostgreSQL has
     globalSetup: 'tests/support/test-cluster.ts', // one PostgreSQL for all of them
     projects: (Object.keys(folders) as Folder[]).map((folder) => project(mode, folder)),
   },

@@ -18,5 +18,14 @@ export async function freshDatabase({ isMigrated = true } = {}): Promise<{ datab
   const clusterUrl = inject('clusterUrl')
   await runOn(clusterUrl, [`create database ${name} ${isMigrated ? `template ${template}` : ''}`])
   const url = databaseUrl(clusterUrl, name)
-  return { database: await openDatabase(url, { timeouts: patience }), url }
+  const database = await openDatabase(url, { timeouts: patience })
+  opened.push(database)
+  return { database, url }
+}
+
+const opened: Database[] = []
+
+/** Closes the databases of a test file that it has left open: all files share the connections of one PostgreSQL. */
+export async function closeDatabases(): Promise<void> {
+  await Promise.all(opened.splice(0).map((database) => database.close()))
 }

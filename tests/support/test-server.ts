@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
-import { afterAll, expect } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { createServer, type ServerOptions } from '../../src/server.ts'
 import { freshDatabase, patience } from './fresh-database.ts'
-import { leakedLines, logLines } from './kept-secrets.ts'
+import { logLines } from './kept-secrets.ts'
 import { cheapPasswords } from './people.ts'
 
 /** What a server is told unless a test says otherwise; nothing is remembered, so that every test asks the database. */
@@ -40,11 +39,7 @@ export async function testServer(
     passwords: { ...cheapPasswords, ...options.passwords },
   })
   await app.ready()
-  afterAll(async () => {
-    await app.close()
-    await database.close()
-    expect(leakedLines(), 'log lines with a secret in them').toEqual([])
-  })
+  open.push({ app, database })
   return { app, database, url }
 }
 
@@ -53,9 +48,16 @@ export async function serverBeside(url: string, options: Partial<ServerOptions>)
   const database = await openDatabase(url, { timeouts: patience })
   const app = await createServer(database, pino({ level: 'trace' }, logLines), { ...plainOptions, ...options })
   await app.ready()
-  afterAll(async () => {
+  open.push({ app, database })
+  return app
+}
+
+const open: { app: FastifyInstance; database: Database }[] = []
+
+/** Closes the servers of a test file, those too that a test has started. */
+export async function closeServers(): Promise<void> {
+  for (const { app, database } of open.splice(0)) {
     await app.close()
     await database.close()
-  })
-  return app
+  }
 }
