@@ -82,8 +82,6 @@ export interface Refusal extends OfRequest {
   readonly clientId: string | undefined
   /** Whether the server had no room, or no time, for the request. */
   readonly isOverload: boolean
-  /** The error beneath, for a fault of the server. */
-  readonly cause?: unknown
 }
 
 /** Tells all readers of an event. */
@@ -109,7 +107,7 @@ export function tellReader(reader: EventReader, event: Event): void {
 }
 
 function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error))
+  process.emitWarning(error instanceof Error ? error : `A reader of events threw a value of type ${typeof error}.`)
 }
 
 /**

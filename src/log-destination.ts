@@ -64,10 +64,10 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
   function writeLines(): void {
     isScheduled = false
     if (isHolding || lines.length === 0) return
-    const text = lines.join('')
+    const all = lines
     lines = []
     collected = 0
-    out.write(text)
+    for (const text of joinLines(all)) out.write(text)
   }
 
   /** Its `drain` may still be that of a line before: only a flush without an error tells that all is written. */
@@ -102,6 +102,16 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
       if (recovering) await Promise.race([recovering, sleep(flushMilliseconds)])
     },
   }
+}
+
+/** Joins lines to texts that are short enough to be dropped as a whole. */
+function joinLines(lines: readonly string[]): string[] {
+  const texts = ['']
+  for (const line of lines) {
+    if ((texts.at(-1) as string).length + line.length > maxCollected) texts.push('')
+    texts[texts.length - 1] += line
+  }
+  return texts.filter((text) => text !== '')
 }
 
 /** A descriptor whose writes fail instead of waiting while a pipe or a terminal takes nothing. */

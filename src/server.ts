@@ -52,7 +52,7 @@ export async function createServer(
   const app: FastifyInstance = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }), // ours are one line a sign-in or refusal
-    childLoggerFactory: (parent) => parent, // nor does one line need a request's number
+    childLoggerFactory: (parent) => parent, // lines about requests name the request themselves
     trustProxy: trustProxies(options.trustProxy),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still arrives on an open connection is answered like everything before it
@@ -81,7 +81,7 @@ export async function createServer(
     if (request.is404) return refusePath(request, reply) // Fastify read its body first, and could not
     const error = toOAuthError(thrown)
     if (error.status >= 500 && !error.isOverload)
-      write({ ...unforeseen, facts: { err: thrown, requestId: request.id } })
+      write(request.log, { ...unforeseen, facts: { err: thrown, requestId: request.id } })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     return reply.code(error.status).send({ error: error.code, error_description: error.description })
   })

@@ -1,5 +1,5 @@
 import type { Query } from '../database/database.ts'
-import { gatherRows } from '../database/gather-rows.ts'
+import { type Batching, gatherRows } from '../database/gather-rows.ts'
 import { OAuthError } from '../errors.ts'
 import { isClientId } from './client-id.ts'
 
@@ -41,8 +41,8 @@ export interface ClientRow extends Client {
 /** Finds a client by id; null for an id that no client has. Throws OAuthError `temporarily_unavailable`. */
 export type FindClient = (id: string) => Promise<ClientRow | null>
 
-/** Creates a finder whose look-ups at the same time share a statement; `maxUnderWay` bounds these. */
-export function createClientFinder(query: Query, maxUnderWay?: number): FindClient {
+/** Creates a finder whose look-ups at the same time share a statement; `batching` says how. */
+export function createClientFinder(query: Query, batching?: Batching): FindClient {
   const find = gatherRows(async (ids) => {
     const clients = await query<ClientRow>(
       'find_client',
@@ -60,6 +60,6 @@ export function createClientFinder(query: Query, maxUnderWay?: number): FindClie
       [ids],
     )
     return new Map(clients.map((client) => [client.id, client]))
-  }, maxUnderWay)
+  }, batching)
   return async (id) => (isClientId(id) ? ((await find(id)) ?? null) : null)
 }

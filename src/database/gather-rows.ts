@@ -1,10 +1,24 @@
 import { isAway, refuseOverload } from './to-outage.ts'
 
-/** Statements under way for the look-ups of sign-ins: more would only take the processor from hashing. */
-export const mostForFlood = 2
+/** How look-ups are batched. */
+export interface Batching {
+  /** Statements under way. */
+  readonly maxUnderWay: number
+  /** How long a statement that follows another closely waits for more keys. */
+  readonly pauseMs: number
+}
 
-/** Statements under way for everything else: as many as a pool has connections, so that none waits behind its own kind. */
-const usualStatements = 4
+/** For sign-ins: more statements would only take the processor from hashing, and 2 ms are little beside a hash. */
+export const forSignIns: Batching = { maxUnderWay: 2, pauseMs: 2 }
+
+/** As many statements as a pool has connections, so that none waits behind its own kind. */
+const usual: Batching = { maxUnderWay: 4, pauseMs: 0 }
+
+/** One statement at a time, for what is the same for all who ask. */
+export const oneAtATime: Batching = { maxUnderWay: 1, pauseMs: 0 }
+
+/** A statement that follows another within this time is one of a flood. */
+const closelyMs = 4
 /** A longer statement would hold its connection for longer than a look-up may wait. */
 const maxKeys = 1_000
 const maxWaiting = 10_000
@@ -19,16 +33,18 @@ const maxWaitMs = 2_000
  */
 export function gatherRows<Row>(
   findRows: (keys: readonly string[]) => Promise<ReadonlyMap<string, Row>>,
-  maxUnderWay = usualStatements,
+  { maxUnderWay, pauseMs }: Batching = usual,
 ): (key: string) => Promise<Row | undefined> {
   let waiting: Question<Row>[] = []
   let underWay = 0
+  let endedAt = Number.NEGATIVE_INFINITY
   let isScheduled = false
 
   function schedule(): void {
     if (isScheduled || underWay >= maxUnderWay || waiting.length === 0) return
     isScheduled = true
-    setImmediate(send)
+    if (pauseMs > 0 && performance.now() - endedAt < closelyMs) setTimeout(send, pauseMs)
+    else setImmediate(send)
   }
 
   function send(): void {
@@ -53,6 +69,7 @@ export function gatherRows<Row>(
       if (underWay >= maxUnderWay && isAway(error)) for (const { reject } of waiting.splice(0)) reject(error)
     }
     underWay -= 1
+    endedAt = performance.now()
     schedule()
   }
 

@@ -8,6 +8,7 @@ import {
 } from '../clients/client.ts'
 import { createChosenSecretMatcher, matchGeneratedSecret } from '../clients/match-secret.ts'
 import type { Query } from '../database/database.ts'
+import type { Batching } from '../database/gather-rows.ts'
 import { isOutage, OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import type { Attempt, Throttle } from '../throttle/throttle.ts'
@@ -27,16 +28,16 @@ export interface ClientTools {
   readonly query: Query
   readonly passwords: Passwords
   readonly throttle: Throttle
-  /** Bounds the look-ups under way where strangers can cause a flood of them. */
-  readonly maxLookUps?: number
+  /** How look-ups are batched where strangers can cause a flood of them. */
+  readonly batching?: Batching
 }
 
 /**
  * Creates the check of clients. It compares a generated secret first, without any wait, since 256 bits cannot be guessed. Any
  * other secret is a guess: it costs argon2id for every client, and for an unknown one, and the throttle counts a wrong one.
  */
-export function createClientCheck({ query, passwords, throttle, maxLookUps }: ClientTools): AuthenticateClient {
-  const findClient = createClientFinder(query, maxLookUps)
+export function createClientCheck({ query, passwords, throttle, batching }: ClientTools): AuthenticateClient {
+  const findClient = createClientFinder(query, batching)
   const matchChosen = createChosenSecretMatcher(passwords)
 
   /** Every reading costs the same work, whichever is right. */

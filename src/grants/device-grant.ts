@@ -43,11 +43,8 @@ export async function grantDevice(
   )
   await useTimestamp(database.query, device, request.timestamp)
   const secret = generateBytes(signedSecretBytes)
-  const stateNow = await throttle.check(attempt) // a wait may have begun meanwhile
-  requireNoWait(stateNow.waitSeconds)
   const issue = await seats.take({
     attempt,
-    state: stateNow,
     userId: device.userId,
     userVersion: device.credentialVersion,
     clientId: client.id,

@@ -52,12 +52,9 @@ export async function grantPassword(
       throw refuseGrant(user, fault ?? unknownUser)
     }
 
-    const stateNow = await throttle.check(attempt) // a wait may have begun meanwhile
-    requireNoWait(stateNow.waitSeconds)
     const secret = generateBytes(secretBytes)
     const issue = await seats.take({
       attempt,
-      state: stateNow,
       userId: user.id,
       userVersion: user.credentialVersion,
       clientId: client.id,

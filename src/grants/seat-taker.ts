@@ -1,31 +1,42 @@
 import type { Database, Query } from '../database/database.ts'
-import { refuseOverload } from '../database/to-outage.ts'
+import { isAway, isLockTimeout, refuseOverload } from '../database/to-outage.ts'
 import { isOutage } from '../errors.ts'
-import type { Success, Throttle } from '../throttle/throttle.ts'
-import { type Issue, issueToken, issueTokens, type Seat, type TokenOrder } from '../tokens/issue-token.ts'
+import type { Attempt, AttemptState, Throttle } from '../throttle/throttle.ts'
+import { type Issue, issueToken, issueTokens, type TokenOrder } from '../tokens/issue-token.ts'
 import { requireNoWait } from './slow-down.ts'
 
 /** A token to issue, and the attempt whose success the throttle records with it. */
-export interface SeatOrder extends TokenOrder, Omit<Success, 'userId'> {}
+export interface SeatOrder extends TokenOrder {
+  readonly attempt: Attempt
+}
 
-/** Statements or transactions under way: the database works on one while the answer to the other is read. */
-const maxUnderWay = 2
+/** Batches under way: orders that come meanwhile share the next one. */
+const maxBatches = 1
 /** A longer statement would hold its locks for longer. */
 const maxBatch = 32
+/** Orders that are taken alone, which may wait for locks; the other connections are for batches. */
+const maxAlone = 2
 const maxWaiting = 10_000
+const maxWaitMs = 2_000
+/** A batch that follows another within this time waits for more orders: a shared commit saves more than the pause costs. */
+const closelyMs = 4
+const pauseMs = 2
 
 /**
- * Issues tokens for credentials that were right. Where the throttle has a success to record, this and the token are one
- * transaction. Orders of different users that come at the same time share it; orders of one user are taken one after the
- * other. An order that cannot be taken with the others, because another session has locked a row, is taken alone and holds up
- * no other.
+ * Issues tokens for credentials that were right, unless a wait began while they were checked. Where the throttle has a
+ * success to record, this and the token are one transaction. Orders of different users that come at the same time are taken
+ * together, without waiting for any lock; orders of one user are taken one after the other. An order that cannot be taken with
+ * the others, because another session has locked a row or failures must be cleared, is taken alone.
  */
 export class SeatTaker {
   readonly #database: Pick<Database, 'query' | 'transaction'>
   readonly #throttle: Throttle
   readonly #waiting = new Set<WaitingOrder>()
+  readonly #left = new Set<WaitingOrder>()
   readonly #usersUnderWay = new Set<string>()
-  #underWay = 0
+  #batches = 0
+  #endedAt = Number.NEGATIVE_INFINITY
+  #alone = 0
   #isScheduled = false
 
   constructor(database: Pick<Database, 'query' | 'transaction'>, throttle: Throttle) {
@@ -37,81 +48,126 @@ export class SeatTaker {
   take(order: SeatOrder): Promise<Issue> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.size >= maxWaiting) return reject(refuseOverload('tokens: too many waiting'))
-      this.#waiting.add({ order, resolve, reject })
+      this.#waiting.add({ order, askedAt: performance.now(), resolve, reject })
       this.#schedule()
     })
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#underWay >= maxUnderWay || this.#waiting.size === 0) return
+    if (this.#isScheduled || this.#batches >= maxBatches || this.#waiting.size === 0) return
     this.#isScheduled = true
-    setImmediate(() => this.#send())
+    // one that follows another closely waits for more orders
+    if (performance.now() - this.#endedAt < closelyMs) setTimeout(() => this.#send(), pauseMs)
+    else setImmediate(() => this.#send())
   }
 
   async #send(): Promise<void> {
     this.#isScheduled = false
     const batch = this.#nextBatch()
     if (batch.length === 0) return // their users' orders are under way
-    this.#underWay += 1
-    this.#schedule()
+    this.#batches += 1
     const left = await this.#takeBatch(batch)
-    this.#underWay -= 1
-    for (const one of batch) if (!left.includes(one)) this.#usersUnderWay.delete(one.order.userId)
-    for (const one of left) this.#takeAlone(one)
+    this.#batches -= 1
+    this.#endedAt = performance.now()
+    for (const one of batch) {
+      if (left.includes(one)) this.#left.add(one)
+      else this.#usersUnderWay.delete(one.order.userId)
+    }
+    this.#takeLeft()
     this.#schedule()
   }
 
-  /** The first order of each user that has none under way. */
+  /** The first order of each user that has none under way. Orders that have waited for too long are refused. */
   #nextBatch(): WaitingOrder[] {
     const batch: WaitingOrder[] = []
+    const oldest = performance.now() - maxWaitMs
     for (const one of this.#waiting) {
-      if (batch.length === maxBatch) break
       const { userId } = one.order
-      if (this.#usersUnderWay.has(userId)) continue
-      this.#usersUnderWay.add(userId)
-      this.#waiting.delete(one)
-      batch.push(one)
+      if (one.askedAt < oldest) {
+        this.#waiting.delete(one)
+        one.reject(refuseOverload('tokens: waited too long'))
+      } else if (batch.length < maxBatch && !this.#usersUnderWay.has(userId)) {
+        this.#usersUnderWay.add(userId)
+        this.#waiting.delete(one)
+        batch.push(one)
+      }
     }
     return batch
   }
 
-  /** Returns the orders that were not taken. One that fails for a reason of its own may fail the others. */
+  /** Answers the orders of a batch. Returns those that must be taken alone. */
   async #takeBatch(batch: readonly WaitingOrder[]): Promise<readonly WaitingOrder[]> {
     try {
-      const orders = batch.map(({ order }) => order)
-      const seats = orders.some(({ state }) => state.hasNews)
-        ? await this.#database.transaction((query) => this.#issueAndRecord(query, orders))
-        : await issueTokens(this.#database.query, orders)
-      return batch.filter(({ resolve }, place) => {
-        const seat = seats[place]
-        if (seat) resolve({ seat })
-        return !seat
-      })
+      const states = await this.#throttle.checkAll(batch.map(({ order }) => order.attempt))
+      const judged = batch.map((one, place): JudgedOrder => ({ ...one, one, state: states[place] as AttemptState }))
+      const free = judged.filter(({ state, reject }) => isFree(state, reject))
+      const ready = free.filter(({ state }) => !state.hasFailed)
+      const issued = ready.length === 0 ? [] : await this.#issue(ready)
+      return free.filter((order) => !issued.includes(order)).map(({ one }) => one)
     } catch (error) {
-      if (!isOutage(error)) return batch
-      for (const { reject } of batch) reject(error)
+      if (!isOutage(error) || isLockTimeout(error)) return batch
+      for (const { reject } of isAway(error) ? [...batch, ...this.#waiting] : batch) reject(error)
+      if (isAway(error)) this.#waiting.clear()
       return []
     }
   }
 
-  async #issueAndRecord(query: Query, orders: readonly SeatOrder[]): Promise<(Seat | null)[]> {
-    const seats = await issueTokens(query, orders)
-    const successes = orders.filter(({ state }, place) => state.hasNews && seats[place])
-    if (successes.length > 0) requireNoWait(await this.#throttle.recordSuccesses(query, successes))
+  /** Issues the tokens of a batch and answers their orders, once all is committed. Returns the orders it took. */
+  async #issue(orders: readonly JudgedOrder[]): Promise<readonly JudgedOrder[]> {
+    const { query } = this.#database
+    const seats = orders.some(({ state }) => state.hasNews)
+      ? await this.#database.transaction((query) => this.#issueAndRecord(query, orders))
+      : await issueTokens(
+          query,
+          orders.map(({ order }) => order),
+        )
+    return orders.filter(({ resolve }, place) => {
+      const seat = seats[place]
+      if (seat) resolve({ seat })
+      return Boolean(seat)
+    })
+  }
+
+  async #issueAndRecord(query: Query, orders: readonly JudgedOrder[]) {
+    const seats = await issueTokens(
+      query,
+      orders.map(({ order }) => order),
+    )
+    const taken = orders.filter(({ state }, place) => state.hasNews && seats[place])
+    if (taken.length > 0) requireNoWait(await this.#throttle.recordSuccesses(query, taken.map(toSuccess)))
     return seats
   }
 
-  async #takeAlone({ order, resolve, reject }: WaitingOrder): Promise<void> {
-    await this.#issueAlone(order).then(resolve, reject)
+  #takeLeft(): void {
+    for (const one of this.#left) {
+      if (this.#alone >= maxAlone) return
+      this.#left.delete(one)
+      this.#alone += 1
+      this.#takeAlone(one)
+    }
+  }
+
+  async #takeAlone({ order, askedAt, resolve, reject }: WaitingOrder): Promise<void> {
+    const isLate = askedAt < performance.now() - maxWaitMs
+    await (isLate ? Promise.reject(refuseOverload('tokens: waited too long')) : this.#issueAlone(order)).then(
+      resolve,
+      reject,
+    )
+    this.#alone -= 1
     this.#usersUnderWay.delete(order.userId)
+    this.#takeLeft()
     this.#schedule()
   }
 
+  /** Waits for locks, and therefore checks the throttle again afterwards. */
   #issueAlone(order: SeatOrder): Promise<Issue> {
-    if (!order.state.hasNews) return issueToken(this.#database.query, order)
     return this.#database.transaction(async (query) => {
+      const [state] = await this.#throttle.checkAll([order.attempt])
       const issue = await issueToken(query, order)
-      if ('seat' in issue) requireNoWait(await this.#throttle.recordSuccesses(query, [order]))
+      if ('seat' in issue && state) {
+        const { attempt, userId } = order
+        requireNoWait(await this.#throttle.recordSuccesses(query, [{ attempt, userId, state }]))
+      }
       return issue
     })
   }
@@ -119,6 +175,27 @@ export class SeatTaker {
 
 interface WaitingOrder {
   readonly order: SeatOrder
+  readonly askedAt: number
   resolve(issue: Issue): void
   reject(error: unknown): void
+}
+
+interface JudgedOrder extends WaitingOrder {
+  readonly one: WaitingOrder
+  readonly state: AttemptState
+}
+
+/** Refuses an order whose wait has begun. */
+function isFree({ waitSeconds }: AttemptState, reject: (error: unknown) => void): boolean {
+  try {
+    requireNoWait(waitSeconds)
+    return true
+  } catch (error) {
+    reject(error)
+    return false
+  }
+}
+
+function toSuccess({ order: { attempt, userId }, state }: JudgedOrder) {
+  return { attempt, userId, state }
 }

@@ -1,7 +1,7 @@
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
 import { boundQuery } from '../database/bound-query.ts'
 import type { Query } from '../database/database.ts'
-import { mostForFlood } from '../database/gather-rows.ts'
+import { forSignIns } from '../database/gather-rows.ts'
 import { isAway } from '../database/to-outage.ts'
 import { isOutage, OAuthError } from '../errors.ts'
 import { keyedHash } from '../secrets.ts'
@@ -39,7 +39,7 @@ const windowSeconds = 60
  * minute.
  */
 export function createAttemptLimit({ query: ask, findKey, attempts, isOn }: AttemptLimitOptions): CountAttempt {
-  const query = boundQuery(ask, mostForFlood) // a flood of attempts leaves the other connections to sign-ins
+  const query = boundQuery(ask, forSignIns.maxUnderWay) // a flood of attempts leaves the other connections to sign-ins
   const window = { points: attempts, duration: windowSeconds }
   const limiter = new RateLimiterPostgres({
     ...window,

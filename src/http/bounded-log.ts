@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 
 /** A log line that a caller can cause. */
 export interface CausedLine {
@@ -12,8 +12,8 @@ export interface CausedLine {
   readonly facts?: object
 }
 
-/** Writes a line, or counts it. */
-export type WriteCausedLine = (line: CausedLine) => void
+/** Writes a line to the log of its request, or counts it. */
+export type WriteCausedLine = (log: FastifyBaseLogger, line: CausedLine) => void
 
 /** How many lines of one place, event and reason are written in full in a second. */
 export const maxFullLines = 50
@@ -57,14 +57,14 @@ export function createBoundedLog(scope: FastifyInstance): WriteCausedLine {
   }
 
   scope.addHook('onClose', async () => tellCounts())
-  return (line) => {
+  return (log, line) => {
     timer ??= setTimeout(tellCounts, secondMs).unref()
     const kind = findKind(line)
     kind.count += 1
     const { level, event, reason, message, place, facts } = line
     if (kind.count > maxFullLines || event === overload) return
     kind.written += 1
-    scope.log[level]({ event, reason, ...facts, ...place }, message)
+    log[level]({ event, reason, ...facts, ...place }, message)
   }
 }
 

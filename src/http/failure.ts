@@ -43,6 +43,6 @@ export function describeOrigin(
 
 /** Describes a refusal for its event; `client` is known where the request was refused after the client. */
 export function describeRefusal(error: OAuthError, origin: OfRequest, client?: string): Refusal {
-  const { code, status, reason = error.description, userId, isOverload, cause } = error
-  return { code, status, reason, userId, clientId: client ?? error.clientId, isOverload, cause, ...origin }
+  const { code, status, reason = error.description, userId, isOverload } = error
+  return { code, status, reason, userId, clientId: client ?? error.clientId, isOverload, ...origin }
 }

@@ -3,13 +3,14 @@ import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Client } from '../clients/client.ts'
 import type { Dialect, Fields, WireReply, WireRequest } from '../dialects/dialect.ts'
-import type { Emit, OfRequest } from '../events.ts'
+import type { OfRequest } from '../events.ts'
 import { longestBody, readTextOf } from './body.ts'
 import { boundPieces, isInTooManyPieces, refusePieces } from './body-pieces.ts'
 import { basicCredentials, type IdentifyClient, keepBasicCredentials } from './client-auth.ts'
 import { diagnose } from './diagnose.ts'
 import { findAddress } from './end-user-address.ts'
 import { describeOrigin, describeRefusal, toOAuthError } from './failure.ts'
+import type { EmitFrom } from './log-events.ts'
 import { refuseOtherMethods } from './other-methods.ts'
 import { sendReply } from './send-reply.ts'
 
@@ -19,7 +20,7 @@ export interface FieldsRouteOptions extends Pick<Dialect, 'methods' | 'example' 
   readonly urls: readonly string[]
   /** What every event at this endpoint says of it. */
   readonly place: OfRequest['place']
-  readonly emit: Emit
+  readonly emit: EmitFrom
   readonly identifyClient: IdentifyClient
   readonly answer: (asked: Asked) => Promise<WireReply>
 }
@@ -56,7 +57,7 @@ export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOp
     const cause = isInTooManyPieces(request.raw) ? refusePieces() : toOAuthError(thrown)
     const error = diagnose(cause, wire, example)
     const origin = describeOrigin(request, reply, place, request[asker]?.address)
-    emit({ type, ...describeRefusal(error, origin, request[asker]?.client) })
+    emit({ type, ...describeRefusal(error, origin, request[asker]?.client) }, { log: request.log, cause: error.cause })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     sendReply(reply.headers({ ...error.headers }), refuse(error, wire)) // returned, Fastify would wait for its end
   })

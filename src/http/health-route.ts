@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Database, Query } from '../database/database.ts'
-import { gatherRows } from '../database/gather-rows.ts'
+import { gatherRows, oneAtATime } from '../database/gather-rows.ts'
 import { schemaState } from '../database/migrate.ts'
 
 /** `GET /health/live`: the process answers. `GET /health/ready`: the database is reachable and migrated. */
@@ -22,7 +22,7 @@ function createCheck({ tokenQuery }: Database): () => Promise<string | null> {
   const check = gatherRows(async () => {
     const problem = (await findProblem(tokenQuery)) && (await findProblem(tokenQuery)) // a busy moment is no outage
     return new Map([[key, problem]])
-  }, 1)
+  }, oneAtATime)
   return () =>
     check(key).then(
       (problem) => problem ?? null,

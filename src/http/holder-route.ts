@@ -4,10 +4,10 @@ import { defaultRealm, noToken, refuseToken, writeChallenge } from '../bearer/ch
 import type { Dialect, WireRequest } from '../dialects/dialect.ts'
 import { writeJson } from '../dialects/reply.ts'
 import { OAuthError } from '../errors.ts'
-import type { Emit } from '../events.ts'
 import type { FindToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
 import { describeOrigin, describeRefusal, toOAuthError } from './failure.ts'
+import type { EmitFrom } from './log-events.ts'
 import { refuseOtherMethods } from './other-methods.ts'
 import { sendReply } from './send-reply.ts'
 
@@ -16,7 +16,7 @@ export interface HolderTools {
   readonly findToken: FindToken
   /** Whose tokens may come in other places than `Authorization: Bearer`. */
   readonly dialects: readonly Dialect[]
-  readonly emit: Emit
+  readonly emit: EmitFrom
 }
 
 /** An endpoint for whoever holds a live token. */
@@ -48,7 +48,8 @@ export async function holderRoute(scope: FastifyInstance, options: HolderRouteOp
   })
   scope.setErrorHandler((thrown, request, reply) => {
     const error = toOAuthError(thrown)
-    emit({ type: 'request.refused', ...describeRefusal(error, describeOrigin(request, reply, { endpoint: url })) })
+    const refusal = describeRefusal(error, describeOrigin(request, reply, { endpoint: url }))
+    emit({ type: 'request.refused', ...refusal }, { log: request.log, cause: error.cause })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     refuseHolder(reply.headers({ ...error.headers }), error, findSpeaker(request), request) // as in fields-route, not returned
   })

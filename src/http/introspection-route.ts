@@ -3,19 +3,19 @@ import { refuseClient } from '../clients/client.ts'
 import { requiredField } from '../dialects/fields.ts'
 import { readForm } from '../dialects/read-form.ts'
 import { writeJson, writeRefusal } from '../dialects/reply.ts'
-import type { Emit } from '../events.ts'
 import type { AuthenticateClient } from '../grants/authenticate-client.ts'
 import type { FindToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
 import { byCredentials } from './client-auth.ts'
 import { describeOrigin } from './failure.ts'
 import { fieldsRoute } from './fields-route.ts'
+import type { EmitFrom } from './log-events.ts'
 
 /** Who may ask, and how tokens are found. */
 export interface IntrospectionRouteOptions {
   readonly authenticateClient: AuthenticateClient
   readonly findToken: FindToken
-  readonly emit: Emit
+  readonly emit: EmitFrom
 }
 
 const example = 'token=...'
@@ -45,7 +45,10 @@ export async function introspectionRoute(scope: FastifyInstance, options: Intros
       if ('token' in found) return writeJson(200, describe(found.token))
       const { ended, userId } = found
       const origin = describeOrigin(request, reply, place)
-      emit({ type: 'token.introspected_inactive', reason: `token ${ended}`, userId, clientId: client.id, ...origin })
+      emit(
+        { type: 'token.introspected_inactive', reason: `token ${ended}`, userId, clientId: client.id, ...origin },
+        request,
+      )
       return writeJson(200, { active: false })
     },
     refuse: writeRefusal,

@@ -1,43 +1,52 @@
-import type { FastifyInstance } from 'fastify'
-import type { Event, EventReader, OfRequest, Refusal } from '../events.ts'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Event, OfRequest, Refusal } from '../events.ts'
 import { createBoundedLog, overload, type WriteCausedLine } from './bounded-log.ts'
 
+/** Tells the log and the reader of the host about an event of a request. */
+export type EmitFrom = (event: Event, from: Source) => void
+
+/** The log of the request, and the error beneath a refusal, which only the log is told. */
+export interface Source {
+  readonly log: FastifyBaseLogger
+  readonly cause?: unknown
+}
+
 /** Creates the reader of events that writes the log: one line for each, in the log's words. */
-export function createEventLog(scope: FastifyInstance): EventReader {
+export function createEventLog(scope: FastifyInstance): EmitFrom {
   const write = createBoundedLog(scope)
-  return (event) => {
+  return (event, { log, cause }) => {
     switch (event.type) {
       case 'user.signed_in': {
         const { userId, clientId, place, durationMs } = event
-        return scope.log.info(
+        return log.info(
           { event: 'sign-in', userId, client: clientId, ...place, durationMs, ...writeOrigin(event) },
           'signed in',
         )
       }
       case 'user.sign_in_failed':
       case 'request.refused':
-        return logRefusal(write, event)
+        return logRefusal(write, log, event, cause)
       case 'token.introspected_inactive': {
         const { reason, userId, clientId, place } = event
         const message = `inactive: ${reason}`
         const facts = { userId, client: clientId, ...writeOrigin(event) }
-        return write({ level: 'info', event: 'introspection', reason, message, place, facts })
+        return write(log, { level: 'info', event: 'introspection', reason, message, place, facts })
       }
       case 'token.revoked':
-        return logRevocation(scope, event)
+        return logRevocation(log, event)
       default: {
         const { type, ...facts } = event
-        return scope.log.info({ event: type, ...facts }, type)
+        return log.info({ event: type, ...facts }, type)
       }
     }
   }
 }
 
 /** At `info`, for an outage at `warn` without a stack, for a fault of this program at `error` with its cause. */
-function logRefusal(write: WriteCausedLine, refusal: Refusal): void {
-  const { code, status, reason, userId, clientId, isOverload, cause, durationMs, place } = refusal
+function logRefusal(write: WriteCausedLine, log: FastifyBaseLogger, refusal: Refusal, cause: unknown): void {
+  const { code, status, reason, userId, clientId, isOverload, durationMs, place } = refusal
   const level = isOverload || status === 503 ? 'warn' : cause === undefined ? 'info' : 'error'
-  write({
+  write(log, {
     level,
     event: isOverload ? overload : 'refusal', // a refusal for want of room is only counted
     reason,
@@ -54,7 +63,7 @@ function logRefusal(write: WriteCausedLine, refusal: Refusal): void {
   })
 }
 
-function logRevocation({ log }: FastifyInstance, event: Event & { type: 'token.revoked' }): void {
+function logRevocation(log: FastifyBaseLogger, event: Event & { type: 'token.revoked' }): void {
   const { userId, by } = event
   if (by === 'operator') {
     const { device, endedTokens } = event

@@ -4,7 +4,6 @@ import { requiredField } from '../dialects/fields.ts'
 import { readForm } from '../dialects/read-form.ts'
 import { writeRefusal } from '../dialects/reply.ts'
 import { OAuthError } from '../errors.ts'
-import type { Emit } from '../events.ts'
 import type { AuthenticateClient } from '../grants/authenticate-client.ts'
 import { createTokenRevoker } from '../tokens/revoke-token.ts'
 import { createValueReader } from '../tokens/signed-value.ts'
@@ -12,13 +11,14 @@ import type { TokenCache } from '../tokens/token-cache.ts'
 import { byCredentials } from './client-auth.ts'
 import { describeOrigin } from './failure.ts'
 import { fieldsRoute } from './fields-route.ts'
+import type { EmitFrom } from './log-events.ts'
 
 /** Who may ask, where tokens end, and who is to forget them. */
 export interface RevocationRouteOptions {
   readonly authenticateClient: AuthenticateClient
   readonly query: Query
   readonly forgetToken: TokenCache['forgetToken']
-  readonly emit: Emit
+  readonly emit: EmitFrom
 }
 
 const example = 'token=...'
@@ -51,7 +51,7 @@ export async function revocationRoute(scope: FastifyInstance, options: Revocatio
         forgetToken(revoked.id)
         const { id: tokenId, userId } = revoked
         const origin = describeOrigin(request, reply, place)
-        emit({ type: 'token.revoked', by: 'client', userId, clientId: client.id, tokenId, ...origin })
+        emit({ type: 'token.revoked', by: 'client', userId, clientId: client.id, tokenId, ...origin }, request)
       }
       return { status: 200, headers: {}, body: '' }
     },

@@ -39,7 +39,7 @@ export async function seatsRoute(scope: FastifyInstance, options: SeatsRouteOpti
       if (!(await revokeSeat(userId, id))) throw refuseUnknown()
       forgetToken(id)
       const origin = describeOrigin(request, reply, { endpoint: seatsPath })
-      tools.emit({ type: 'token.revoked', by: 'user', userId, tokenId: id, ...origin })
+      tools.emit({ type: 'token.revoked', by: 'user', userId, tokenId: id, ...origin }, request)
       return null
     },
   })

@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify'
 import { refuseClient } from '../clients/client.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { OAuthError } from '../errors.ts'
-import type { Emit } from '../events.ts'
 import type { AuthenticateClient } from '../grants/authenticate-client.ts'
 import { grantToken } from '../grants/grant.ts'
 import type { GrantTools } from '../grants/grant-tools.ts'
@@ -12,6 +11,7 @@ import { byCredentials, type IdentifyClient } from './client-auth.ts'
 import { connectionSignal } from './connection-signal.ts'
 import { describeOrigin } from './failure.ts'
 import { type Asked, describeRequest, fieldsRoute } from './fields-route.ts'
+import type { EmitFrom } from './log-events.ts'
 import { networkOf } from './network.ts'
 import { pathInAnyCase } from './path-pattern.ts'
 
@@ -23,7 +23,7 @@ export interface TokenRouteOptions {
   readonly mounted: readonly Dialect[]
   readonly tools: GrantTools
   readonly forgetToken: TokenCache['forgetToken']
-  readonly emit: Emit
+  readonly emit: EmitFrom
   /** Where the dialect has a limit. */
   readonly countAttempt: CountAttempt | null
 }
@@ -54,7 +54,7 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
       forgetToken(token.id) // nobody here is to be let in with the value it replaced
       const { id: tokenId, userId, clientId, device } = token
       const origin = describeOrigin(asked.request, asked.reply, place, asked.address)
-      emit({ type: 'user.signed_in', userId, clientId, tokenId, device, ...origin })
+      emit({ type: 'user.signed_in', userId, clientId, tokenId, device, ...origin }, asked.request)
       return dialect.write(token, asked.wire)
     },
   })

@@ -2,12 +2,12 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { availableCores } from '../available-cores.ts'
 import type { Database, Query } from '../database/database.ts'
-import { mostForFlood } from '../database/gather-rows.ts'
+import { forSignIns } from '../database/gather-rows.ts'
 import type { Dialect } from '../dialects/dialect.ts'
 import { signsTokens } from '../dialects/dialect.ts'
 import { findSharedPath } from '../dialects/index.ts'
 import { OAuthError } from '../errors.ts'
-import { type Emit, type Event, tellReader } from '../events.ts'
+import { type Emit, tellReader } from '../events.ts'
 import { createClientCheck } from '../grants/authenticate-client.ts'
 import type { GrantTools } from '../grants/grant-tools.ts'
 import { SeatTaker } from '../grants/seat-taker.ts'
@@ -25,7 +25,7 @@ import { takeTurn } from './connection-turns.ts'
 import { refuseCrossSite } from './cross-site.ts'
 import { introspectionRoute } from './introspection-route.ts'
 import { jwksRoute } from './jwks-route.ts'
-import { createEventLog } from './log-events.ts'
+import { createEventLog, type EmitFrom } from './log-events.ts'
 import { metadataRoute } from './metadata-route.ts'
 import { showAddress } from './network.ts'
 import { revocationRoute } from './revocation-route.ts'
@@ -104,11 +104,11 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   }
   const { findToken, forgetToken } = options.tokenCache ?? createTokenCache(database)
   const logEvent = createEventLog(scope)
-  const emit = (event: Event) => {
-    tellReader(logEvent, event)
+  const emit: EmitFrom = (event, from) => {
+    logEvent(event, from)
     if (options.emit) tellReader(options.emit, event)
   }
-  const check = { authenticateClient: createClientCheck({ query, passwords, throttle, maxLookUps: mostForFlood }) }
+  const check = { authenticateClient: createClientCheck({ query, passwords, throttle, batching: forSignIns }) }
   // sign-ins that queue must not hold a check back
   const checkAsker = { authenticateClient: createClientCheck({ query: tokenQuery, passwords, throttle }) }
   scope.addHook('onRequest', refuseCrossSite(options.corsOrigins ?? [], publicUrl))

@@ -23,7 +23,7 @@ export interface AddedClient {
 
 /**
  * Adds a client. `secret` is `'generated'` (256 bits), `'public'` (none) or a chosen one of an older system; only a hash is
- * stored. `lifetimeSeconds` is how long its tokens live, by default the server's setting. Emits `client.added`.
+ * stored. `lifetimeSeconds` is how long its tokens live, by default the server's setting. Emits `client.created`.
  *
  * Throws OAuthError `invalid_request` for an id, a secret or a lifetime that the product refuses, with the status 409 for
  * an id that is taken. Throws OAuthError `temporarily_unavailable` when the database is away or the hash queue full.

@@ -15,7 +15,7 @@ export interface AddedDevice {
 
 /**
  * Adds a device, a user that signs with a customer key instead of having a password; the key is stored encrypted. Emits
- * `device.added`.
+ * `device.created`.
  *
  * Throws OAuthError `invalid_request` for a device key, a customer key or a role that the product refuses, with the status
  * 409 for a device key that is taken. Throws OAuthError `temporarily_unavailable` when the database is away, and Error when

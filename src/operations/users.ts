@@ -21,7 +21,7 @@ export interface UserWithPassword {
 /**
  * Adds a user who can sign in at once. The password has at least 8 characters and is neither common nor the user's name;
  * only its hash is stored. The role is one text of at most 256 characters, `''` for none; the id is a UUID, by default a
- * random one. Emits `user.added`.
+ * random one. Emits `user.created`.
  *
  * Throws OAuthError `invalid_request` for a name, id, role or password that the product refuses, with the status 409 for a
  * name or an id that is taken. Throws OAuthError `temporarily_unavailable` when the database is away or the hash queue full.

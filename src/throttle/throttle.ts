@@ -1,5 +1,5 @@
 import type { Query } from '../database/database.ts'
-import { gatherRows, mostForFlood } from '../database/gather-rows.ts'
+import { forSignIns, gatherRows } from '../database/gather-rows.ts'
 import { keyedHash } from '../secrets.ts'
 import { FailureCount, type GuessBuckets, type WaitOptions } from './failure-count.ts'
 import type { FindNetworkKey } from './network-key.ts'
@@ -44,6 +44,8 @@ export interface Throttle {
   rememberedWait(attempt: Attempt): number
   /** Finds what the database has about an attempt, once the failures that this process is counting are counted. */
   check(attempt: Attempt): Promise<AttemptState>
+  /** Checks attempts in one statement, at once. */
+  checkAll(attempts: readonly Attempt[]): Promise<AttemptState[]>
   /** Counts a failure. Returns more than 0 seconds where a wait began meanwhile: then keep the result from the caller. */
   recordFailure(attempt: Attempt, state?: AttemptState): Promise<number>
   /**
@@ -96,6 +98,7 @@ export const noThrottle: Throttle = {
   secretAttempt: async () => unnamed,
   rememberedWait: () => 0,
   check: async () => allClear,
+  checkAll: async (attempts) => attempts.map(() => allClear),
   recordFailure: async () => 0,
   recordSuccesses: async () => 0,
   forgetFailures: async () => undefined,
@@ -117,19 +120,21 @@ export function createThrottle(query: Query, findKey: FindNetworkKey, options: T
  * guesses of strangers. The database decides one guess after the other, so a burst over several servers gains nothing.
  */
 class DatabaseThrottle implements Throttle {
+  readonly #query: Query
   readonly #findKey: FindNetworkKey
   readonly #options: ThrottleOptions
   readonly #failures: FailureCount
   readonly #findFacts: (attempt: string) => Promise<Facts | undefined>
 
   constructor(query: Query, findKey: FindNetworkKey, options: ThrottleOptions) {
+    this.#query = query
     this.#findKey = findKey
     this.#options = options
     this.#failures = new FailureCount(query, options)
     this.#findFacts = gatherRows(async (attempts) => {
       const facts = await findFacts(query, attempts.map(readAttempt), options)
       return new Map(facts.map((found, index) => [attempts[index] ?? '', found]))
-    }, mostForFlood)
+    }, forSignIns)
   }
 
   async signInAttempt(nameKey: string, network: string): Promise<Attempt> {
@@ -157,6 +162,11 @@ class DatabaseThrottle implements Throttle {
     return this.#judge(attempt, await this.#findFacts(writeAttempt(attempt)))
   }
 
+  async checkAll(attempts: readonly Attempt[]): Promise<AttemptState[]> {
+    await Promise.all(attempts.map(({ pair }) => this.#failures.settle(pair)))
+    return this.#checkNow(this.#query, attempts)
+  }
+
   async recordFailure(attempt: Attempt, state = allClear): Promise<number> {
     const { waitSeconds, hasRoom } = await this.#failures.count(attempt.pair, this.#findBuckets(attempt, state))
     if (waitSeconds > 0 || hasRoom) return waitSeconds
@@ -164,14 +174,24 @@ class DatabaseThrottle implements Throttle {
   }
 
   async recordSuccesses(query: Query, successes: readonly Success[]): Promise<number> {
-    const failed = successes.filter(({ state }) => state.hasFailed).map(({ attempt }) => attempt)
-    // waits for a session that counts a failure: its result decides
-    for (const { pair } of failed) await this.#failures.forgetEnded(pair, query)
-    const facts = failed.length > 0 ? await findFacts(query, failed, this.#options) : []
-    const waits = failed.map((attempt, place) => this.#judge(attempt, facts[place]).waitSeconds)
-    const waitSeconds = Math.max(0, ...waits)
-    if (waitSeconds === 0) await rememberNetworks(query, successes)
-    return waitSeconds
+    for (const { attempt, state } of successes) {
+      // waits for a session that counts a failure: its result decides
+      if (state.hasFailed) await this.#failures.forgetEnded(attempt.pair, query)
+    }
+    const attempts = successes.map(({ attempt }) => attempt)
+    const states = await this.#checkNow(query, attempts)
+    const waitSeconds = Math.max(0, ...states.map((state) => state.waitSeconds))
+    if (waitSeconds > 0) return waitSeconds
+    await rememberNetworks(
+      query,
+      successes.filter((_, place) => states[place]?.hasNews),
+    )
+    return 0
+  }
+
+  async #checkNow(query: Query, attempts: readonly Attempt[]): Promise<AttemptState[]> {
+    const facts = await findFacts(query, attempts, this.#options)
+    return attempts.map((attempt, place) => this.#judge(attempt, facts[place]))
   }
 
   forgetFailures({ pair }: Attempt): Promise<void> {

@@ -26,8 +26,8 @@ export type Seat = Omit<IssuedToken, 'value'>
 export type Issue = { readonly seat: Seat } | { readonly changed: 'user' | 'client' }
 
 /**
- * Takes a seat in one statement and ends the token that held it. Looks at the user's row and then the client's again, under
- * locks (the foreign keys' own are too weak), so that no token outlives a change of password or role, a disabling or a
+ * Takes a seat in one statement and ends the token that held it. Looks at the rows of user and client again, under locks (the
+ * foreign keys' own are too weak), so that no token outlives a change of password or role, a disabling or a
  * revocation that happened meanwhile. Throws OAuthError `temporarily_unavailable`.
  */
 export async function issueToken(query: Query, order: TokenOrder): Promise<Issue> {
@@ -77,6 +77,7 @@ function takeSeats(
   ])
 }
 
+// Seats are locked in the order in which every session locks that ends several tokens: by id.
 // A function removes the seats that a new one displaces: the statement itself does not see what other sessions wrote while
 // it waited for the user's row. A seat that was there already displaces others only where the bound was lowered.
 const writeText = (whereLocked: '' | 'skip locked') => `
@@ -99,6 +100,15 @@ with orders as (
   where c.id = any ($3::text[]) and c.is_enabled and exists (select from current_users)
   order by c.id
   for share ${whereLocked}
+), locked as materialized (
+  select t.user_id, t.device
+  from orders o
+  join current_users u on u.id = o.user_id
+  join password_grant.tokens t on t.user_id = o.user_id
+  where t.device = o.device
+    or (select count(*) from password_grant.tokens c where c.user_id = o.user_id) >= o.max_seats
+  order by t.id
+  for no key update of t ${whereLocked}
 ), taken as (
   insert into password_grant.tokens as kept
     (id, user_id, device, client_id, secret_hash, issued_at, expires_at, signed_in_at)
@@ -109,6 +119,8 @@ with orders as (
   from orders o
   join current_users u on u.id = o.user_id
   join current_clients c on c.id = o.client_id and c.credential_version = o.client_version
+  where exists (select from locked l where l.user_id = o.user_id and l.device = o.device)
+    or not exists (select from password_grant.tokens t where t.user_id = o.user_id and t.device = o.device)
   on conflict (user_id, device) do update
   set client_id = excluded.client_id,
     replaced_secret_hash = kept.secret_hash,

@@ -1,5 +1,5 @@
 import type { Query } from '../database/database.ts'
-import { gatherRows, mostForFlood } from '../database/gather-rows.ts'
+import { forSignIns, gatherRows } from '../database/gather-rows.ts'
 import { OAuthError } from '../errors.ts'
 import { decrypt, encrypt, matchHash, signText } from '../secrets.ts'
 import { purposeOf } from './register-device.ts'
@@ -84,7 +84,7 @@ export function createDeviceFinder(query: Query): FindDevice {
       [deviceKeys],
     )
     return new Map(devices.map((device) => [device.deviceKey, device]))
-  }, mostForFlood)
+  }, forSignIns)
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Query } from '../database/database.ts'
-import { gatherRows, mostForFlood } from '../database/gather-rows.ts'
+import { forSignIns, gatherRows } from '../database/gather-rows.ts'
 import { isUserName, userNameKey } from './user-name.ts'
 
 /** What a user signs in with. */
@@ -31,6 +31,6 @@ export function createCredentialsFinder(query: Query): FindCredentials {
       [nameKeys],
     )
     return new Map(users.map((user) => [user.nameKey, user]))
-  }, mostForFlood)
+  }, forSignIns)
   return async (name) => (isUserName(name) ? ((await find(userNameKey(name))) ?? null) : null)
 }

@@ -102,7 +102,7 @@ describe('the bounded log', () => {
       lines,
       scope,
       write: (reason: string, event = 'refusal') =>
-        write({ level: 'info', event, reason, message: `no: ${reason}`, place }),
+        write(scope.log, { level: 'info', event, reason, message: `no: ${reason}`, place }),
     }
   }
 

@@ -11,14 +11,14 @@ interface Sent {
 }
 
 /** Look-ups whose statements the test answers itself. */
-function lookUps(maxUnderWay?: number) {
+function lookUps(maxUnderWay = 4, pauseMs = 0) {
   const sent: Sent[] = []
   const find = gatherRows<string>(
     (keys) =>
       new Promise((resolve, reject) => {
         sent.push({ keys, answer: () => resolve(new Map(keys.map((key) => [key, key]))), fail: reject })
       }),
-    maxUnderWay,
+    { maxUnderWay, pauseMs },
   )
   return { sent, find }
 }
@@ -29,6 +29,22 @@ const overload = { code: 'temporarily_unavailable', isOverload: true, retryAfter
 afterEach(() => void vi.useRealTimers())
 
 describe('batched look-ups', () => {
+  test('that follow a statement closely wait for more keys, where they may', async () => {
+    const { sent, find } = lookUps(1, 2)
+    const first = find('a')
+    await turn()
+    sent[0]?.answer()
+    await first
+    const second = [find('b')]
+    await turn()
+    expect(sent.length).toBe(1)
+    second.push(find('c'))
+    await vi.waitFor(() => expect(sent.length).toBe(2))
+    expect(sent[1]?.keys).toEqual(['b', 'c'])
+    sent[1]?.answer()
+    await Promise.all(second)
+  })
+
   test('ask for the keys of one turn in one statement, and for those that come meanwhile in the next', async () => {
     const { sent, find } = lookUps(1)
     const first = [find('a'), find('b')]
