@@ -43,7 +43,7 @@ const rooms = {
   // what must be true before a token is given
   grants: {
     uses: ['errors', 'secrets', 'fold-case', 'passwords', 'clients', 'users', 'tokens', 'database/to-outage.ts'],
-    types: ['throttle', 'database/database.ts'],
+    types: ['throttle', 'database/database.ts', 'database/gather-rows.ts'],
   },
   // what an administrator can do: one function a use case, with its transaction and its event
   operations: {

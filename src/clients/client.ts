@@ -56,7 +56,7 @@ export function createClientFinder(query: Query, batching?: Batching): FindClien
         secret_hash as "secretHash",
         case when previous_secret_until > now() then previous_secret_hash end as "previousHash"
       from password_grant.clients
-      where id = any ($1::text[])`,
+      where id = any ((select $1::text[])::text[])`,
       [ids],
     )
     return new Map(clients.map((client) => [client.id, client]))

@@ -317,7 +317,7 @@ async function rememberNetworks(query: Query, successes: readonly Success[]): Pr
   await query(
     'remember_networks',
     `with signed_in as (
-      select * from unnest($1::text[], $2::uuid[]) as s (key, user_id)
+      select * from unnest((select $1::text[]), (select $2::uuid[])) as s (key, user_id)
     ), surplus as (
       delete from password_grant.known_networks
       where key in (

@@ -67,4 +67,4 @@ select ${tokenColumns},
   t.replaced_secret_hash as "replacedSecretHash",
   extract(epoch from t.expires_at - now())::float8 as "secondsLeft"
 from ${tokenTables}
-where t.id = any ($1::uuid[])`
+where t.id = any ((select $1::uuid[])::uuid[])`

@@ -77,13 +77,15 @@ function takeSeats(
   ])
 }
 
+// In sub-selects, the arrays are the same to the planner in each execution: it plans the statement once for all.
 // Seats are locked in the order in which every session locks that ends several tokens: by id.
 // A function removes the seats that a new one displaces: the statement itself does not see what other sessions wrote while
 // it waited for the user's row. A seat that was there already displaces others only where the bound was lowered.
 const writeText = (whereLocked: '' | 'skip locked') => `
 with orders as (
   select * from unnest(
-    $1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::bytea[], $8::integer[], $9::integer[]
+    (select $1::uuid[]), (select $2::uuid[]), (select $3::text[]), (select $4::uuid[]), (select $5::uuid[]),
+    (select $6::text[]), (select $7::bytea[]), (select $8::integer[]), (select $9::integer[])
   ) with ordinality o (
     user_id, user_version, client_id, client_version, id, device, secret_hash, lifetime_seconds, max_seats, place
   )
@@ -97,7 +99,7 @@ with orders as (
 ), current_clients as materialized (
   select c.id, c.credential_version, c.lifetime_seconds
   from password_grant.clients c
-  where c.id = any ($3::text[]) and c.is_enabled and exists (select from current_users)
+  where c.id = any ((select $3::text[])::text[]) and c.is_enabled and exists (select from current_users)
   order by c.id
   for share ${whereLocked}
 ), locked as materialized (

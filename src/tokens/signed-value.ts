@@ -70,7 +70,7 @@ function createPublicKeyFinder(query: Query): FindPublicKey {
   const findRow = gatherRows(async (ids) => {
     const rows = await query<{ id: string; publicKey: JWK }>(
       'find_public_key',
-      'select id, public_key as "publicKey" from password_grant.signing_keys where id = any ($1::text[])',
+      'select id, public_key as "publicKey" from password_grant.signing_keys where id = any ((select $1::text[])::text[])',
       [ids],
     )
     return new Map(rows.map(({ id, publicKey }) => [id, publicKey]))

@@ -80,7 +80,7 @@ export function createDeviceFinder(query: Query): FindDevice {
         u.is_enabled as "isEnabled"
       from password_grant.devices d
       join password_grant.users u on u.id = d.user_id
-      where d.device_key = any ($1::text[])`,
+      where d.device_key = any ((select $1::text[])::text[])`,
       [deviceKeys],
     )
     return new Map(devices.map((device) => [device.deviceKey, device]))

@@ -27,7 +27,7 @@ export function createCredentialsFinder(query: Query): FindCredentials {
         credential_version as "credentialVersion",
         is_enabled as "isEnabled"
       from password_grant.users
-      where name_key = any ($1::text[])`,
+      where name_key = any ((select $1::text[])::text[])`,
       [nameKeys],
     )
     return new Map(users.map((user) => [user.nameKey, user]))
