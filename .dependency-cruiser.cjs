@@ -42,7 +42,17 @@ const rooms = {
   client: {},
   // what must be true before a token is given
   grants: {
-    uses: ['errors', 'secrets', 'fold-case', 'passwords', 'clients', 'users', 'tokens', 'database/to-outage.ts'],
+    uses: [
+      'errors',
+      'secrets',
+      'fold-case',
+      'passwords',
+      'clients',
+      'users',
+      'tokens',
+      'database/to-outage.ts',
+      'database/batch-pause.ts',
+    ],
     types: ['throttle', 'database/database.ts', 'database/gather-rows.ts'],
   },
   // what an administrator can do: one function a use case, with its transaction and its event

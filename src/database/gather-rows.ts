@@ -1,24 +1,23 @@
+import { findPause } from './batch-pause.ts'
 import { isAway, refuseOverload } from './to-outage.ts'
 
 /** How look-ups are batched. */
 export interface Batching {
   /** Statements under way. */
   readonly maxUnderWay: number
-  /** How long a statement that follows another closely waits for more keys. */
-  readonly pauseMs: number
+  /** Returns how long sign-ins wait for their hash. Without it no statement waits for more keys. */
+  readonly findBacklogMs?: (() => number) | undefined
 }
 
-/** For sign-ins: more statements would only take the processor from hashing, and 2 ms are little beside a hash. */
-export const forSignIns: Batching = { maxUnderWay: 2, pauseMs: 2 }
+/** For sign-ins: more statements would only take the processor from hashing. */
+export const forSignIns = { maxUnderWay: 2, findBacklogMs: () => 0 } satisfies Batching
 
 /** As many statements as a pool has connections, so that none waits behind its own kind. */
-const usual: Batching = { maxUnderWay: 4, pauseMs: 0 }
+const usual: Batching = { maxUnderWay: 4 }
 
 /** One statement at a time, for what is the same for all who ask. */
-export const oneAtATime: Batching = { maxUnderWay: 1, pauseMs: 0 }
+export const oneAtATime: Batching = { maxUnderWay: 1 }
 
-/** A statement that follows another within this time is one of a flood. */
-const closelyMs = 4
 /** A longer statement would hold its connection for longer than a look-up may wait. */
 const maxKeys = 1_000
 const maxWaiting = 10_000
@@ -33,7 +32,7 @@ const maxWaitMs = 2_000
  */
 export function gatherRows<Row>(
   findRows: (keys: readonly string[]) => Promise<ReadonlyMap<string, Row>>,
-  { maxUnderWay, pauseMs }: Batching = usual,
+  { maxUnderWay, findBacklogMs }: Batching = usual,
 ): (key: string) => Promise<Row | undefined> {
   let waiting: Question<Row>[] = []
   let underWay = 0
@@ -43,7 +42,8 @@ export function gatherRows<Row>(
   function schedule(): void {
     if (isScheduled || underWay >= maxUnderWay || waiting.length === 0) return
     isScheduled = true
-    if (pauseMs > 0 && performance.now() - endedAt < closelyMs) setTimeout(send, pauseMs)
+    const pauseMs = findBacklogMs ? findPause(endedAt, findBacklogMs()) : 0
+    if (pauseMs > 0) setTimeout(send, pauseMs)
     else setImmediate(send)
   }
 

@@ -1,3 +1,4 @@
+import { findPause } from '../database/batch-pause.ts'
 import type { Database, Query } from '../database/database.ts'
 import { isAway, isLockTimeout, refuseOverload } from '../database/to-outage.ts'
 import { isOutage } from '../errors.ts'
@@ -18,9 +19,6 @@ const maxBatch = 32
 const maxAlone = 2
 const maxWaiting = 10_000
 const maxWaitMs = 2_000
-/** A batch that follows another within this time waits for more orders: a shared commit saves more than the pause costs. */
-const closelyMs = 4
-const pauseMs = 2
 
 /**
  * Issues tokens for credentials that were right, unless a wait began while they were checked. Where the throttle has a
@@ -31,6 +29,7 @@ const pauseMs = 2
 export class SeatTaker {
   readonly #database: Pick<Database, 'query' | 'transaction'>
   readonly #throttle: Throttle
+  readonly #findBacklogMs: () => number
   readonly #waiting = new Set<WaitingOrder>()
   readonly #left = new Set<WaitingOrder>()
   readonly #usersUnderWay = new Set<string>()
@@ -39,8 +38,10 @@ export class SeatTaker {
   #alone = 0
   #isScheduled = false
 
-  constructor(database: Pick<Database, 'query' | 'transaction'>, throttle: Throttle) {
+  /** `findBacklogMs` returns how long sign-ins wait for their hash. */
+  constructor(database: Pick<Database, 'query' | 'transaction'>, throttle: Throttle, findBacklogMs = () => 0) {
     this.#database = database
+    this.#findBacklogMs = findBacklogMs
     this.#throttle = throttle
   }
 
@@ -56,8 +57,8 @@ export class SeatTaker {
   #schedule(): void {
     if (this.#isScheduled || this.#batches >= maxBatches || this.#waiting.size === 0) return
     this.#isScheduled = true
-    // one that follows another closely waits for more orders
-    if (performance.now() - this.#endedAt < closelyMs) setTimeout(() => this.#send(), pauseMs)
+    const pauseMs = findPause(this.#endedAt, this.#findBacklogMs())
+    if (pauseMs > 0) setTimeout(() => this.#send(), pauseMs)
     else setImmediate(() => this.#send())
   }
 
@@ -134,7 +135,12 @@ export class SeatTaker {
       orders.map(({ order }) => order),
     )
     const taken = orders.filter(({ state }, place) => state.hasNews && seats[place])
-    if (taken.length > 0) requireNoWait(await this.#throttle.recordSuccesses(query, taken.map(toSuccess)))
+    if (taken.length > 0) {
+      await this.#throttle.recordSuccesses(
+        query,
+        taken.map(({ order }) => order),
+      )
+    }
     return seats
   }
 
@@ -162,12 +168,8 @@ export class SeatTaker {
   /** Waits for locks, and therefore checks the throttle again afterwards. */
   #issueAlone(order: SeatOrder): Promise<Issue> {
     return this.#database.transaction(async (query) => {
-      const [state] = await this.#throttle.checkAll([order.attempt])
       const issue = await issueToken(query, order)
-      if ('seat' in issue && state) {
-        const { attempt, userId } = order
-        requireNoWait(await this.#throttle.recordSuccesses(query, [{ attempt, userId, state }]))
-      }
+      if ('seat' in issue) requireNoWait(await this.#throttle.recordLateSuccess(query, order))
       return issue
     })
   }
@@ -194,8 +196,4 @@ function isFree({ waitSeconds }: AttemptState, reject: (error: unknown) => void)
     reject(error)
     return false
   }
-}
-
-function toSuccess({ order: { attempt, userId }, state }: JudgedOrder) {
-  return { attempt, userId, state }
 }

@@ -82,15 +82,16 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   const { query, tokenQuery } = database
   const findKey = createNetworkKeyFinder(query, encryptionKey)
   const throttleOptions = readThrottle(options)
-  const throttle = createThrottle(query, findKey, throttleOptions)
+  const batching = { ...forSignIns, findBacklogMs: passwords.findBacklogMs }
+  const throttle = createThrottle(query, findKey, throttleOptions, batching)
   purgeHourly(scope, query, throttleOptions || defaultThrottleOptions)
   noteHashCosts(scope, query, passwords)
   const tools: GrantTools = {
     database,
-    findCredentials: createCredentialsFinder(query),
+    findCredentials: createCredentialsFinder(query, batching),
     passwords,
     throttle,
-    seats: new SeatTaker(database, throttle),
+    seats: new SeatTaker(database, throttle, passwords.findBacklogMs),
     lifetimeSeconds,
     maxSeats: options.maxSeatsPerUser ?? usualSeats,
     signing: encryptionKey
@@ -108,7 +109,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
     logEvent(event, from)
     if (options.emit) tellReader(options.emit, event)
   }
-  const check = { authenticateClient: createClientCheck({ query, passwords, throttle, batching: forSignIns }) }
+  const check = { authenticateClient: createClientCheck({ query, passwords, throttle, batching }) }
   // sign-ins that queue must not hold a check back
   const checkAsker = { authenticateClient: createClientCheck({ query: tokenQuery, passwords, throttle }) }
   scope.addHook('onRequest', refuseCrossSite(options.corsOrigins ?? [], publicUrl))

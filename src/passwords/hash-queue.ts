@@ -33,6 +33,8 @@ export interface HashQueue {
   <T>(place: HashPlace, job: () => Promise<T>): Promise<T>
   /** Throws what a job would be refused with at this moment, before anything is done for it. */
   requireRoom(place: HashPlace): void
+  /** Returns how many milliseconds the jobs that wait will take. */
+  findBacklogMs(): number
 }
 
 /**
@@ -104,7 +106,7 @@ export function createHashQueue({ concurrency, queueLimit, queueSeconds }: HashQ
     }
   }
 
-  return Object.assign(inTurn, { requireRoom })
+  return Object.assign(inTurn, { requireRoom, findBacklogMs: () => secondsFor(waiting.size()) * 1_000 })
 }
 
 /** Someone in the queue: told once that it is their turn, or why it never is. */

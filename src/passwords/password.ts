@@ -25,6 +25,8 @@ export interface Passwords {
   noteStoredCosts(parameters: readonly string[]): void
   /** Throws the refusal that a hash would meet at this moment, before anything is done for it. */
   requireRoom(place: HashPlace): void
+  /** Returns how many milliseconds the hashes that wait will take. */
+  findBacklogMs(): number
   /** Whether a hash was made with another cost than today's. */
   needsRenewal(storedHash: string): boolean
 }
@@ -81,6 +83,7 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
       inTurn(place, () => match(storedHash, password, isRefused)),
     noteStoredCosts,
     requireRoom: inTurn.requireRoom,
+    findBacklogMs: inTurn.findBacklogMs,
     needsRenewal: (storedHash) => !hasCost(storedHash, options),
   }
 }

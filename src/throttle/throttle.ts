@@ -1,5 +1,5 @@
 import type { Query } from '../database/database.ts'
-import { forSignIns, gatherRows } from '../database/gather-rows.ts'
+import { type Batching, forSignIns, gatherRows } from '../database/gather-rows.ts'
 import { keyedHash } from '../secrets.ts'
 import { FailureCount, type GuessBuckets, type WaitOptions } from './failure-count.ts'
 import type { FindNetworkKey } from './network-key.ts'
@@ -48,11 +48,13 @@ export interface Throttle {
   checkAll(attempts: readonly Attempt[]): Promise<AttemptState[]>
   /** Counts a failure. Returns more than 0 seconds where a wait began meanwhile: then keep the result from the caller. */
   recordFailure(attempt: Attempt, state?: AttemptState): Promise<number>
+  /** Remembers the networks of attempts that `checkAll` allowed just before, in the transaction that issues the tokens. */
+  recordSuccesses(query: Query, successes: readonly Success[]): Promise<void>
   /**
-   * Clears the failures and remembers the networks, within the transaction that issues the tokens. Returns more than 0
-   * seconds where a wait began meanwhile: then roll back.
+   * Clears the failures and remembers the network, in the transaction that issues the token. Returns more than 0 seconds
+   * where a wait began meanwhile: then roll back.
    */
-  recordSuccesses(query: Query, successes: readonly Success[]): Promise<number>
+  recordLateSuccess(query: Query, success: Success): Promise<number>
   /** Clears the failures of an attempt at a secret. */
   forgetFailures(attempt: Attempt): Promise<void>
 }
@@ -84,8 +86,6 @@ export interface AttemptState {
 /** A user's right credentials. */
 export interface Success {
   readonly attempt: Attempt
-  /** As it was when they were right. */
-  readonly state: AttemptState
   readonly userId: string
 }
 
@@ -100,7 +100,8 @@ export const noThrottle: Throttle = {
   check: async () => allClear,
   checkAll: async (attempts) => attempts.map(() => allClear),
   recordFailure: async () => 0,
-  recordSuccesses: async () => 0,
+  recordSuccesses: async () => undefined,
+  recordLateSuccess: async () => 0,
   forgetFailures: async () => undefined,
 }
 
@@ -108,11 +109,16 @@ export const noThrottle: Throttle = {
  * Creates one throttle for all dialects and clients of a server, and for all servers of a database. `false` limits nothing.
  * Throws TypeError for a number that is out of range.
  */
-export function createThrottle(query: Query, findKey: FindNetworkKey, options: ThrottleOptions | false): Throttle {
+export function createThrottle(
+  query: Query,
+  findKey: FindNetworkKey,
+  options: ThrottleOptions | false,
+  batching: Batching = forSignIns,
+): Throttle {
   for (const [name, value] of Object.entries(options)) {
     if (!Number.isInteger(value) || value < 1) throw new TypeError(`throttle.${name} is a whole number of at least 1.`)
   }
-  return options ? new DatabaseThrottle(query, findKey, options) : noThrottle
+  return options ? new DatabaseThrottle(query, findKey, options, batching) : noThrottle
 }
 
 /**
@@ -126,7 +132,7 @@ class DatabaseThrottle implements Throttle {
   readonly #failures: FailureCount
   readonly #findFacts: (attempt: string) => Promise<Facts | undefined>
 
-  constructor(query: Query, findKey: FindNetworkKey, options: ThrottleOptions) {
+  constructor(query: Query, findKey: FindNetworkKey, options: ThrottleOptions, batching: Batching) {
     this.#query = query
     this.#findKey = findKey
     this.#options = options
@@ -134,7 +140,7 @@ class DatabaseThrottle implements Throttle {
     this.#findFacts = gatherRows(async (attempts) => {
       const facts = await findFacts(query, attempts.map(readAttempt), options)
       return new Map(facts.map((found, index) => [attempts[index] ?? '', found]))
-    }, forSignIns)
+    }, batching)
   }
 
   async signInAttempt(nameKey: string, network: string): Promise<Attempt> {
@@ -173,20 +179,16 @@ class DatabaseThrottle implements Throttle {
     return (await this.check(attempt)).waitSeconds || 1 // a guess may have left the window just now
   }
 
-  async recordSuccesses(query: Query, successes: readonly Success[]): Promise<number> {
-    for (const { attempt, state } of successes) {
-      // waits for a session that counts a failure: its result decides
-      if (state.hasFailed) await this.#failures.forgetEnded(attempt.pair, query)
-    }
-    const attempts = successes.map(({ attempt }) => attempt)
-    const states = await this.#checkNow(query, attempts)
-    const waitSeconds = Math.max(0, ...states.map((state) => state.waitSeconds))
-    if (waitSeconds > 0) return waitSeconds
-    await rememberNetworks(
-      query,
-      successes.filter((_, place) => states[place]?.hasNews),
-    )
-    return 0
+  recordSuccesses(query: Query, successes: readonly Success[]): Promise<void> {
+    return rememberNetworks(query, successes)
+  }
+
+  async recordLateSuccess(query: Query, success: Success): Promise<number> {
+    const { attempt } = success
+    await this.#failures.forgetEnded(attempt.pair, query) // waits for a session that counts a failure: its result decides
+    const [state = allClear] = await this.#checkNow(query, [attempt])
+    if (state.waitSeconds === 0 && state.hasNews) await rememberNetworks(query, [success])
+    return state.waitSeconds
   }
 
   async #checkNow(query: Query, attempts: readonly Attempt[]): Promise<AttemptState[]> {

@@ -1,5 +1,5 @@
 import type { Query } from '../database/database.ts'
-import { forSignIns, gatherRows } from '../database/gather-rows.ts'
+import { type Batching, forSignIns, gatherRows } from '../database/gather-rows.ts'
 import { isUserName, userNameKey } from './user-name.ts'
 
 /** What a user signs in with. */
@@ -16,7 +16,7 @@ export interface Credentials {
 export type FindCredentials = (name: string) => Promise<Credentials | null>
 
 /** Creates a finder whose look-ups at the same time share a statement. */
-export function createCredentialsFinder(query: Query): FindCredentials {
+export function createCredentialsFinder(query: Query, batching: Batching = forSignIns): FindCredentials {
   const find = gatherRows(async (nameKeys) => {
     const users = await query<Credentials & { nameKey: string }>(
       'find_credentials',
@@ -31,6 +31,6 @@ export function createCredentialsFinder(query: Query): FindCredentials {
       [nameKeys],
     )
     return new Map(users.map((user) => [user.nameKey, user]))
-  }, forSignIns)
+  }, batching)
   return async (name) => (isUserName(name) ? ((await find(userNameKey(name))) ?? null) : null)
 }

@@ -11,14 +11,14 @@ interface Sent {
 }
 
 /** Look-ups whose statements the test answers itself. */
-function lookUps(maxUnderWay = 4, pauseMs = 0) {
+function lookUps(maxUnderWay = 4, findBacklogMs?: () => number) {
   const sent: Sent[] = []
   const find = gatherRows<string>(
     (keys) =>
       new Promise((resolve, reject) => {
         sent.push({ keys, answer: () => resolve(new Map(keys.map((key) => [key, key]))), fail: reject })
       }),
-    { maxUnderWay, pauseMs },
+    { maxUnderWay, findBacklogMs },
   )
   return { sent, find }
 }
@@ -30,7 +30,7 @@ afterEach(() => void vi.useRealTimers())
 
 describe('batched look-ups', () => {
   test('that follow a statement closely wait for more keys, where they may', async () => {
-    const { sent, find } = lookUps(1, 2)
+    const { sent, find } = lookUps(1, () => 0)
     const first = find('a')
     await turn()
     sent[0]?.answer()

@@ -1,0 +1,15 @@
+/** A batch that follows another within this time is one of a flood. */
+const closelyMs = 4
+const floodPauseMs = 2
+const maxPauseMs = 25
+/** Of the time that sign-ins wait for their hash anyway. */
+const shareOfBacklog = 1 / 20
+
+/**
+ * Returns how many milliseconds a batch waits for more members: a shared statement saves more than a short pause costs. The
+ * pause grows with the backlog of hashes, since sign-ins that wait for their hash are not delayed by it.
+ */
+export function findPause(previousEndedAt: number, backlogMs: number): number {
+  const isClose = performance.now() - previousEndedAt < closelyMs
+  return Math.max(isClose ? floodPauseMs : 0, Math.min(maxPauseMs, Math.floor(backlogMs * shareOfBacklog)))
+}
