@@ -67,7 +67,7 @@ interface AddOptions {
   readonly trusted?: true
 }
 
-/** What is done with the client of an id, and how it is called afterwards. */
+/** A change of the client with an id, and the word for it afterwards. */
 interface NamedAct {
   readonly act: (operator: Operator, id: string) => Promise<RegisteredClient>
   readonly done: string

@@ -47,7 +47,7 @@ export function addDeviceCommands(program: Command, answerWith: AnswerWith): voi
     .action(() => answerWith(async ({ database }) => showDevices(database)))
 }
 
-/** What is done with the device of a key, and how it is called afterwards. */
+/** A change of the device with a key, and the word for it afterwards. */
 interface KeyedAct {
   readonly act: (operator: Operator, deviceKey: string) => Promise<Device>
   readonly done: string

@@ -59,7 +59,7 @@ export function addUserCommands(program: Command, answerWith: AnswerWith): void 
     .action(() => answerWith(async ({ database }) => showUsers(database)))
 }
 
-/** What is done with the user of a name, and how it is called afterwards. */
+/** A change of the user with a name, and the word for it afterwards. */
 interface NamedAct {
   readonly act: (operator: Operator, name: string) => Promise<User>
   readonly done: string

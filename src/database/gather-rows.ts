@@ -15,7 +15,7 @@ export const forSignIns = { maxUnderWay: 2, findBacklogMs: () => 0 } satisfies B
 /** As many statements as a pool has connections, so that none waits behind its own kind. */
 const usual: Batching = { maxUnderWay: 4 }
 
-/** One statement at a time, for what is the same for all who ask. */
+/** One statement at a time, for an answer that all callers share. */
 export const oneAtATime: Batching = { maxUnderWay: 1 }
 
 /** A longer statement would hold its connection for longer than a look-up may wait. */

@@ -32,7 +32,7 @@ export interface CountedFailure {
   readonly hasRoom: boolean
 }
 
-/** What is left of a wait that ended while it was read. */
+/** Seconds for a wait that ended while it was read. */
 const shortestWaitSeconds = 0.001
 
 /** How many keys a process remembers. The database answers for the others. */
