@@ -18,7 +18,7 @@ const maxBatch = 32
 /** Orders that are taken alone, which may wait for locks; the other connections are for batches. */
 const maxAlone = 2
 const maxWaiting = 10_000
-const maxWaitMs = 2_000
+const maxWaitMs = 5_000
 
 /**
  * Issues tokens for credentials that were right, unless a wait began while they were checked. Where the throttle has a
@@ -57,7 +57,9 @@ export class SeatTaker {
   #schedule(): void {
     if (this.#isScheduled || this.#batches >= maxBatches || this.#waiting.size === 0) return
     this.#isScheduled = true
-    const pauseMs = findPause(this.#endedAt, this.#findBacklogMs())
+    const [oldest] = this.#waiting
+    const waitedMs = performance.now() - (oldest?.askedAt ?? 0)
+    const pauseMs = findPause(this.#endedAt, this.#findBacklogMs()) - waitedMs
     if (pauseMs > 0) setTimeout(() => this.#send(), pauseMs)
     else setImmediate(() => this.#send())
   }

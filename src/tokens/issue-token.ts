@@ -78,7 +78,7 @@ function takeSeats(
 }
 
 // In sub-selects, the arrays are the same to the planner in each execution: it plans the statement once for all.
-// Seats are locked in the order in which every session locks that ends several tokens: by id.
+// Every session locks in one order: users, clients, and tokens by id.
 // A function removes the seats that a new one displaces: the statement itself does not see what other sessions wrote while
 // it waited for the user's row. A seat that was there already displaces others only where the bound was lowered.
 const writeText = (whereLocked: '' | 'skip locked') => `
@@ -106,9 +106,10 @@ with orders as (
   select t.user_id, t.device
   from orders o
   join current_users u on u.id = o.user_id
+  join current_clients c on c.id = o.client_id and c.credential_version = o.client_version
   join password_grant.tokens t on t.user_id = o.user_id
   where t.device = o.device
-    or (select count(*) from password_grant.tokens c where c.user_id = o.user_id) >= o.max_seats
+    or (select count(*) from password_grant.tokens s where s.user_id = o.user_id) >= o.max_seats
   order by t.id
   for no key update of t ${whereLocked}
 ), taken as (

@@ -9,6 +9,7 @@ import { authenticateUser } from '../support/credentials.ts'
 import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { addClient, addUser, authenticateClient, cheapPasswords } from '../support/people.ts'
 import { takeSeat } from '../support/seats.ts'
+import { runOn } from '../support/test-cluster.ts'
 import { eventually } from '../support/wire.ts'
 
 const passwords = await createPasswords(cheapPasswords)
@@ -80,4 +81,9 @@ test.each<[string, Ending, Ending]>([
     return [Promise.allSettled([first, second])] as const // not awaited here: they wait for the commit
   })
   expect((await pending).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled'])
+  await Promise.all([database.close(), third.close()]) // a backend reports what it counted at its end
+  expect(await runOn(url, [deadlocks])).toEqual([{ count: 0 }])
 })
+
+// a retry would hide one
+const deadlocks = 'select deadlocks::integer as count from pg_stat_database where datname = current_database()'

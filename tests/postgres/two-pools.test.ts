@@ -8,34 +8,36 @@ import { eventually } from '../support/wire.ts'
 /** As many as a pool has connections. */
 const connections = 4
 
-describe('a server whose sign-ins all wait for a locked row', async () => {
+describe('a server that has no connection left for sign-ins', async () => {
   const { app, database, url } = await testServer()
   const client = await addClient(database)
   const user = await addUser(database)
 
   test('still answers token checks', async () => {
     const token = (await askForToken(app, { client, user })).json().access_token
-    const locked = await addUser(database)
+    const locked = await Promise.all(Array.from({ length: connections }, () => addUser(database)))
+    // the two transactions take two of the connections, and two sign-ins that wait for a lock the others
     const asked = await database.transaction(async (query) => {
-      await query('', 'select from password_grant.users where id = $1 for update', [locked.id])
-      // the transaction has taken one of the connections already
-      const waiting = Array.from({ length: connections - 1 }, () => askForToken(app, { client, user: locked }))
-      await eventually(
-        () => countSessions(url, "wait_event_type = 'Lock'"),
-        (count) => count === connections - 1,
-      )
-      const late = askForToken(app, { client, user }) // finds no connection to sign in with
-      const settled: string[] = []
-      const watched = [...waiting, late].map((answer) => answer.finally(() => settled.push('a sign-in')))
-      for (let turn = 0; turn < 20; turn += 1) {
-        const answered = await askWhose(app, token)
-        expect(answered.json()).toMatchObject({ userName: user.name })
-      }
-      expect(settled).toEqual([])
-      return watched
+      await query('', 'select from password_grant.users where id <> $1 for update', [user.id])
+      return database.transaction(async () => {
+        const waiting = locked.map((one) => askForToken(app, { client, user: one }))
+        await eventually(
+          () => countSessions(url, "wait_event_type = 'Lock'"),
+          (count) => count === connections - 2,
+        )
+        const late = askForToken(app, { client, user }) // finds no connection to sign in with
+        const settled: string[] = []
+        const watched = [...waiting, late].map((answer) => answer.finally(() => settled.push('a sign-in')))
+        for (let turn = 0; turn < 20; turn += 1) {
+          const answered = await askWhose(app, token)
+          expect(answered.json()).toMatchObject({ userName: user.name })
+        }
+        expect(settled).toEqual([])
+        return watched
+      })
     })
     const statuses = (await Promise.all(asked)).map(({ statusCode }) => statusCode)
-    expect(statuses).toEqual(Array.from({ length: connections }, () => 200))
+    expect(statuses).toEqual(asked.map(() => 200))
   })
 })
 
