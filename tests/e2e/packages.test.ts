@@ -1,3 +1,4 @@
+// Any PostgreSQL: the packages that it installs bring their own or none
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
