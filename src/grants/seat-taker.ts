@@ -1,10 +1,10 @@
 import { findPause } from '../database/batch-pause.ts'
-import type { Database, Query } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import { isAway, isLockTimeout, refuseOverload } from '../database/to-outage.ts'
 import { isOutage } from '../errors.ts'
 import type { Attempt, AttemptState, Throttle } from '../throttle/throttle.ts'
-import { type Issue, issueToken, issueTokens, type TokenOrder } from '../tokens/issue-token.ts'
-import { requireNoWait } from './slow-down.ts'
+import { type Issue, issueToken, issueTokens, type Seat, type TokenOrder } from '../tokens/issue-token.ts'
+import { refuseForNow, requireNoWait } from './slow-down.ts'
 
 /** A token to issue, and the attempt whose success the throttle records with it. */
 export interface SeatOrder extends TokenOrder {
@@ -100,50 +100,44 @@ export class SeatTaker {
 
   /** Answers the orders of a batch. Returns those that must be taken alone. */
   async #takeBatch(batch: readonly WaitingOrder[]): Promise<readonly WaitingOrder[]> {
+    const left = new Set(batch)
     try {
+      const ready = new Map<WaitingOrder, AttemptState>()
       const states = await this.#throttle.checkAll(batch.map(({ order }) => order.attempt))
-      const judged = batch.map((one, place): JudgedOrder => ({ ...one, one, state: states[place] as AttemptState }))
-      const free = judged.filter(({ state, reject }) => isFree(state, reject))
-      const ready = free.filter(({ state }) => !state.hasFailed)
-      const issued = ready.length === 0 ? [] : await this.#issue(ready)
-      return free.filter((order) => !issued.includes(order)).map(({ one }) => one)
+      for (const [place, state] of states.entries()) {
+        const one = batch[place] as WaitingOrder // there is a state for each
+        if (state.waitSeconds > 0) {
+          left.delete(one)
+          one.reject(refuseForNow(state.waitSeconds))
+        } else if (!state.hasFailed) ready.set(one, state)
+      }
+      const seats = ready.size === 0 ? [] : await this.#issue([...ready])
+      for (const [place, one] of [...ready.keys()].entries()) {
+        const seat = seats[place]
+        if (!seat) continue
+        left.delete(one)
+        one.resolve({ seat })
+      }
+      return [...left]
     } catch (error) {
-      if (!isOutage(error) || isLockTimeout(error)) return batch
-      for (const { reject } of isAway(error) ? [...batch, ...this.#waiting] : batch) reject(error)
+      if (!isOutage(error) || isLockTimeout(error)) return [...left]
+      for (const { reject } of isAway(error) ? [...left, ...this.#waiting] : left) reject(error)
       if (isAway(error)) this.#waiting.clear()
       return []
     }
   }
 
-  /** Issues the tokens of a batch and answers their orders, once all is committed. Returns the orders it took. */
-  async #issue(orders: readonly JudgedOrder[]): Promise<readonly JudgedOrder[]> {
-    const { query } = this.#database
-    const seats = orders.some(({ state }) => state.hasNews)
-      ? await this.#database.transaction((query) => this.#issueAndRecord(query, orders))
-      : await issueTokens(
-          query,
-          orders.map(({ order }) => order),
-        )
-    return orders.filter(({ resolve }, place) => {
-      const seat = seats[place]
-      if (seat) resolve({ seat })
-      return Boolean(seat)
+  /** Issues the tokens of a batch, in one transaction with the successes that change anything. */
+  #issue(ready: readonly (readonly [WaitingOrder, AttemptState])[]): Promise<(Seat | null)[]> {
+    const orders = ready.map(([{ order }]) => order)
+    const news = ready.map(([, { hasNews }]) => hasNews)
+    if (!news.includes(true)) return issueTokens(this.#database.query, orders)
+    return this.#database.transaction(async (query) => {
+      const seats = await issueTokens(query, orders)
+      const successes = orders.filter((_, place) => news[place] && seats[place])
+      if (successes.length > 0) await this.#throttle.recordSuccesses(query, successes)
+      return seats
     })
-  }
-
-  async #issueAndRecord(query: Query, orders: readonly JudgedOrder[]) {
-    const seats = await issueTokens(
-      query,
-      orders.map(({ order }) => order),
-    )
-    const taken = orders.filter(({ state }, place) => state.hasNews && seats[place])
-    if (taken.length > 0) {
-      await this.#throttle.recordSuccesses(
-        query,
-        taken.map(({ order }) => order),
-      )
-    }
-    return seats
   }
 
   #takeLeft(): void {
@@ -182,20 +176,4 @@ interface WaitingOrder {
   readonly askedAt: number
   resolve(issue: Issue): void
   reject(error: unknown): void
-}
-
-interface JudgedOrder extends WaitingOrder {
-  readonly one: WaitingOrder
-  readonly state: AttemptState
-}
-
-/** Refuses an order whose wait has begun. */
-function isFree({ waitSeconds }: AttemptState, reject: (error: unknown) => void): boolean {
-  try {
-    requireNoWait(waitSeconds)
-    return true
-  } catch (error) {
-    reject(error)
-    return false
-  }
 }

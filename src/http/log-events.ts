@@ -3,10 +3,10 @@ import type { Event, OfRequest, Refusal } from '../events.ts'
 import { createBoundedLog, overload, type WriteCausedLine } from './bounded-log.ts'
 
 /** Tells the log and the reader of the host about an event of a request. */
-export type EmitFrom = (event: Event, from: Source) => void
+export type EmitFrom = (event: Event, from: LogContext) => void
 
 /** The log of the request, and the error beneath a refusal, which only the log is told. */
-export interface Source {
+export interface LogContext {
   readonly log: FastifyBaseLogger
   readonly cause?: unknown
 }

@@ -144,13 +144,7 @@ class DatabaseThrottle implements Throttle {
   }
 
   async signInAttempt(nameKey: string, network: string): Promise<Attempt> {
-    const key = await this.#findKey()
-    return {
-      pair: keyedHash(key, `pair\n${nameKey}\n${network}`),
-      user: keyedHash(key, `user\n${nameKey}`),
-      source: keyedHash(key, `source\n${nameKey}\n${sourceOf(network)}`),
-      network: isUnreadable(network) ? '' : keyedHash(key, `network\n${network}`),
-    }
+    return new SignInAttempt(await this.#findKey(), nameKey, network)
   }
 
   async secretAttempt(clientId: string, network: string): Promise<Attempt> {
@@ -229,6 +223,39 @@ class DatabaseThrottle implements Throttle {
       names: network === '' ? undefined : { key: network, limit: networkNames },
       windowSeconds,
     }
+  }
+}
+
+/** An attempt whose hashes are made when they are needed: most of a flood is refused with the first of them. */
+class SignInAttempt implements Attempt {
+  readonly pair: string
+  readonly #hashRest: () => Omit<Attempt, 'pair'>
+  #rest: Omit<Attempt, 'pair'> | null = null
+
+  constructor(key: Buffer, nameKey: string, network: string) {
+    this.pair = keyedHash(key, `pair\n${nameKey}\n${network}`)
+    this.#hashRest = () => ({
+      user: keyedHash(key, `user\n${nameKey}`),
+      source: keyedHash(key, `source\n${nameKey}\n${sourceOf(network)}`),
+      network: isUnreadable(network) ? '' : keyedHash(key, `network\n${network}`),
+    })
+  }
+
+  get user(): string {
+    return this.#findRest().user
+  }
+
+  get source(): string {
+    return this.#findRest().source
+  }
+
+  get network(): string {
+    return this.#findRest().network
+  }
+
+  #findRest(): Omit<Attempt, 'pair'> {
+    this.#rest ??= this.#hashRest()
+    return this.#rest
   }
 }
 
