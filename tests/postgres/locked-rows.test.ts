@@ -25,12 +25,12 @@ const rows = [
   ],
 ] as const
 
-describe.each(rows)('while the row of %s is locked', (_row, hold) => {
+describe.each(rows)('while the row of %s is locked', (row, hold) => {
   test('other users sign in at once, and this one when it is free', async () => {
     const [held, free] = [await addUser(database), await addUser(database)]
     const [from, elsewhere] = [newNetwork(), newNetwork()]
     for (const user of [held, free]) expect((await signInFrom(app, { client, user }, from)).statusCode).toBe(200)
-    await guess(app, { client, user: held }, from)
+    if (row === 'the failures') await guess(app, { client, user: held }, from) // which alone keeps it out of the batch
     const { waiting } = await database.transaction(async (query: Query) => {
       await query('', hold, [held.id])
       const waiting = signInFrom(app, { client, user: held }, from)
