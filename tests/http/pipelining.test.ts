@@ -1,5 +1,6 @@
 // Any PostgreSQL: this process decides the order of answers
-import { connect } from 'node:net'
+
+import { connect, type Socket } from 'node:net'
 import Fastify from 'fastify'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { envelope } from '../../src/dialects/envelope.ts'
@@ -192,6 +193,36 @@ describe('a body in more pieces than a sender needs', () => {
     const head = 'POST /Token HTTP/1.1\r\nHost: a\r\nContent-Length: 16000\r\n\r\n'
     const answer = await sendSlowly(head + 'a'.repeat(300), 360)
     expect(answer).toContain(sentence)
+  })
+
+  test('costs no call for the pieces that follow in the same read', async () => {
+    let calls = 0
+    app.server.once('connection', (socket: Socket & { parser?: Record<string, unknown> }) => {
+      const parser = socket.parser ?? {}
+      const [slot, handler] = Object.entries(parser).find(([, value]) => Object(value).name === 'parserOnBody') ?? [
+        '',
+        null,
+      ]
+      parser[slot] = function parserOnBody(this: unknown, piece: Buffer) {
+        calls++
+        Reflect.apply(handler as (piece: Buffer) => void, this, [piece])
+      }
+      socket.once('close', () => setImmediate(() => Object.assign(parser, { [slot]: handler })))
+    })
+    await sendBytes(origin, inChunks('POST', '/Token', 10_000)) // 60 kB, which Node reads at once or in a few reads
+    expect(calls).toBeGreaterThan(maxPieces)
+    expect(calls).toBeLessThan(maxPieces + 50)
+  })
+
+  test('leaves the bodies of later connections whole, although Node uses its parsers again', async () => {
+    const { authorization } = basic(client.id, client.secret)
+    const body = passwordForm(user)
+    for (let turn = 0; turn < 3; turn++) {
+      await sendBytes(origin, inChunks('POST', '/Token', 16_000))
+      const headers = { authorization, connection: 'close', 'content-type': 'application/x-www-form-urlencoded' }
+      const answer = await fetch(`${origin}/Token`, { method: 'POST', headers, body })
+      expect(answer.status).toBe(200)
+    }
   })
 
   test('is read where it has as many pieces as are allowed', async () => {

@@ -4,8 +4,6 @@ import type { Repetition } from './repetitions.ts'
 
 /** The most that a refused request may cost the server, in ordinary refusals. */
 const mostTimes = 10
-/** Of a body in chunks Node parses what one read of the socket brings, 64 KiB, before a server can refuse it. */
-const mostTimesInChunks = 30
 
 /** Whose processor time is measured, and an ordinary refusal of it. */
 export interface Measured {
@@ -39,15 +37,15 @@ export async function measureCosts(server: Measured, repetitions: readonly Repet
   const costs: Cost[] = []
   const tooDear: Cost[] = []
   for (const repetition of repetitions) {
-    const times = repetition.isInChunks ? mostTimesInChunks : mostTimes
     let ms = Number.POSITIVE_INFINITY
     for (const look of looks) {
-      if (ms <= ordinaryMs * times) break
+      if (ms <= ordinaryMs * mostTimes) break
       ms = await cost(server, repetition.write(), look)
     }
-    if (ms > ordinaryMs * times) ordinaryMs = Math.max(ordinaryMs, await cost(server, server.ordinary, ordinaryCount)) // a busy machine
+    if (ms > ordinaryMs * mostTimes)
+      ordinaryMs = Math.max(ordinaryMs, await cost(server, server.ordinary, ordinaryCount)) // a busy machine
     costs.push({ ...repetition, ms })
-    if (ms > ordinaryMs * times) tooDear.push({ ...repetition, ms })
+    if (ms > ordinaryMs * mostTimes) tooDear.push({ ...repetition, ms })
   }
   const dearest = costs.reduce((one, other) => (other.ms > one.ms ? other : one))
   return { ordinaryMs, measured: costs.length, dearest, tooDear }

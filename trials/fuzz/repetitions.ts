@@ -6,7 +6,6 @@ export interface Repetition {
   readonly piece: string
   /** Its bytes; all of them together would be a hundred megabytes. */
   readonly write: () => Buffer
-  readonly isInChunks?: boolean
 }
 
 const headLimit = 15_000
@@ -148,7 +147,6 @@ const chunks = [
     place: `chunks of ${first}`,
     piece: `${size} bytes`,
     write: () => inChunks(first, size),
-    isInChunks: true,
   })),
 )
 
