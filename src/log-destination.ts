@@ -11,7 +11,7 @@ export interface LogDestination {
   write(line: string): void
   /** Writes the lines that were held back, and holds none back from now on. */
   release(): void
-  /** Resolves when every line is written, after a second at the latest. */
+  /** Resolves when every line is written. Gives up when nothing could be written for a second, or after five seconds. */
   flush(): Promise<void>
 }
 
@@ -26,7 +26,8 @@ export interface LogDestinationOptions {
 const maxBufferBytes = 1024 * 1024
 /** Characters that are collected before they are written. */
 const maxCollected = 16 * 1024
-const flushMilliseconds = 1_000
+const maxIdleFlushMilliseconds = 1_000
+const maxFlushMilliseconds = 5_000
 const firstRetryMilliseconds = 10
 const lastRetryMilliseconds = 1_000
 
@@ -48,12 +49,15 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
   let hasFailed = false
   let recovering: Promise<void> | null = null
   let pause = firstRetryMilliseconds
+  let writtenAt = 0
+  let isFlushing = false
   out.on('error', () => {
     hasFailed = true
     recovering ??= recover()
   })
   out.on('write', () => {
     pause = firstRetryMilliseconds // a slow reader takes a pipe's capacity at a time
+    writtenAt = performance.now()
   })
   out.on('drop', (text: string) => {
     dropped += text.split('\n').length - 1
@@ -70,11 +74,18 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
     for (const text of joinLines(all)) out.write(text)
   }
 
+  /** Waits longer from try to try, but not while the process waits for its last lines. */
+  async function waitToRetry(): Promise<void> {
+    const until = performance.now() + pause
+    do await sleep(firstRetryMilliseconds, undefined, { ref: false })
+    while (!isFlushing && performance.now() < until)
+    pause = Math.min(pause * 2, lastRetryMilliseconds)
+  }
+
   /** Its `drain` may still be that of a line before: only a flush without an error tells that all is written. */
   async function recover(): Promise<void> {
     do {
-      await sleep(pause, undefined, { ref: false })
-      pause = Math.min(pause * 2, lastRetryMilliseconds)
+      await waitToRetry()
       hasFailed = false
       out.flush()
     } while (hasFailed)
@@ -98,8 +109,14 @@ export function openLogDestination({ isHeld, onRecovered }: LogDestinationOption
       writeLines()
     },
     flush: async () => {
+      isFlushing = true
       writeLines()
-      if (recovering) await Promise.race([recovering, sleep(flushMilliseconds)])
+      const began = performance.now()
+      writtenAt = began
+      const isInTime = () =>
+        performance.now() < Math.min(writtenAt + maxIdleFlushMilliseconds, began + maxFlushMilliseconds)
+      while (recovering && isInTime()) await Promise.race([recovering, sleep(firstRetryMilliseconds)])
+      isFlushing = false
     },
   }
 }
