@@ -7,7 +7,7 @@ import { addClientCommands } from './commands/client.ts'
 import { addDeviceCommands, addKeyCommands } from './commands/device.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { findEncryptionKey, openForCommand } from './commands/open-configured.ts'
-import { type ServeOptions, serve } from './commands/serve.ts'
+import type { ServeOptions } from './commands/serve.ts'
 import { addTokenCommands } from './commands/token.ts'
 import { addUserCommands } from './commands/user.ts'
 import { welcome } from './commands/welcome.ts'
@@ -16,7 +16,6 @@ import { adviseOperator } from './database/advise-operator.ts'
 import type { Database } from './database/database.ts'
 import { OAuthError } from './errors.ts'
 import type { OnSignal } from './hear-signals.cts'
-import { openLog } from './logger.ts'
 import { createPasswords } from './passwords/password.ts'
 
 const exitDone = 0
@@ -109,8 +108,12 @@ function addServeCommands(program: Command, onSignal: OnSignal): void {
     )
 }
 
-/** The text of a first start comes before the first log line. */
+/**
+ * The text of a first start comes before the first log line. The server is loaded only here: it would double the time of
+ * every other command.
+ */
 async function runServer(config: Config, onSignal: OnSignal, options: ServeOptions): Promise<void> {
+  const [{ serve }, { openLog }] = await Promise.all([import('./commands/serve.ts'), import('./logger.ts')])
   const isHeld = options.welcome !== undefined && 'folder' in config.database
   const log = await openLog(config.logLevel, { isTerminal: process.stdout.isTTY, isHeld })
   await serve(config, { log, onSignal }, options)

@@ -1,6 +1,7 @@
 // Any PostgreSQL: the commands send ordinary statements, which the other tests repeat
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
@@ -10,6 +11,7 @@ import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { addClient as makeClient, addUser as makeUser, randomWord } from '../support/people.ts'
 import { binPath, type Finished, readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
+import { warmCommands } from '../support/warm-commands.ts'
 import { ask, eventually, signInAt, whoseAt } from '../support/wire.ts'
 
 const uuid = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)
@@ -17,6 +19,7 @@ const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
 const httpDate = expect.stringMatching(/^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/)
 const generated = /^[A-Za-z0-9]{43}$/
 const passphrase = keepSecret('nobody would guess this')
+const runWarm = warmCommands()
 
 describe('the command line', () => {
   let database: Database
@@ -31,7 +34,7 @@ describe('the command line', () => {
     return () => database.close()
   })
 
-  const run = (args: string, input: string | Buffer = '') => runCommand(args.split(' '), { environment, input })
+  const run = (args: string, input: string | Buffer = '') => runWarm(args.split(' '), { environment, input })
 
   async function json(args: string, input: string | Buffer = '') {
     const { code, stdout, stderr } = await run(`${args} --json`, input)
@@ -40,7 +43,6 @@ describe('the command line', () => {
     return JSON.parse(stdout)
   }
 
-  // a process a call takes its time, so whoever is not the subject of a test is made without one
   const addClient = () => makeClient(database)
   const addUser = () => makeUser(database)
 
@@ -578,6 +580,46 @@ describe('the command line', () => {
     expect(stderr).toMatch(/^(error|Usage): /)
   })
 
+  test('every command does its work as a process of its own, which ends by itself', async () => {
+    const [id, name] = [`client-${randomWord()}`, `user-${randomWord()}`]
+    const commands = [
+      ['migrate', ''],
+      [`client add ${id} --secret-stdin`, randomWord()],
+      [`client rotate ${id}`, ''],
+      [`client disable ${id}`, ''],
+      [`client enable ${id}`, ''],
+      ['client list', ''],
+      [`client remove ${id}`, ''],
+      [`user add ${name} --password-stdin`, passphrase],
+      [`user set-password ${name} --password-stdin`, randomWord()],
+      [`user set-role ${name} Reader`, ''],
+      [`user disable ${name}`, ''],
+      [`user enable ${name}`, ''],
+      ['user list', ''],
+      [`token list --user ${name}`, ''],
+      [`token revoke --user ${name}`, ''],
+      [`user remove ${name}`, ''],
+    ] as const
+    for (const [command, input] of commands) {
+      const { code, stdout, stderr } = await runCommand(`${command} --json`.split(' '), { environment, input })
+      expect({ command, code, stderr }).toEqual({ command, code: 0, stderr: '' })
+      expect(stdout).toMatch(/^.*\n$/)
+      JSON.parse(stdout)
+    }
+    const again = await runCommand(`user remove ${name}`.split(' '), { environment })
+    expect(again).toEqual({ code: 1, stdout: '', stderr: 'There is no user of that name.\n' })
+  })
+
+  test('a command loads nothing of what only a server needs', async () => {
+    const witness = join(await temporaryFolder(), 'witness.cjs')
+    await writeFile(witness, `process.on('exit', () => process.stderr.write(Object.keys(require.cache).join('\\n')))`)
+    const { stderr } = await runCommand(['client', 'list'], {
+      environment: { ...environment, NODE_OPTIONS: `--require ${witness}` },
+    })
+    expect(stderr).toContain('/node_modules/pg/')
+    expect(stderr).not.toMatch(/\/node_modules\/(fastify|@fastify\/cors|pino)\//)
+  })
+
   test('--version and --help are answered without any database', async () => {
     const version = await runCommand(['--version'])
     expect(version).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' })
@@ -617,7 +659,7 @@ describe('every command', () => {
   ]
 
   test.each(commands)('%s refuses to run without a database being named', async (args) => {
-    expect(await runCommand(args.split(' '), { input: 'secret' })).toEqual({
+    expect(await runWarm(args.split(' '), { input: 'secret' })).toEqual({
       code: 2,
       stdout: '',
       stderr: expect.stringMatching(/DATABASE_URL, EMBEDDED_FOLDER: set one of them, or use --embedded FOLDER/),

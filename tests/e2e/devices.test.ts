@@ -17,11 +17,13 @@ import { randomWord } from '../support/people.ts'
 import { type Finished, readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
 import { freePort } from '../support/sockets.ts'
 import { lacksTools, toolPath } from '../support/tools.ts'
+import { warmCommands } from '../support/warm-commands.ts'
 import { type Answered, ask, eventually, whoseAt } from '../support/wire.ts'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
 const uuid = expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)
 const moment = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+const runWarm = warmCommands()
 const kid = expect.stringMatching(/^[A-Za-z0-9_-]{43}$/)
 
 interface Signer {
@@ -67,7 +69,7 @@ describe.each([
   })
 
   async function run(args: readonly string[], input = ''): Promise<Finished> {
-    const finished = await runCommand(args, { environment, input })
+    const finished = await runWarm(args, { environment, input })
     expect(leakedLines([finished.stdout, finished.stderr])).toEqual([])
     return finished
   }
@@ -139,6 +141,22 @@ describe.each([
     }
   })
 
+  test('device and key commands do their work as processes of their own, which end by themselves', async () => {
+    const { deviceKey, customerKey } = newSigner()
+    const commands = [
+      [`device add ${deviceKey} --customer-key-stdin`, customerKey],
+      [`device disable ${deviceKey}`, ''],
+      [`device enable ${deviceKey}`, ''],
+      ['device list', ''],
+      ['key rotate', ''],
+    ] as const
+    for (const [command, input] of commands) {
+      const { code, stdout, stderr } = await runCommand(`${command} --json`.split(' '), { environment, input })
+      expect({ command, code, stderr }).toEqual({ command, code: 0, stderr: '' })
+      JSON.parse(stdout)
+    }
+  })
+
   test('nobody is told more than there is: unknown keys, empty keys and no customer key are refused', async () => {
     for (const word of ['disable', 'enable']) expect((await run(['device', word, 'nobody'])).code).toBe(1)
     const add = ['device', 'add', `device-${randomWord()}`]
@@ -159,7 +177,7 @@ describe('recipes', () => {
   async function addDevice(chosen: Partial<Signer> = {}): Promise<Signer> {
     const signer = { ...newSigner(), ...chosen }
     const args = ['device', 'add', '--customer-key-stdin', '--', signer.deviceKey]
-    const { code, stderr } = await runCommand(args, { environment, input: signer.customerKey })
+    const { code, stderr } = await runWarm(args, { environment, input: signer.customerKey })
     expect([code, stderr]).toEqual([0, ''])
     return { ...signer, customerKey: keepSecret(signer.customerKey) }
   }

@@ -4,7 +4,8 @@ import type { Database } from '../../src/database/database.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { addClient, addUser } from '../support/people.ts'
-import { readyServer, runCommand } from '../support/processes.ts'
+import { readyServer } from '../support/processes.ts'
+import { warmCommands } from '../support/warm-commands.ts'
 import { ask, eventually, signInAt, whoseAt } from '../support/wire.ts'
 
 type Person = Awaited<ReturnType<typeof addUser>>
@@ -19,8 +20,10 @@ beforeAll(async () => {
   return () => database.close()
 })
 
+const runWarm = warmCommands()
+
 async function run(...args: string[]) {
-  return runCommand(args, { environment })
+  return runWarm(args, { environment })
 }
 
 async function json(...args: string[]) {

@@ -12,7 +12,7 @@ export const binPath = fileURLToPath(new URL('../../dist/bin.cjs', import.meta.u
 export const cheapHashes = { ARGON2_MEMORY_KIB: '1024', ARGON2_PASSES: '1' }
 
 /** Nothing of the machine's own environment reaches a process under test; on a busy machine its queue takes longer. */
-const bareEnvironment = {
+export const bareEnvironment = {
   PATH: process.env['PATH'] ?? '',
   HOME: process.env['HOME'] ?? '',
   HASH_QUEUE_SECONDS: '60',
@@ -159,7 +159,11 @@ export function spawnProgram(args: readonly string[], options: ProcessOptions): 
 
 /** Starts any command; it ends with the test file at the latest. */
 export function spawnCommand([command = '', ...args]: readonly string[], options: SpawnOptions): ChildProcess {
-  const child = spawn(command, args, options)
+  return keepProcess(spawn(command, args, options))
+}
+
+/** Has a process end with the test file at the latest. */
+export function keepProcess(child: ChildProcess): ChildProcess {
   living.add(child)
   child.once('close', () => living.delete(child))
   return child
