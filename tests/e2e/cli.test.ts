@@ -9,6 +9,7 @@ import { userNameKey } from '../../src/users/user-name.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
+import { fillFolder } from '../support/made-folder.ts'
 import { addClient as makeClient, addUser as makeUser, randomWord } from '../support/people.ts'
 import { binPath, type Finished, readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
 import { warmCommands } from '../support/warm-commands.ts'
@@ -745,7 +746,7 @@ describe('an embedded database', () => {
   })
 
   test('is stopped with a command that is interrupted, or whose reader leaves', async () => {
-    const folder = await temporaryFolder()
+    const folder = await fillFolder(await temporaryFolder())
     const environment = { ...process.env, EMBEDDED_FOLDER: folder, DATABASE_URL: '' }
     await runCommand(['--embedded', folder, 'migrate'])
     const isRunning = () => existsSync(join(folder, 'cluster', 'postmaster.pid'))

@@ -13,6 +13,7 @@ import { nextTimestamp } from '../support/device-time.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret, leakedLines } from '../support/kept-secrets.ts'
+import { fillFolder } from '../support/made-folder.ts'
 import { randomWord } from '../support/people.ts'
 import { type Finished, readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
 import { freePort } from '../support/sockets.ts'
@@ -54,7 +55,7 @@ async function serverDatabase(): Promise<Record<string, string>> {
   return { DATABASE_URL: url, ENCRYPTION_KEY: keepSecret(generateBytes(32).toString('base64')) }
 }
 
-const embeddedDatabase = async () => ({ EMBEDDED_FOLDER: await temporaryFolder() })
+const embeddedDatabase = async () => ({ EMBEDDED_FOLDER: await fillFolder(await temporaryFolder()) })
 
 describe.each([
   ['a PostgreSQL and ENCRYPTION_KEY', serverDatabase],

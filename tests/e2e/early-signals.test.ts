@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
+import { fillFolder } from '../support/made-folder.ts'
 import { readyServer, runCommand, spawnCommand, spawnProgram } from '../support/processes.ts'
 import { ask, eventually } from '../support/wire.ts'
 
@@ -20,7 +21,7 @@ describe.runIf(mayUnshare)(
     let folder: string
 
     beforeAll(async () => {
-      folder = await temporaryFolder()
+      folder = await fillFolder(await temporaryFolder())
       expect((await runCommand(['migrate', '--embedded', folder])).code).toBe(0)
     })
 
@@ -72,7 +73,7 @@ test.runIf(!mayUnshare)('the first process of a container is tried by root only'
 
 describe('SIGHUP', () => {
   test('does nothing to a server and its embedded database', async () => {
-    const folder = await temporaryFolder()
+    const folder = await fillFolder(await temporaryFolder())
     const server = await readyServer({ environment: { EMBEDDED_FOLDER: folder } })
     const postmaster = readFileSync(join(folder, 'cluster', 'postmaster.pid'), 'utf8')
     server.signal('SIGHUP')

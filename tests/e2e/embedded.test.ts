@@ -27,6 +27,7 @@ import type { Database } from '../../src/database/database.ts'
 import { findAccount } from '../../src/database/embedded/account.ts'
 import { findBinaries, readyBinaries } from '../../src/database/embedded/binaries.ts'
 import { openEmbedded } from '../../src/database/embedded/embedded.ts'
+import { fillFolder } from '../support/made-folder.ts'
 
 const isRoot = process.getuid?.() === 0
 const nobody = 65_534
@@ -57,7 +58,7 @@ describe('an embedded database in a folder', () => {
   })
 
   test('listens on no network address and loses nothing that it acknowledged', async () => {
-    const database = await open(await temporaryFolder())
+    const database = await open(await madeFolder())
     const settings = await database.query<{ name: string; setting: string }>(
       '',
       `select name, setting from pg_settings where name in
@@ -73,7 +74,7 @@ describe('an embedded database in a folder', () => {
   })
 
   test('keeps its rows when it is closed and opened again', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const first = await open(folder)
     await first.query('', 'create table public.kept as select 7 as seven')
     await first.close()
@@ -92,7 +93,7 @@ describe('an embedded database in a folder', () => {
   })
 
   test('writes no statement and no value into its log', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const database = await open(folder)
     await database.query('', 'create table public.words (word text primary key)')
     for (const _ of ['once', 'twice']) {
@@ -106,7 +107,7 @@ describe('an embedded database in a folder', () => {
   })
 
   test('is told nothing of our environment, which may hold secrets', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const opener = await openElsewhere(folder, { env: { ...process.env, ENCRYPTION_KEY: 'pencil-case' } })
     const pid = await postmasterPid(folder)
     if (existsSync('/proc/self/environ')) {
@@ -146,7 +147,7 @@ describe('several programs on one folder', () => {
   })
 
   test('leave without stopping it under the others, and the last one stops it', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const server = await openElsewhere(folder)
     const pid = await postmasterPid(folder)
     const command = await open(folder)
@@ -160,7 +161,7 @@ describe('several programs on one folder', () => {
   })
 
   test('all get in and nothing is left when many come and go at the same moment', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     await (await open(folder)).close()
     const comeAndGo = async (name: number) => {
       for (let round = 0; round < 8; round++) {
@@ -174,7 +175,7 @@ describe('several programs on one folder', () => {
   })
 
   test('that leave at the same moment stop it together', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const databases = await Promise.all([1, 2, 3, 4].map(() => openEmbedded({ folder })))
     const pid = await postmasterPid(folder)
     await Promise.all(databases.map((database) => database.close()))
@@ -183,7 +184,7 @@ describe('several programs on one folder', () => {
   })
 
   test('close it once, however often one of them asks', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const database = await openEmbedded({ folder })
     await Promise.all([database.close(), database.close()])
     await database.close()
@@ -193,7 +194,7 @@ describe('several programs on one folder', () => {
 
 describe('after a crash', () => {
   test('of the program, the next one finds everything committed and stops it in the end', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const crashing = await openElsewhere(folder)
     const pid = await postmasterPid(folder)
     await crashing.ask('create table public.kept as select generate_series(1, 1000) as n')
@@ -207,7 +208,7 @@ describe('after a crash', () => {
   })
 
   test('of PostgreSQL, queries say that it is away and then work again without opening anew', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const told: string[] = []
     const database = await openEmbedded({ folder, onProgress: (sentence) => told.push(sentence) })
     cleanups.push(() => database.close())
@@ -223,7 +224,7 @@ describe('after a crash', () => {
   })
 
   test('of PostgreSQL, all programs that use it come back to the same one', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const [one, other] = await Promise.all([open(folder), open(folder)])
     process.kill(await postmasterPid(folder), 'SIGKILL')
     await expect(askUntilRefused(one)).rejects.toMatchObject({ code: 'temporarily_unavailable' })
@@ -236,7 +237,7 @@ describe('after a crash', () => {
   })
 
   test('of one of its processes, queries work again', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const database = await open(folder)
     const [backend] = await database.query<{ pid: number }>('', 'select pg_backend_pid() as pid')
     process.kill(backend?.pid ?? 0, 'SIGKILL')
@@ -246,7 +247,7 @@ describe('after a crash', () => {
   })
 
   test('of both, the next program finds everything committed', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const crashing = await openElsewhere(folder)
     await crashing.ask('create table public.kept as select generate_series(1, 1000) as n')
     const pid = await postmasterPid(folder)
@@ -259,7 +260,7 @@ describe('after a crash', () => {
   })
 
   test('PostgreSQL that was asked from outside to stop comes back', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     const database = await open(folder)
     const pid = await postmasterPid(folder)
     process.kill(pid, 'SIGTERM')
@@ -269,7 +270,7 @@ describe('after a crash', () => {
   })
 
   test('closing while PostgreSQL is away or on its way back leaves nothing running', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     for (const waitMs of [0, 5, 20, 50, 100, 200]) {
       const database = await openEmbedded({ folder })
       process.kill(await postmasterPid(folder), 'SIGKILL')
@@ -281,7 +282,7 @@ describe('after a crash', () => {
   })
 
   test('closing while PostgreSQL recovers by itself leaves nothing running', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     for (const waitMs of [0, 5, 20, 50, 100, 200]) {
       const database = await openEmbedded({ folder })
       const [backend] = await database.query<{ pid: number }>('', 'select pg_backend_pid() as pid')
@@ -295,7 +296,7 @@ describe('after a crash', () => {
   test.runIf(process.platform === 'linux')(
     'a lock file whose process id belongs to something else by now does not keep it closed',
     async () => {
-      const folder = await temporaryFolder()
+      const folder = await madeFolder()
       await (await open(folder)).close()
       const stranger = spawn('sleep', ['60'], isRoot ? { uid: nobody, gid: nobody } : {})
       cleanups.push(() => stranger.kill())
@@ -343,7 +344,7 @@ describe('a folder that cannot be opened is refused with a sentence', () => {
   })
 
   test('when PostgreSQL cannot start there, with its own words', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     await (await open(folder)).close()
     await rm(join(folder, 'cluster', 'global', 'pg_control'))
     await expect(open(folder)).rejects.toThrow(/did not start: .*pg_control/s)
@@ -351,7 +352,7 @@ describe('a folder that cannot be opened is refused with a sentence', () => {
 
   test.runIf(isRoot)('when it belongs to another user', async (context) => {
     if (!isReachableForNobody()) context.skip('nobody may not enter this clone')
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     await (await open(folder)).close()
     const locked = await openElsewhere(folder, asNobody)
     expect(locked.greeting).toMatchObject({ failed: expect.stringMatching(/cannot be used: .*permission denied/) })
@@ -423,7 +424,7 @@ describe('the user that PostgreSQL runs as', () => {
   })
 
   test.runIf(isRoot)('replaces the id that folders of an older version share, once no PostgreSQL runs', async () => {
-    const folder = await temporaryFolder()
+    const folder = await madeFolder()
     await (await open(folder)).close()
     const shared = 65_432
     execFileSync('chown', ['-R', `${shared}:${shared}`, join(folder, 'cluster')])
@@ -531,6 +532,11 @@ async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'embedded-test-'))
   cleanups.push(() => rm(folder, { recursive: true, force: true }))
   return folder
+}
+
+/** A folder with a database in it that nobody has opened yet. */
+async function madeFolder(): Promise<string> {
+  return fillFolder(await temporaryFolder())
 }
 
 async function nobodysFolder(): Promise<string> {

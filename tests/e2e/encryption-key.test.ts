@@ -7,17 +7,20 @@ import { generateBytes } from '../../src/secrets.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
+import { fillFolder } from '../support/made-folder.ts'
 import { randomWord } from '../support/people.ts'
 import { readyServer, runCommand, startServer } from '../support/processes.ts'
+import { warmCommands } from '../support/warm-commands.ts'
 import { ask } from '../support/wire.ts'
 
+const runWarm = warmCommands()
 const newKey = () => keepSecret(generateBytes(32).toString('base64'))
 
-async function addDevice(environment: Record<string, string>) {
+async function addDevice(environment: Record<string, string>, run = runWarm) {
   const deviceKey = `device-${randomWord()}`
   const customerKey = keepSecret(randomWord())
   const args = ['device', 'add', deviceKey, '--customer-key-stdin']
-  return { deviceKey, customerKey, finished: await runCommand(args, { environment, input: customerKey }) }
+  return { deviceKey, customerKey, finished: await run(args, { environment, input: customerKey }) }
 }
 
 async function statusAt(url: string, { deviceKey, customerKey }: { deviceKey: string; customerKey: string }) {
@@ -40,11 +43,11 @@ async function migrated(): Promise<string> {
 
 describe('an embedded database', () => {
   test('gets an encryption key of its own in its folder, for its owner only, one for two who come at once', async () => {
-    const folder = await temporaryFolder()
+    const folder = await fillFolder(await temporaryFolder())
     const environment = { EMBEDDED_FOLDER: folder }
-    expect((await runCommand(['migrate'], { environment })).code).toBe(0)
+    expect((await runWarm(['migrate'], { environment })).code).toBe(0)
     expect(await readdir(folder)).not.toContain('encryption-key')
-    const devices = await Promise.all([addDevice(environment), addDevice(environment)])
+    const devices = await Promise.all([addDevice(environment, runCommand), addDevice(environment, runCommand)])
     for (const { finished } of devices) expect(finished).toMatchObject({ code: 0, stderr: '' })
 
     const path = join(folder, 'encryption-key')
@@ -61,9 +64,9 @@ describe('an embedded database', () => {
   })
 
   test('is not served with a key file that holds something else', async () => {
-    const folder = await temporaryFolder()
+    const folder = await fillFolder(await temporaryFolder())
     const environment = { EMBEDDED_FOLDER: folder, DIALECTS: 'device' }
-    expect((await runCommand(['migrate'], { environment: { EMBEDDED_FOLDER: folder } })).code).toBe(0)
+    expect((await runWarm(['migrate'], { environment: { EMBEDDED_FOLDER: folder } })).code).toBe(0)
     for (const text of ['', 'too short', `${'x'.repeat(60)}\n`]) {
       await writeFile(join(folder, 'encryption-key'), text)
       const starting = startServer({ environment })
@@ -73,9 +76,9 @@ describe('an embedded database', () => {
   })
 
   test('uses ENCRYPTION_KEY instead where it is set, and makes no file', async () => {
-    const folder = await temporaryFolder()
+    const folder = await fillFolder(await temporaryFolder())
     const environment = { EMBEDDED_FOLDER: folder, ENCRYPTION_KEY: newKey() }
-    expect((await runCommand(['migrate'], { environment })).code).toBe(0)
+    expect((await runWarm(['migrate'], { environment })).code).toBe(0)
     expect((await addDevice(environment)).finished.code).toBe(0)
     expect(await readdir(folder)).not.toContain('encryption-key')
   })
@@ -99,7 +102,7 @@ describe('with DATABASE_URL', () => {
     const environment = { DATABASE_URL: await migrated() }
     for (const finished of [
       (await addDevice(environment)).finished,
-      await runCommand(['key', 'rotate'], { environment }),
+      await runWarm(['key', 'rotate'], { environment }),
     ]) {
       expect(finished).toMatchObject({
         code: 2,
@@ -107,7 +110,7 @@ describe('with DATABASE_URL', () => {
         stderr: expect.stringMatching(/ENCRYPTION_KEY: expected 32/),
       })
     }
-    expect((await runCommand(['device', 'list', '--json'], { environment })).stdout).toBe('[]\n')
+    expect((await runWarm(['device', 'list', '--json'], { environment })).stdout).toBe('[]\n')
   })
 
   test('devices and keys are not changed with another ENCRYPTION_KEY than the one in use', async () => {
@@ -115,13 +118,13 @@ describe('with DATABASE_URL', () => {
     const device = await addDevice(environment)
     const server = await readyServer({ environment })
     const another = { ...environment, ENCRYPTION_KEY: newKey() }
-    const refused = [(await addDevice(another)).finished, await runCommand(['key', 'rotate'], { environment: another })]
+    const refused = [(await addDevice(another)).finished, await runWarm(['key', 'rotate'], { environment: another })]
     for (const { code, stdout, stderr } of refused) {
       expect([code, stdout]).toEqual([1, ''])
       expect(stderr).toContain('ENCRYPTION_KEY is not the one it was encrypted with')
     }
     expect(await statusAt(server.url, device)).toBe(200)
-    expect(JSON.parse((await runCommand(['device', 'list', '--json'], { environment })).stdout)).toHaveLength(1)
+    expect(JSON.parse((await runWarm(['device', 'list', '--json'], { environment })).stdout)).toHaveLength(1)
     await server.end()
   })
 

@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../support/installations.ts'
 import { runCommand } from '../support/processes.ts'
+import { warmCommands } from '../support/warm-commands.ts'
+
+const runWarm = warmCommands()
 
 const commands = [
   'user list',
@@ -20,7 +23,7 @@ describe('a command on a folder without a database', () => {
   test.each(commands)('names the folder and makes nothing: %s', async (command) => {
     const parent = await temporaryFolder()
     const folder = join(parent, 'typo')
-    const refused = await runCommand([...command.split(' '), '--embedded', folder], { input: 'pencil-case 12' })
+    const refused = await runWarm([...command.split(' '), '--embedded', folder], { input: 'pencil-case 12' })
     expect(refused).toEqual({ code: 1, stdout: '', stderr: expect.stringContaining(noDatabase(folder)) })
     expect(await readdir(parent)).toEqual([])
   })

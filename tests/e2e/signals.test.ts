@@ -12,10 +12,14 @@ import { registerUser } from '../../src/users/register-user.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
+import { fillFolder } from '../support/made-folder.ts'
 import { addClient, cheapPasswords, randomWord } from '../support/people.ts'
 import { readyServer, runCommand, type ServerProcess, startServer } from '../support/processes.ts'
 import { basic } from '../support/requests.ts'
+import { warmCommands } from '../support/warm-commands.ts'
 import { ask } from '../support/wire.ts'
+
+const runWarm = warmCommands()
 
 type Person = { name: string; password: string }
 
@@ -121,9 +125,9 @@ describe('a server that is told to stop', () => {
   })
 
   test('stops its embedded database too, and nothing it gave is lost', async () => {
-    const folder = await temporaryFolder()
+    const folder = await fillFolder(await temporaryFolder())
     const server = await readyServer({ environment: { EMBEDDED_FOLDER: folder } })
-    const embedded = (args: string[], input = '') => runCommand([...args, '--json', '--embedded', folder], { input })
+    const embedded = (args: string[], input = '') => runWarm([...args, '--json', '--embedded', folder], { input })
     const secret = keepSecret(JSON.parse((await embedded(['client', 'add', 'a-client'])).stdout).client_secret)
     const user = { name: 'ada', password: keepSecret(randomWord()) }
     await embedded(['user', 'add', 'ada', '--password-stdin'], user.password)

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
+import { fillFolder } from '../support/made-folder.ts'
 import { readyServer, type StartingServer, startServer } from '../support/processes.ts'
 
 const plainHttp = /beyond loopback.*TRUST_PROXY/
@@ -79,7 +80,7 @@ describe('a start', () => {
       await new Promise((resolve) => taken.once('listening', resolve))
       const address = taken.address()
       const PORT = String(typeof address === 'object' && address ? address.port : 0)
-      const where = kind === 'postgres' ? environment : { EMBEDDED_FOLDER: await temporaryFolder() }
+      const where = kind === 'postgres' ? environment : { EMBEDDED_FOLDER: await fillFolder(await temporaryFolder()) }
       const starting = startServer({ environment: { ...where, PORT } })
       expect(await starting.exited).toBe(1)
       expect(starting.stderr()).toMatch(new RegExp(`^[^\\n]*EADDRINUSE[^\\n]*${PORT}\\n$`))

@@ -5,6 +5,7 @@ import pg from 'pg'
 import { readyCluster } from '../../src/database/embedded/cluster.ts'
 import { startPostmaster } from '../../src/database/embedded/postmaster.ts'
 import { readPostmaster } from '../../src/database/embedded/running.ts'
+import { fillFolder } from './made-folder.ts'
 import { runOn } from './test-cluster.ts'
 import { eventually } from './wire.ts'
 
@@ -27,7 +28,7 @@ export interface OwnCluster {
 
 /** Makes one, not running, from the binaries of the embedded database. */
 export async function makeCluster(): Promise<OwnCluster> {
-  const folder = await mkdtemp(join(tmpdir(), 'password-grant-own-'))
+  const folder = await fillFolder(await mkdtemp(join(tmpdir(), 'password-grant-own-')))
   const cluster = await readyCluster(folder)
   const url = `postgres://postgres@localhost/postgres?host=${encodeURIComponent(cluster.path)}`
   const isAnswering = () =>

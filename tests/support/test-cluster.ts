@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
+import { readyCluster } from '../../src/database/embedded/cluster.ts'
 import { openEmbedded } from '../../src/database/embedded/embedded.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
@@ -13,6 +16,8 @@ declare module 'vitest' {
     clusterUrl: string
     /** A migrated database to copy. */
     template: string
+    /** The cluster of an embedded database to copy, which has never run; null where the suite runs on a given server. */
+    madeCluster: string | null
   }
 }
 
@@ -24,6 +29,7 @@ export default async function setUpCluster(project: TestProject): Promise<(() =>
   if (project.vitest.projects.every(({ name }) => name === 'unit')) return undefined // they need none
   const given = process.env['TEST_DATABASE_URL'] || null
   const folder = given !== null ? null : await mkdtemp(join(tmpdir(), 'password-grant-test-'))
+  const madeCluster = folder === null ? null : await keepMadeCluster(folder)
   const embedded = folder === null ? null : await openEmbedded({ folder })
   const clusterUrl = given ?? `postgres://postgres@localhost/postgres?host=${encodeURIComponent(`${folder}/cluster`)}`
   const prefix = `password_grant_test_${process.pid}_${Date.now()}`
@@ -35,12 +41,22 @@ export default async function setUpCluster(project: TestProject): Promise<(() =>
   await database.close()
   project.provide('clusterUrl', clusterUrl)
   project.provide('template', template)
+  project.provide('madeCluster', madeCluster)
 
   return async () => {
-    if (embedded === null || folder === null) return dropDatabases(clusterUrl, prefix)
+    if (embedded === null || folder === null || madeCluster === null) return dropDatabases(clusterUrl, prefix)
     await embedded.close()
     await rm(folder, { recursive: true, force: true })
+    await rm(dirname(madeCluster), { recursive: true, force: true })
   }
+}
+
+/** Makes the cluster in a folder, and a copy of it. */
+async function keepMadeCluster(folder: string): Promise<string> {
+  const { path } = await readyCluster(folder)
+  const copy = join(await mkdtemp(`${folder}-made-`), 'cluster')
+  await promisify(execFile)('cp', ['-R', path, copy])
+  return copy
 }
 
 async function dropDatabases(clusterUrl: string, prefix: string): Promise<void> {
