@@ -6,7 +6,7 @@ import { readyCluster } from '../../src/database/embedded/cluster.ts'
 import { startPostmaster } from '../../src/database/embedded/postmaster.ts'
 import { readPostmaster } from '../../src/database/embedded/running.ts'
 import { fillFolder } from './made-folder.ts'
-import { runOn } from './test-cluster.ts'
+import { isAnswering } from './test-cluster.ts'
 import { eventually } from './wire.ts'
 
 /** A PostgreSQL of a test's own, which nobody looks after: it is there or away as the test says. */
@@ -31,11 +31,6 @@ export async function makeCluster(): Promise<OwnCluster> {
   const folder = await fillFolder(await mkdtemp(join(tmpdir(), 'password-grant-own-')))
   const cluster = await readyCluster(folder)
   const url = `postgres://postgres@localhost/postgres?host=${encodeURIComponent(cluster.path)}`
-  const isAnswering = () =>
-    runOn(url, ['select 1']).then(
-      () => true,
-      () => false,
-    )
 
   async function start(): Promise<void> {
     // after a crash its own processes may take a moment to end, and until then it refuses to start
@@ -43,7 +38,7 @@ export async function makeCluster(): Promise<OwnCluster> {
       async () => {
         const started = await startPostmaster(cluster)
         await eventually(
-          async () => started.hasEnded() || (await isAnswering()),
+          async () => started.hasEnded() || (await isAnswering(url)),
           (isDecided) => isDecided,
         )
         await started.forget()

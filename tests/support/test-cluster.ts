@@ -1,14 +1,9 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
-import { readyCluster } from '../../src/database/embedded/cluster.ts'
-import { openEmbedded } from '../../src/database/embedded/embedded.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
+import { startSharedCluster } from './shared-cluster.ts'
+import { eventually } from './wire.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -22,41 +17,35 @@ declare module 'vitest' {
 }
 
 /**
- * The PostgreSQL of this run: TEST_DATABASE_URL, else an embedded one in a folder that goes with the run.
+ * The PostgreSQL of this run: TEST_DATABASE_URL, else one in a folder that goes with the run.
  * Leaves nothing behind on either.
  */
 export default async function setUpCluster(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   if (project.vitest.projects.every(({ name }) => name === 'unit')) return undefined // they need none
   const given = process.env['TEST_DATABASE_URL'] || null
-  const folder = given !== null ? null : await mkdtemp(join(tmpdir(), 'password-grant-test-'))
-  const madeCluster = folder === null ? null : await keepMadeCluster(folder)
-  const embedded = folder === null ? null : await openEmbedded({ folder })
-  const clusterUrl = given ?? `postgres://postgres@localhost/postgres?host=${encodeURIComponent(`${folder}/cluster`)}`
+  const shared = given === null ? await startSharedCluster() : null
+  const clusterUrl = given ?? shared?.url ?? ''
   const prefix = `password_grant_test_${process.pid}_${Date.now()}`
   const template = `${prefix}_template`
 
+  if (shared !== null) await eventually(() => isAnswering(clusterUrl), Boolean)
   await runOn(clusterUrl, [`create database ${template}`])
   const database = await openDatabase(databaseUrl(clusterUrl, template))
   await migrate(database)
   await database.close()
   project.provide('clusterUrl', clusterUrl)
   project.provide('template', template)
-  project.provide('madeCluster', madeCluster)
+  project.provide('madeCluster', shared?.madePath ?? null)
 
-  return async () => {
-    if (embedded === null || folder === null || madeCluster === null) return dropDatabases(clusterUrl, prefix)
-    await embedded.close()
-    await rm(folder, { recursive: true, force: true })
-    await rm(dirname(madeCluster), { recursive: true, force: true })
-  }
+  return () => shared?.remove() ?? dropDatabases(clusterUrl, prefix)
 }
 
-/** Makes the cluster in a folder, and a copy of it. */
-async function keepMadeCluster(folder: string): Promise<string> {
-  const { path } = await readyCluster(folder)
-  const copy = join(await mkdtemp(`${folder}-made-`), 'cluster')
-  await promisify(execFile)('cp', ['-R', path, copy])
-  return copy
+/** Whether a PostgreSQL takes statements. */
+export function isAnswering(url: string): Promise<boolean> {
+  return runOn(url, ['select 1']).then(
+    () => true,
+    () => false,
+  )
 }
 
 async function dropDatabases(clusterUrl: string, prefix: string): Promise<void> {
