@@ -3,10 +3,13 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { addClient, addUser } from '../support/people.ts'
-import { readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
+import { readyServer, type ServerProcess } from '../support/processes.ts'
 import { basic } from '../support/requests.ts'
 import { runOn } from '../support/test-cluster.ts'
+import { warmCommands } from '../support/warm-commands.ts'
 import { ask, eventually, signInAt, whoseAt } from '../support/wire.ts'
+
+const runWarm = warmCommands()
 
 /** What is promised: within this time an ended token is refused on every server. */
 const boundMs = 250
@@ -112,7 +115,7 @@ describe('two servers on one database, as they come', () => {
     const asking = await addClient(database)
     const { user, value } = await setUp(asking)
     const bystander = await setUp()
-    const { code, stderr } = await runCommand(command({ user: user.name, client: asking.id }), { environment })
+    const { code, stderr } = await runWarm(command({ user: user.name, client: asking.id }), { environment })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     await expectEnded([one, other], value, ended)
     for (const { url } of [one, other]) expect((await whoseAt(url, bystander.value)).status).toBe(200)
@@ -121,7 +124,7 @@ describe('two servers on one database, as they come', () => {
   test('`user set-password` on the command line ends it at both', async () => {
     const { user, value } = await setUp()
     const args = ['user', 'set-password', user.name, '--password-stdin']
-    expect((await runCommand(args, { environment, input: user.password })).code).toBe(0)
+    expect((await runWarm(args, { environment, input: user.password })).code).toBe(0)
     await expectEnded([one, other], value, 'revoked')
   })
 
@@ -134,7 +137,7 @@ describe('two servers on one database, as they come', () => {
     for (const { url } of [one, other]) {
       for (const { status } of await Promise.all(values.map((value) => whoseAt(url, value)))) expect(status).toBe(200)
     }
-    expect((await runCommand(['client', 'disable', asking.id], { environment })).code).toBe(0)
+    expect((await runWarm(['client', 'disable', asking.id], { environment })).code).toBe(0)
     await sleep(boundMs)
     for (const { url } of [one, other]) {
       for (const { status } of await Promise.all(values.map((value) => whoseAt(url, value)))) expect(status).toBe(401)

@@ -13,10 +13,10 @@ import { authenticateUser } from '../support/credentials.ts'
 import { freshDatabase, patience } from '../support/fresh-database.ts'
 import { logLines } from '../support/kept-secrets.ts'
 import { addClient, addUser, authenticateClient, cheapPasswords, randomWord } from '../support/people.ts'
-import { runCommand } from '../support/processes.ts'
 import { type Taking, takeSeat } from '../support/seats.ts'
 import { listen } from '../support/sockets.ts'
 import { plainOptions } from '../support/test-server.ts'
+import { warmCommands } from '../support/warm-commands.ts'
 import { eventually, signInAt, whoseAt } from '../support/wire.ts'
 
 type Person = Awaited<ReturnType<typeof addUser>>
@@ -79,6 +79,7 @@ const changes: readonly Change[] = [
   },
 ]
 
+const runWarm = warmCommands()
 const titled = changes.map((change) => [change.what, change] as const)
 
 describe('a sign-in under way', async () => {
@@ -222,7 +223,7 @@ describe('a sign-in under way', async () => {
   })
 
   async function run(args: string[], input = ''): Promise<void> {
-    const { code, stderr } = await runCommand(args, { environment, input })
+    const { code, stderr } = await runWarm(args, { environment, input })
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   }
 
