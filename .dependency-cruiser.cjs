@@ -80,7 +80,7 @@ const rooms = {
     ],
     types: ['dialects', 'database/database.ts'],
   },
-  'http/health-route.ts': { uses: ['database/migrate.ts'] }, // besides what http may: ready means migrated
+  'http/routes/health-route.ts': { uses: ['database/migrate.ts'] }, // besides what http may: ready means migrated
   // the program around it
   config: { uses: ['available-cores', 'dialects', 'passwords', 'throttle', 'database/database-url.ts'] },
   server: { uses: ['errors', 'http', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },

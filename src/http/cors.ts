@@ -1,10 +1,10 @@
 import cors, { type FastifyCorsOptions } from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import type { Dialect } from '../dialects/dialect.ts'
-import { revocationPath } from './revocation-route.ts'
-import { seatsPath } from './seats-route.ts'
-import { spellings } from './token-route.ts'
-import { userinfoPath } from './userinfo-route.ts'
+import { revocationPath } from './routes/revocation-route.ts'
+import { seatsPath } from './routes/seats-route.ts'
+import { spellings } from './routes/token-route.ts'
+import { userinfoPath } from './routes/userinfo-route.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {

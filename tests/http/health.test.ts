@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
-import { healthRoute } from '../../src/http/health-route.ts'
+import { healthRoute } from '../../src/http/routes/health-route.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { testServer } from '../support/test-server.ts'
 

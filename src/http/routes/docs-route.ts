@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
-import type { Dialect } from '../dialects/dialect.ts'
-import { docsDescription } from './docs-description.ts'
-import { docsSettings } from './docs-settings.ts'
-import { docsTheme } from './docs-theme.ts'
+import type { Dialect } from '../../dialects/dialect.ts'
+import { docsDescription } from '../docs/docs-description.ts'
+import { docsSettings } from '../docs/docs-settings.ts'
+import { docsTheme } from '../docs/docs-theme.ts'
 
 /** What the page has to know of the server it is about. */
 export interface DocsRouteOptions {
@@ -14,7 +14,7 @@ export interface DocsRouteOptions {
 /** Where it is. */
 export const docsPath = '/docs'
 
-const file = fileURLToPath(new URL('../../openapi.yaml', import.meta.url))
+const file = fileURLToPath(new URL('../../../openapi.yaml', import.meta.url))
 
 const policy = [
   "default-src 'none'",

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify'
-import type { Query } from '../database/database.ts'
-import { gatherRows, oneAtATime } from '../database/gather-rows.ts'
-import { writeJson } from '../dialects/reply.ts'
-import { listPublishedKeys } from '../tokens/signing-keys.ts'
-import { createBoundedLog } from './bounded-log.ts'
-import { toOAuthError } from './failure.ts'
-import { sendReply } from './send-reply.ts'
+import type { Query } from '../../database/database.ts'
+import { gatherRows, oneAtATime } from '../../database/gather-rows.ts'
+import { writeJson } from '../../dialects/reply.ts'
+import { listPublishedKeys } from '../../tokens/signing-keys.ts'
+import { createBoundedLog } from '../bounded-log.ts'
+import { toOAuthError } from '../failure.ts'
+import { sendReply } from '../send-reply.ts'
 
 /** Where it is. */
 export const jwksPath = '/.well-known/jwks.json'

@@ -15,7 +15,7 @@ import { refuseOtherMethods } from './other-methods.ts'
 import { sendReply } from './send-reply.ts'
 
 /** An endpoint that takes fields from a client. */
-export interface FieldsRouteOptions extends Pick<Dialect, 'methods' | 'example' | 'decode' | 'refuse'> {
+export interface ClientEndpointOptions extends Pick<Dialect, 'methods' | 'example' | 'decode' | 'refuse'> {
   /** The path's spellings, as route patterns. */
   readonly urls: readonly string[]
   /** What every event at this endpoint says of it. */
@@ -40,7 +40,7 @@ export interface Asked {
  * One endpoint in a scope of its own: method, body, client, and then what `answer` looks at, in the order in which
  * the first failure answers. Its parsers, error writer and headers touch no route of the host.
  */
-export async function fieldsRoute(scope: FastifyInstance, options: FieldsRouteOptions): Promise<void> {
+export async function clientEndpoint(scope: FastifyInstance, options: ClientEndpointOptions): Promise<void> {
   const { urls, methods, example, place, emit, decode, identifyClient, answer, refuse } = options
   scope.removeAllContentTypeParsers()
   await scope.register(formbody, { bodyLimit: longestBody, parser: (text) => ({ text }) })

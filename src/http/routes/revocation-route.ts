@@ -1,17 +1,17 @@
 import type { FastifyInstance } from 'fastify'
-import type { Query } from '../database/database.ts'
-import { requiredField } from '../dialects/fields.ts'
-import { readForm } from '../dialects/read-form.ts'
-import { writeRefusal } from '../dialects/reply.ts'
-import { OAuthError } from '../errors.ts'
-import type { AuthenticateClient } from '../grants/authenticate-client.ts'
-import { createTokenRevoker } from '../tokens/revoke-token.ts'
-import { createValueReader } from '../tokens/signed-value.ts'
-import type { TokenCache } from '../tokens/token-cache.ts'
-import { byCredentials } from './client-auth.ts'
-import { describeOrigin } from './failure.ts'
-import { fieldsRoute } from './fields-route.ts'
-import type { EmitFrom } from './log-events.ts'
+import type { Query } from '../../database/database.ts'
+import { requiredField } from '../../dialects/fields.ts'
+import { readForm } from '../../dialects/read-form.ts'
+import { writeRefusal } from '../../dialects/reply.ts'
+import { OAuthError } from '../../errors.ts'
+import type { AuthenticateClient } from '../../grants/authenticate-client.ts'
+import { createTokenRevoker } from '../../tokens/revoke-token.ts'
+import { createValueReader } from '../../tokens/signed-value.ts'
+import type { TokenCache } from '../../tokens/token-cache.ts'
+import { byCredentials } from '../client-auth.ts'
+import { clientEndpoint } from '../client-endpoint.ts'
+import { describeOrigin } from '../failure.ts'
+import type { EmitFrom } from '../log-events.ts'
 
 /** Who may ask, where tokens end, and who is to forget them. */
 export interface RevocationRouteOptions {
@@ -35,7 +35,7 @@ export async function revocationRoute(scope: FastifyInstance, options: Revocatio
   const { query, forgetToken, emit } = options
   const readValue = createValueReader(query)
   const revokeToken = createTokenRevoker(query)
-  await scope.register(fieldsRoute, {
+  await scope.register(clientEndpoint, {
     urls: [revocationPath],
     methods: ['POST'],
     example,

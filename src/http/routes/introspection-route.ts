@@ -1,15 +1,15 @@
 import type { FastifyInstance } from 'fastify'
-import { refuseClient } from '../clients/client.ts'
-import { requiredField } from '../dialects/fields.ts'
-import { readForm } from '../dialects/read-form.ts'
-import { writeJson, writeRefusal } from '../dialects/reply.ts'
-import type { AuthenticateClient } from '../grants/authenticate-client.ts'
-import type { FindToken } from '../tokens/find-token.ts'
-import type { Token } from '../tokens/token.ts'
-import { byCredentials } from './client-auth.ts'
-import { describeOrigin } from './failure.ts'
-import { fieldsRoute } from './fields-route.ts'
-import type { EmitFrom } from './log-events.ts'
+import { refuseClient } from '../../clients/client.ts'
+import { requiredField } from '../../dialects/fields.ts'
+import { readForm } from '../../dialects/read-form.ts'
+import { writeJson, writeRefusal } from '../../dialects/reply.ts'
+import type { AuthenticateClient } from '../../grants/authenticate-client.ts'
+import type { FindToken } from '../../tokens/find-token.ts'
+import type { Token } from '../../tokens/token.ts'
+import { byCredentials } from '../client-auth.ts'
+import { clientEndpoint } from '../client-endpoint.ts'
+import { describeOrigin } from '../failure.ts'
+import type { EmitFrom } from '../log-events.ts'
 
 /** Who may ask, and how tokens are found. */
 export interface IntrospectionRouteOptions {
@@ -30,7 +30,7 @@ export const introspectionPath = '/introspect'
  */
 export async function introspectionRoute(scope: FastifyInstance, options: IntrospectionRouteOptions): Promise<void> {
   const { findToken, emit } = options
-  await scope.register(fieldsRoute, {
+  await scope.register(clientEndpoint, {
     urls: [introspectionPath],
     methods: ['POST'],
     example,

@@ -20,7 +20,7 @@ export interface HolderTools {
 }
 
 /** An endpoint for whoever holds a live token. */
-export interface HolderRouteOptions extends HolderTools {
+export interface HolderEndpointOptions extends HolderTools {
   readonly url: string
   readonly methods: readonly HTTPMethods[]
   /** What is answered, as JSON; null: nothing, 204. */
@@ -35,7 +35,7 @@ export interface HolderRouteOptions extends HolderTools {
  * One endpoint in a scope of its own. Refusals follow RFC 6750 §3, unless the token came in the place of a dialect
  * that has words of its own.
  */
-export async function holderRoute(scope: FastifyInstance, options: HolderRouteOptions): Promise<void> {
+export async function holderEndpoint(scope: FastifyInstance, options: HolderEndpointOptions): Promise<void> {
   const { url, methods, findToken, dialects, emit, answer } = options
   const places = dialects.flatMap(({ tokenPlace }) => tokenPlace ?? [])
   const findSpeaker = (request: FastifyRequest) =>
@@ -51,7 +51,7 @@ export async function holderRoute(scope: FastifyInstance, options: HolderRouteOp
     const refusal = describeRefusal(error, describeOrigin(request, reply, { endpoint: url }))
     emit({ type: 'request.refused', ...refusal }, { log: request.log, cause: error.cause })
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-    refuseHolder(reply.headers({ ...error.headers }), error, findSpeaker(request), request) // as in fields-route, not returned
+    refuseHolder(reply.headers({ ...error.headers }), error, findSpeaker(request), request) // as at a client endpoint, not returned
   })
   scope.route({
     method: [...methods],

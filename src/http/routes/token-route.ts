@@ -1,19 +1,19 @@
 import type { FastifyInstance } from 'fastify'
-import { refuseClient } from '../clients/client.ts'
-import type { Dialect } from '../dialects/dialect.ts'
-import { OAuthError } from '../errors.ts'
-import type { AuthenticateClient } from '../grants/authenticate-client.ts'
-import { grantToken } from '../grants/grant.ts'
-import type { GrantTools } from '../grants/grant-tools.ts'
-import type { TokenCache } from '../tokens/token-cache.ts'
-import { type CountAttempt, refuseAttempt, untouched, writeAllowance } from './attempt-limit.ts'
-import { byCredentials, type IdentifyClient } from './client-auth.ts'
-import { connectionSignal } from './connection-signal.ts'
-import { describeOrigin } from './failure.ts'
-import { type Asked, describeRequest, fieldsRoute } from './fields-route.ts'
-import type { EmitFrom } from './log-events.ts'
-import { networkOf } from './network.ts'
-import { pathInAnyCase } from './path-pattern.ts'
+import { refuseClient } from '../../clients/client.ts'
+import type { Dialect } from '../../dialects/dialect.ts'
+import { OAuthError } from '../../errors.ts'
+import type { AuthenticateClient } from '../../grants/authenticate-client.ts'
+import { grantToken } from '../../grants/grant.ts'
+import type { GrantTools } from '../../grants/grant-tools.ts'
+import type { TokenCache } from '../../tokens/token-cache.ts'
+import { type CountAttempt, refuseAttempt, untouched, writeAllowance } from '../attempt-limit.ts'
+import { byCredentials, type IdentifyClient } from '../client-auth.ts'
+import { type Asked, clientEndpoint, describeRequest } from '../client-endpoint.ts'
+import { connectionSignal } from '../connection-signal.ts'
+import { describeOrigin } from '../failure.ts'
+import type { EmitFrom } from '../log-events.ts'
+import { networkOf } from '../network.ts'
+import { pathInAnyCase } from '../path-pattern.ts'
 
 /** What one mounted dialect works with. */
 export interface TokenRouteOptions {
@@ -34,7 +34,7 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
   const place = { dialect: dialect.name }
   const { methods, example, decode, refuse } = dialect
   if (countAttempt) tellAllowance(scope, dialect, countAttempt)
-  await scope.register(fieldsRoute, {
+  await scope.register(clientEndpoint, {
     urls: spellings(dialect, mounted, ignoresSlash(scope)),
     methods,
     example,

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { type Dialect, signsTokens } from '../dialects/dialect.ts'
+import { type Dialect, signsTokens } from '../../dialects/dialect.ts'
 import { introspectionPath } from './introspection-route.ts'
 import { jwksPath } from './jwks-route.ts'
 import { revocationPath } from './revocation-route.ts'

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import type { Database, Query } from '../database/database.ts'
-import { gatherRows, oneAtATime } from '../database/gather-rows.ts'
-import { schemaState } from '../database/migrate.ts'
+import type { Database, Query } from '../../database/database.ts'
+import { gatherRows, oneAtATime } from '../../database/gather-rows.ts'
+import { schemaState } from '../../database/migrate.ts'
 
 /** `GET /health/live`: the process answers. `GET /health/ready`: the database is reachable and migrated. */
 export async function healthRoute(scope: FastifyInstance, options: { database: Database }): Promise<void> {

@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify'
-import { httpDate } from '../http-date.ts'
-import { type HolderTools, holderRoute } from './holder-route.ts'
+import { httpDate } from '../../http-date.ts'
+import { type HolderTools, holderEndpoint } from '../holder-endpoint.ts'
 
 /** Where it is. */
 export const userinfoPath = '/userinfo'
 
 /** `GET /userinfo`: whose token is this? */
 export async function userinfoRoute(scope: FastifyInstance, tools: HolderTools): Promise<void> {
-  await scope.register(holderRoute, {
+  await scope.register(holderEndpoint, {
     ...tools,
     url: userinfoPath,
     methods: ['GET'],

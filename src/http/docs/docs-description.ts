@@ -1,5 +1,5 @@
-import type { Dialect } from '../dialects/dialect.ts'
-import { dialects } from '../dialects/index.ts'
+import type { Dialect } from '../../dialects/dialect.ts'
+import { dialects } from '../../dialects/index.ts'
 
 /**
  * The page's own copy of `openapi.yaml`: each dialect stands where it listens, those that are not mounted are marked

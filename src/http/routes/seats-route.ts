@@ -1,14 +1,14 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { boundQuery } from '../database/bound-query.ts'
-import type { Query } from '../database/database.ts'
-import { OAuthError } from '../errors.ts'
-import { httpDate } from '../http-date.ts'
-import { listLiveTokens } from '../tokens/list-tokens.ts'
-import { createSeatRevoker } from '../tokens/revoke-token.ts'
-import type { Token } from '../tokens/token.ts'
-import type { TokenCache } from '../tokens/token-cache.ts'
-import { describeOrigin } from './failure.ts'
-import { type HolderTools, holderRoute } from './holder-route.ts'
+import { boundQuery } from '../../database/bound-query.ts'
+import type { Query } from '../../database/database.ts'
+import { OAuthError } from '../../errors.ts'
+import { httpDate } from '../../http-date.ts'
+import { listLiveTokens } from '../../tokens/list-tokens.ts'
+import { createSeatRevoker } from '../../tokens/revoke-token.ts'
+import type { Token } from '../../tokens/token.ts'
+import type { TokenCache } from '../../tokens/token-cache.ts'
+import { describeOrigin } from '../failure.ts'
+import { type HolderTools, holderEndpoint } from '../holder-endpoint.ts'
 
 /** How seats are found and ended. */
 export interface SeatsRouteOptions extends HolderTools {
@@ -24,13 +24,13 @@ export async function seatsRoute(scope: FastifyInstance, options: SeatsRouteOpti
   const { query, forgetToken, ...tools } = options
   const listing = boundQuery(query)
   const revokeSeat = createSeatRevoker(query)
-  await scope.register(holderRoute, {
+  await scope.register(holderEndpoint, {
     ...tools,
     url: seatsPath,
     methods: ['GET'],
     answer: async ({ id, userId }) => (await listLiveTokens(listing, userId)).map((token) => describe(token, id)),
   })
-  await scope.register(holderRoute, {
+  await scope.register(holderEndpoint, {
     ...tools,
     url: `${seatsPath}/:id`,
     methods: ['DELETE'],
