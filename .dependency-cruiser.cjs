@@ -83,7 +83,7 @@ const rooms = {
   'http/routes/health-route.ts': { uses: ['database/migrate.ts'] }, // besides what http may: ready means migrated
   // the program around it
   config: { uses: ['available-cores', 'dialects', 'passwords', 'throttle', 'database/database-url.ts'] },
-  server: { uses: ['errors', 'http', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
+  server: { uses: ['errors', 'http', 'dialects/reply.ts', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
   commands: {
     uses: [
       ...['errors', 'secrets', 'http-date', 'passwords', 'operations', 'dialects', 'config', 'server', 'database'],

@@ -1,5 +1,4 @@
-import { createServer as createHttpServer, type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer as createHttpServer, METHODS } from 'node:http'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -10,16 +9,19 @@ import Fastify, {
 } from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
+import { writeError } from './dialects/reply.ts'
 import { OAuthError } from './errors.ts'
 import { BoundedRequest } from './http/body-pieces.ts'
 import { createBoundedLog } from './http/bounded-log.ts'
-import { afterAnswers, takeTurn } from './http/connection-turns.ts'
+import { takeTurn } from './http/connection-turns.ts'
 import { allowOrigins } from './http/cors.ts'
-import { toOAuthError } from './http/failure.ts'
 import { trustProxies } from './http/network.ts'
+import { sendRefusal, toOAuthError, writeRefusals } from './http/refusals.ts'
+import { notUnderstood, refuseBrokenRequest, refuseExpectation } from './http/refuse-broken-request.ts'
 import { docsPath, docsRoute } from './http/routes/docs-route.ts'
 import { healthRoute } from './http/routes/health-route.ts'
 import { openapiRoute } from './http/routes/openapi-route.ts'
+import { sendPlainReply } from './http/send-reply.ts'
 import { type TokenServerOptions, tokenServer } from './http/token-server.ts'
 import { createTokenCache } from './tokens/token-cache.ts'
 
@@ -61,29 +63,32 @@ export async function createServer(
         takeTurn(request, response, () => answer(request, response)),
       ),
     frameworkErrors: (_error, _request, reply) => {
-      reply.status(400 as never).send(notUnderstood as never) // its type knows no route, hence no reply
+      sendRefusal(reply as unknown as FastifyReply, notUnderstood, writeError(notUnderstood), sendPlainReply) // its type knows no route
     },
     clientErrorHandler: refuseBrokenRequest,
   })
   app.server.on('checkExpectation', refuseExpectation)
   app.addHook('onRequest', async ({ raw }) => {
-    if (raw.headers.host === undefined && raw.httpVersion === '1.1') refuseWithoutHost()
+    if (raw.headers.host === undefined && raw.httpVersion === '1.1') throw notUnderstood // RFC 9112 §3.2
   })
   if (options.trustProxy.length === 0) warnOfUntrustedProxy(app)
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // for 405 to know it
   }
   const write = createBoundedLog(app)
-  const refusePath = (request: FastifyRequest, reply: FastifyReply) =>
-    reply.code(404).send(isKnownWithoutSlash(app, request) ? notFoundWithSlash : notFound)
-  app.setNotFoundHandler(refusePath)
-  app.setErrorHandler((thrown, request, reply) => {
-    if (request.is404) return refusePath(request, reply) // Fastify read its body first, and could not
-    const error = toOAuthError(thrown)
-    if (error.status >= 500 && !error.isOverload)
-      write(request.log, { ...unforeseen, facts: { err: thrown, requestId: request.id } })
-    if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-    return reply.code(error.status).send({ error: error.code, error_description: error.description })
+  app.setNotFoundHandler((request, reply) => {
+    const error = refusePath(app, request)
+    return sendRefusal(reply, error, writeError(error), sendPlainReply)
+  })
+  writeRefusals(app, {
+    // Fastify read its body first, and could not
+    read: (thrown, request) => (request.is404 ? refusePath(app, request) : toOAuthError(thrown)),
+    report: (error, request) => {
+      if (error.status < 500 || error.isOverload) return
+      write(request.log, { ...unforeseen, facts: { err: error.cause ?? error, requestId: request.id } })
+    },
+    write: writeError,
+    send: sendPlainReply,
   })
   const { dialects, corsOrigins, docs } = options
   const { tokenCacheSeconds: seconds, outageLeaseSeconds } = options
@@ -108,18 +113,14 @@ const socketOptions = {
 }
 
 const unforeseen = { level: 'error', event: 'refusal', reason: 'unforeseen', message: 'unforeseen error' } as const
-const notFound = { error: 'not_found', error_description: 'There is nothing at this path.' }
-const notFoundWithSlash = {
-  error: 'not_found',
-  error_description: 'There is nothing at this path. Without the slash at its end there is.',
-}
-const notUnderstood = { error: 'invalid_request', error_description: 'The request could not be understood.' }
 
 /** The commonest wrong path of such endpoints is the right one with a slash behind it. */
-function isKnownWithoutSlash(app: FastifyInstance, request: FastifyRequest): boolean {
+function refusePath(app: FastifyInstance, request: FastifyRequest): OAuthError {
   const [path = ''] = request.url.split('?')
   const url = path.replace(/(?<!\/)\/+$/, '')
-  return url !== path && url !== '' && app.findRoute({ url, method: request.method as HTTPMethods }) !== null
+  const isKnown = url !== path && url !== '' && app.findRoute({ url, method: request.method as HTTPMethods }) !== null
+  const hint = isKnown ? ' Without the slash at its end there is.' : ''
+  return new OAuthError('not_found', `There is nothing at this path.${hint}`)
 }
 
 /** Told once: anybody can send the header, but where a proxy does, all callers look like one. */
@@ -133,37 +134,4 @@ function warnOfUntrustedProxy(app: FastifyInstance): void {
         'whose failed attempts make everybody wait',
     )
   })
-}
-
-/** RFC 9112 §3.2; Node's own refusal would be empty. */
-function refuseWithoutHost(): never {
-  throw new OAuthError('invalid_request', notUnderstood.error_description)
-}
-
-/** RFC 9110 §10.1.1: any expectation but 100-continue, to which Node's own refusal would be empty. */
-function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
-  const headers = {
-    'content-type': 'application/json; charset=utf-8',
-    'cache-control': 'no-store',
-    connection: 'close',
-  }
-  response.writeHead(417, headers).end(JSON.stringify(notUnderstood))
-}
-
-/** For what is not HTTP at all. Nothing of it is logged: the raw bytes may hold a password. */
-function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  // the client must not take this answer for that of an earlier request
-  if (afterAnswers(socket, () => socket.destroy())) return
-  const body = JSON.stringify(notUnderstood)
-  const status = brokenRequestStatus[error.code ?? ''] ?? '400 Bad Request'
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-      `Content-Length: ${body.length}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
-  )
-}
-
-const brokenRequestStatus: Record<string, string> = {
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }

@@ -3,9 +3,19 @@ import type { WireReply } from './dialect.ts'
 
 /** A refusal as RFC 6749 §5.2 has it, with the challenge a client that was refused must get. */
 export function writeRefusal(error: OAuthError): WireReply {
-  const reply = writeJson(error.status, { error: error.code, error_description: error.description })
+  const reply = writeError(error)
   if (error.code !== 'invalid_client') return reply
   return { ...reply, headers: { ...reply.headers, 'www-authenticate': 'Basic realm="password-grant"' } }
+}
+
+/** The members of a refusal in JSON, without a challenge. */
+export function writeError(error: OAuthError): WireReply {
+  return writeJson(error.status, describeError(error))
+}
+
+/** The members of a refusal (RFC 6749 §5.2). */
+export function describeError({ code, description }: OAuthError): { error: string; error_description: string } {
+  return { error: code, error_description: description }
 }
 
 /** Any answer in JSON. */

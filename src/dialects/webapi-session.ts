@@ -5,6 +5,7 @@ import { deviceField, mediaType, optionalField } from './fields.ts'
 import { type Formatters, negotiate } from './negotiate.ts'
 import { readForm } from './read-form.ts'
 import { readJson } from './read-json.ts'
+import { describeError } from './reply.ts'
 import { readPasswordGrant } from './webapi.ts'
 import { instanceNamespace, readXml, writeElement } from './xml.ts'
 
@@ -24,8 +25,7 @@ export const webapiSession: Dialect = {
   decode,
   read: (fields) => ({ ...readPasswordGrant(fields), device: deviceField(fields, 'clientKey', '') }),
   write: (token, request) => writeAs(request, 200, describe(token, request.fields), oauthToken),
-  refuse: (error, request) =>
-    writeAs(request, error.status, { error: error.code, error_description: error.description }, errorRoot),
+  refuse: (error, request) => writeAs(request, error.status, describeError(error), errorRoot),
 }
 
 const namespace = 'http://schemas.datacontract.org/2004/07/Yindo.DAL.Types'

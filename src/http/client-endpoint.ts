@@ -9,9 +9,9 @@ import { boundPieces, isInTooManyPieces, refusePieces } from './body-pieces.ts'
 import { basicCredentials, type IdentifyClient, keepBasicCredentials } from './client-auth.ts'
 import { diagnose } from './diagnose.ts'
 import { findAddress } from './end-user-address.ts'
-import { describeOrigin, describeRefusal, toOAuthError } from './failure.ts'
 import type { EmitFrom } from './log-events.ts'
 import { refuseOtherMethods } from './other-methods.ts'
+import { type Caller, reportTo, toOAuthError, writeRefusals } from './refusals.ts'
 import { sendReply } from './send-reply.ts'
 
 /** An endpoint that takes fields from a client. */
@@ -50,16 +50,14 @@ export async function clientEndpoint(scope: FastifyInstance, options: ClientEndp
   scope.decorateRequest(claimedType, null)
   scope.decorateRequest(wireRequest, null)
 
-  const type = 'dialect' in place ? 'user.sign_in_failed' : 'request.refused'
-  scope.setErrorHandler((thrown, request, reply) => {
-    restoreClaim(request)
-    const wire = describeRequest(request)
-    const cause = isInTooManyPieces(request.raw) ? refusePieces() : toOAuthError(thrown)
-    const error = diagnose(cause, wire, example)
-    const origin = describeOrigin(request, reply, place, request[asker]?.address)
-    emit({ type, ...describeRefusal(error, origin, request[asker]?.client) }, { log: request.log, cause: error.cause })
-    if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-    sendReply(reply.headers({ ...error.headers }), refuse(error, wire)) // returned, Fastify would wait for its end
+  writeRefusals(scope, {
+    read: (thrown, request) => {
+      restoreClaim(request)
+      const error = isInTooManyPieces(request.raw) ? refusePieces() : toOAuthError(thrown)
+      return diagnose(error, describeRequest(request), example)
+    },
+    report: reportTo(emit, place, (request) => request[asker]),
+    write: (error, request) => refuse(error, describeRequest(request)),
   })
 
   for (const url of urls) {
@@ -93,7 +91,7 @@ const noFields: Fields = new Map()
 declare module 'fastify' {
   interface FastifyRequest {
     /** For the log, once it is known; only inside the token server's own scopes. */
-    [asker]: { readonly client: string; readonly address: string } | null
+    [asker]: Caller | null
     /** What the content-type header said, null as long as it says so still; only inside the token server's own scopes. */
     [claimedType]: string | undefined | null
     /** The request as its dialect sees it, once the body is there; only inside the token server's own scopes. */

@@ -2,13 +2,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import { readBearer, type TokenPlace } from '../bearer/authorization.ts'
 import { defaultRealm, noToken, refuseToken, writeChallenge } from '../bearer/challenge.ts'
 import type { Dialect, WireRequest } from '../dialects/dialect.ts'
-import { writeJson } from '../dialects/reply.ts'
+import { writeError, writeJson } from '../dialects/reply.ts'
 import { OAuthError } from '../errors.ts'
 import type { FindToken } from '../tokens/find-token.ts'
 import type { Token } from '../tokens/token.ts'
-import { describeOrigin, describeRefusal, toOAuthError } from './failure.ts'
 import type { EmitFrom } from './log-events.ts'
 import { refuseOtherMethods } from './other-methods.ts'
+import { reportTo, writeRefusals } from './refusals.ts'
 import { sendReply } from './send-reply.ts'
 
 /** How the holders of tokens are known. */
@@ -46,12 +46,10 @@ export async function holderEndpoint(scope: FastifyInstance, options: HolderEndp
     body.resume() // no endpoint for holders reads a body
     done(null)
   })
-  scope.setErrorHandler((thrown, request, reply) => {
-    const error = toOAuthError(thrown)
-    const refusal = describeRefusal(error, describeOrigin(request, reply, { endpoint: url }))
-    emit({ type: 'request.refused', ...refusal }, { log: request.log, cause: error.cause })
-    if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-    refuseHolder(reply.headers({ ...error.headers }), error, findSpeaker(request), request) // as at a client endpoint, not returned
+  writeRefusals(scope, {
+    report: reportTo(emit, { endpoint: url }),
+    challenge: (error, request) => challenge(error, findSpeaker(request)),
+    write: (error, request) => findSpeaker(request)?.refuse(error, describeBodiless(request)) ?? writeError(error),
   })
   scope.route({
     method: [...methods],
@@ -90,19 +88,10 @@ function readHeld(request: FastifyRequest, places: readonly TokenPlace[], speake
   }
 }
 
-function refuseHolder(
-  reply: FastifyReply,
-  error: OAuthError,
-  speaker: Dialect | undefined,
-  request: FastifyRequest,
-): FastifyReply {
-  if (speaker) {
-    if (error.status === 401) reply.header('www-authenticate', `${speaker.tokenPlace} realm="${defaultRealm}"`)
-    return sendReply(reply, speaker.refuse(error, describeBodiless(request)))
-  }
-  const isAboutToken = error.status !== 405 && error.status !== 404
-  if (isAboutToken) reply.headers(writeChallenge(defaultRealm, error))
-  return sendReply(reply, writeJson(error.status, { error: error.code, error_description: error.description }))
+function challenge(error: OAuthError, speaker: Dialect | undefined): Record<string, string> {
+  const { status } = error
+  if (!speaker) return status === 405 || status === 404 ? {} : writeChallenge(defaultRealm, error)
+  return status === 401 ? { 'www-authenticate': `${speaker.tokenPlace} realm="${defaultRealm}"` } : {}
 }
 
 function describeBodiless({ headers }: FastifyRequest): WireRequest {

@@ -1,6 +1,7 @@
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Event, OfRequest, Refusal } from '../events.ts'
 import { createBoundedLog, overload, type WriteCausedLine } from './bounded-log.ts'
+import { showAddress } from './network.ts'
 
 /** Tells the log and the reader of the host about an event of a request. */
 export type EmitFrom = (event: Event, from: LogContext) => void
@@ -9,6 +10,16 @@ export type EmitFrom = (event: Event, from: LogContext) => void
 export interface LogContext {
   readonly log: FastifyBaseLogger
   readonly cause?: unknown
+}
+
+/** Describes the request that causes an event; `address` is given where it is not the address the request came from. */
+export function describeOrigin(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  place: OfRequest['place'],
+  address = request.ip,
+): OfRequest {
+  return { requestId: request.id, address: showAddress(address), durationMs: Math.round(reply.elapsedTime), place }
 }
 
 /** Creates the reader of events that writes the log: one line for each, in the log's words. */

@@ -8,3 +8,11 @@ export function sendReply(reply: FastifyReply, { status, headers, body }: WireRe
   if (others !== undefined) reply.header('vary', `${others}, ${headers['vary']}`)
   return reply.send(body)
 }
+
+/** Sends what tells of no token, and may be kept. */
+export function sendPlainReply(reply: FastifyReply, { status, headers, body }: WireReply): FastifyReply {
+  return reply
+    .code(status)
+    .headers({ ...headers })
+    .send(body)
+}

@@ -131,7 +131,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   await scope.register(introspectionRoute, { logSerializers, ...checkAsker, findToken, emit })
   await scope.register(revocationRoute, { logSerializers, ...checkAsker, query: tokenQuery, forgetToken, emit })
   await scope.register(metadataRoute, { logSerializers, dialects, publicUrl, documentationPath })
-  if (dialects.some(signsTokens)) await scope.register(jwksRoute, { logSerializers, query: tokenQuery })
+  if (dialects.some(signsTokens)) await scope.register(jwksRoute, { logSerializers, query: tokenQuery, emit })
 }
 
 const usualSeats = 50

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { refuseClient } from '../../src/clients/client.ts'
 import { OAuthError, type OAuthErrorCode } from '../../src/errors.ts'
-import { toOAuthError } from '../../src/http/failure.ts'
+import { toOAuthError } from '../../src/http/refusals.ts'
 import { descriptionCharacters } from '../support/refusals.ts'
 
 const statuses: Record<OAuthErrorCode, number> = {

@@ -8,8 +8,7 @@ import type { FindToken } from '../../tokens/find-token.ts'
 import type { Token } from '../../tokens/token.ts'
 import { byCredentials } from '../client-auth.ts'
 import { clientEndpoint } from '../client-endpoint.ts'
-import { describeOrigin } from '../failure.ts'
-import type { EmitFrom } from '../log-events.ts'
+import { describeOrigin, type EmitFrom } from '../log-events.ts'
 
 /** Who may ask, and how tokens are found. */
 export interface IntrospectionRouteOptions {

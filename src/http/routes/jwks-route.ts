@@ -1,32 +1,23 @@
 import type { FastifyInstance } from 'fastify'
 import type { Query } from '../../database/database.ts'
 import { gatherRows, oneAtATime } from '../../database/gather-rows.ts'
-import { writeJson } from '../../dialects/reply.ts'
+import { writeError } from '../../dialects/reply.ts'
 import { listPublishedKeys } from '../../tokens/signing-keys.ts'
-import { createBoundedLog } from '../bounded-log.ts'
-import { toOAuthError } from '../failure.ts'
-import { sendReply } from '../send-reply.ts'
+import type { EmitFrom } from '../log-events.ts'
+import { reportTo, writeRefusals } from '../refusals.ts'
 
 /** Where it is. */
 export const jwksPath = '/.well-known/jwks.json'
 
+/** Where the keys are, and who hears of refusals. */
+export interface JwksRouteOptions {
+  readonly query: Query
+  readonly emit: EmitFrom
+}
+
 /** `GET /.well-known/jwks.json` (RFC 7517 §5): the keys with which signed tokens can be verified without asking here. */
-export async function jwksRoute(scope: FastifyInstance, { query }: { query: Query }): Promise<void> {
-  const write = createBoundedLog(scope)
-  scope.setErrorHandler((thrown, request, reply) => {
-    const error = toOAuthError(thrown)
-    const { reason = error.description, cause: err } = error
-    write(request.log, {
-      level: 'warn',
-      event: 'refusal',
-      reason,
-      message: 'the public keys cannot be read',
-      place: { endpoint: jwksPath },
-      facts: { err },
-    })
-    if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-    return sendReply(reply, writeJson(error.status, { error: error.code, error_description: error.description }))
-  })
+export async function jwksRoute(scope: FastifyInstance, { query, emit }: JwksRouteOptions): Promise<void> {
+  writeRefusals(scope, { report: reportTo(emit, { endpoint: jwksPath }), write: writeError })
   // one statement at a time answers all who asked before it: a key is never hidden from who asks after it has signed
   const find = gatherRows(async () => new Map([[jwksPath, await listPublishedKeys(query)]]), oneAtATime)
   scope.get(jwksPath, async (_request, reply) => {

@@ -10,8 +10,7 @@ import { createValueReader } from '../../tokens/signed-value.ts'
 import type { TokenCache } from '../../tokens/token-cache.ts'
 import { byCredentials } from '../client-auth.ts'
 import { clientEndpoint } from '../client-endpoint.ts'
-import { describeOrigin } from '../failure.ts'
-import type { EmitFrom } from '../log-events.ts'
+import { describeOrigin, type EmitFrom } from '../log-events.ts'
 
 /** Who may ask, where tokens end, and who is to forget them. */
 export interface RevocationRouteOptions {

@@ -7,8 +7,8 @@ import { listLiveTokens } from '../../tokens/list-tokens.ts'
 import { createSeatRevoker } from '../../tokens/revoke-token.ts'
 import type { Token } from '../../tokens/token.ts'
 import type { TokenCache } from '../../tokens/token-cache.ts'
-import { describeOrigin } from '../failure.ts'
 import { type HolderTools, holderEndpoint } from '../holder-endpoint.ts'
+import { describeOrigin } from '../log-events.ts'
 
 /** How seats are found and ended. */
 export interface SeatsRouteOptions extends HolderTools {

@@ -10,8 +10,7 @@ import { type CountAttempt, refuseAttempt, untouched, writeAllowance } from '../
 import { byCredentials, type IdentifyClient } from '../client-auth.ts'
 import { type Asked, clientEndpoint, describeRequest } from '../client-endpoint.ts'
 import { connectionSignal } from '../connection-signal.ts'
-import { describeOrigin } from '../failure.ts'
-import type { EmitFrom } from '../log-events.ts'
+import { describeOrigin, type EmitFrom } from '../log-events.ts'
 import { networkOf } from '../network.ts'
 import { pathInAnyCase } from '../path-pattern.ts'
 
