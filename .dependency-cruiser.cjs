@@ -8,6 +8,7 @@ const rooms = {
   secrets: {},
   'http-date': {},
   'fold-case': {},
+  'short-text': {},
   'available-cores': {},
   'elapsed-clock': {},
   events: {},
@@ -25,7 +26,12 @@ const rooms = {
     uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'],
     types: ['passwords'],
   },
-  users: { uses: ['errors', 'secrets', 'fold-case', 'passwords', 'database/database.ts', 'database/gather-rows.ts'] },
+  users: {
+    uses: [
+      ...['errors', 'secrets', 'fold-case', 'short-text', 'passwords'],
+      ...['database/database.ts', 'database/gather-rows.ts'],
+    ],
+  },
   throttle: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
   tokens: {
     uses: [
@@ -59,8 +65,10 @@ const rooms = {
   operations: {
     uses: ['secrets', 'events', 'passwords', 'clients', 'users', 'tokens', 'database/database.ts'],
   },
+  // encodings: forms, JSON, XML, multipart and what headers say of them
+  wire: { uses: ['errors', 'short-text'] },
   // words
-  dialects: { uses: ['errors', 'http-date'], types: ['grants', 'tokens'] },
+  dialects: { uses: ['errors', 'http-date', 'wire'], types: ['grants', 'tokens'] },
   // sockets
   http: {
     uses: [
@@ -70,20 +78,14 @@ const rooms = {
       'bearer',
       // how many statements callers can cause, and which failures say that the database is away
       ...['database/gather-rows.ts', 'database/bound-query.ts', 'database/to-outage.ts'],
-      ...[
-        'dialects/dialect.ts',
-        'dialects/index.ts',
-        'dialects/fields.ts',
-        'dialects/read-form.ts',
-        'dialects/reply.ts',
-      ],
+      ...['wire', 'dialects/dialect.ts', 'dialects/index.ts'],
     ],
     types: ['dialects', 'database/database.ts'],
   },
   'http/routes/health-route.ts': { uses: ['database/migrate.ts'] }, // besides what http may: ready means migrated
   // the program around it
   config: { uses: ['available-cores', 'dialects', 'passwords', 'throttle', 'database/database-url.ts'] },
-  server: { uses: ['errors', 'http', 'dialects/reply.ts', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
+  server: { uses: ['errors', 'wire', 'http', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
   commands: {
     uses: [
       ...['errors', 'secrets', 'http-date', 'passwords', 'operations', 'dialects', 'config', 'server', 'database'],
@@ -100,7 +102,19 @@ const rooms = {
   bin: { uses: ['hear-signals', 'cli'] },
   index: {
     uses: [
-      ...['errors', 'events', 'passwords', 'clients', 'users', 'tokens', 'operations', 'dialects', 'http', 'database'],
+      ...[
+        'errors',
+        'events',
+        'passwords',
+        'clients',
+        'users',
+        'tokens',
+        'operations',
+        'wire',
+        'dialects',
+        'http',
+        'database',
+      ],
       'database/embedded/embedded.ts',
     ],
   },
@@ -128,9 +142,9 @@ const outside = {
   argon2: { in: ['passwords/argon2.ts'] },
   '@node-rs/argon2': { in: ['passwords/argon2.ts'] },
   jose: { in: ['tokens/signing-keys.ts', 'tokens/signed-value.ts'] },
-  saxes: { in: ['dialects/xml.ts'] },
-  '@humanwhocodes/momoa': { in: ['dialects/read-json.ts'] },
-  '@fastify/busboy': { in: ['dialects/read-multipart.ts'] },
+  saxes: { in: ['wire/xml.ts'] },
+  '@humanwhocodes/momoa': { in: ['wire/read-json.ts'] },
+  '@fastify/busboy': { in: ['wire/read-multipart.ts'] },
   'rate-limiter-flexible': { in: ['http/attempt-limit.ts'] },
   'ipaddr.js': { in: ['http/network.ts'] },
   luxon: {
@@ -153,6 +167,7 @@ const pureRooms = [
   'errors',
   'http-date',
   'fold-case',
+  'short-text',
   'passwords',
   'clients',
   'users',
@@ -161,6 +176,7 @@ const pureRooms = [
   'grants',
   'events',
   'operations',
+  'wire',
   'dialects',
 ]
 

@@ -9,7 +9,6 @@ import Fastify, {
 } from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
-import { writeError } from './dialects/reply.ts'
 import { OAuthError } from './errors.ts'
 import { BoundedRequest } from './http/body-pieces.ts'
 import { createBoundedLog } from './http/bounded-log.ts'
@@ -24,6 +23,7 @@ import { openapiRoute } from './http/routes/openapi-route.ts'
 import { sendPlainReply } from './http/send-reply.ts'
 import { type TokenServerOptions, tokenServer } from './http/token-server.ts'
 import { createTokenCache } from './tokens/token-cache.ts'
+import { writeError } from './wire/wire-reply.ts'
 
 /** What the standalone server needs of the configuration. */
 export type ServerOptions = Pick<

@@ -1,8 +1,11 @@
 import { OAuthError } from '../errors.ts'
-import type { Dialect, Fields, WireReply } from './dialect.ts'
-import { mediaType, optionalField, requiredField } from './fields.ts'
-import { readJson } from './read-json.ts'
-import { writeJson } from './reply.ts'
+import type { Fields } from '../wire/fields.ts'
+import { optionalField, requiredField } from '../wire/fields.ts'
+import { mediaType } from '../wire/media-type.ts'
+import { readJson } from '../wire/read-json.ts'
+import type { WireReply } from '../wire/wire-reply.ts'
+import { writeJson } from '../wire/wire-reply.ts'
+import type { Dialect } from './dialect.ts'
 
 /**
  * `POST /auth/login`: a device signs the time with a key it shares with its customer, and gets a JWT for 10 minutes to send

@@ -1,28 +1,9 @@
 import type { OAuthError } from '../errors.ts'
 import type { TokenRequest } from '../grants/grant.ts'
 import type { IssuedToken } from '../tokens/token.ts'
-
-/** What arrived, as fields given once: names in lower case, values decoded. */
-export type Fields = ReadonlyMap<string, string>
-
-/** What arrived, before and after it is understood. */
-export interface WireRequest {
-  /** The body as UTF-8 text; U+FFFD stands for bytes that are none. */
-  readonly text: string
-  /** What follows the path's question mark, as sent; `''` when nothing does. */
-  readonly query: string
-  /** As sent; names in lower case. */
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
-  /** What `decode` made of it; empty until then, and where it refused. */
-  readonly fields: Fields
-}
-
-/** What goes back: three plain things. */
-export interface WireReply {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string
-}
+import type { Fields } from '../wire/fields.ts'
+import type { WireReply } from '../wire/wire-reply.ts'
+import type { WireRequest } from '../wire/wire-request.ts'
 
 /** One wire form of the token service: pure functions, no Fastify, no clock, no database. */
 export interface Dialect {

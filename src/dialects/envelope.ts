@@ -1,9 +1,13 @@
 import type { OAuthError } from '../errors.ts'
-import type { Dialect, Fields, WireReply, WireRequest } from './dialect.ts'
-import { deviceField, gatherFields, mediaType, optionalField, requiredField } from './fields.ts'
-import { readForm } from './read-form.ts'
-import { readMultipart } from './read-multipart.ts'
-import { writeJson } from './reply.ts'
+import type { Fields } from '../wire/fields.ts'
+import { deviceField, gatherFields, optionalField, requiredField } from '../wire/fields.ts'
+import { mediaType } from '../wire/media-type.ts'
+import { readForm } from '../wire/read-form.ts'
+import { readMultipart } from '../wire/read-multipart.ts'
+import type { WireReply } from '../wire/wire-reply.ts'
+import { writeJson } from '../wire/wire-reply.ts'
+import type { WireRequest } from '../wire/wire-request.ts'
+import type { Dialect } from './dialect.ts'
 
 /**
  * `POST /v1/oauth/`: `username`, `password` and `device-info` from a form, a multipart body or the query string; every answer

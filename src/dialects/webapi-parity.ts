@@ -1,6 +1,7 @@
 import type { OAuthError } from '../errors.ts'
-import type { Dialect, WireReply } from './dialect.ts'
-import { optionalField } from './fields.ts'
+import { optionalField } from '../wire/fields.ts'
+import type { WireReply } from '../wire/wire-reply.ts'
+import type { Dialect } from './dialect.ts'
 import { describeToken, readPasswordGrant, refuseGrantType, webapi } from './webapi.ts'
 
 /**

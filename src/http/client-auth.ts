@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readAuthorization } from '../bearer/authorization.ts'
 import type { Client, ClientCredentials } from '../clients/client.ts'
-import type { Fields } from '../dialects/dialect.ts'
-import { optionalField } from '../dialects/fields.ts'
 import { OAuthError } from '../errors.ts'
 import type { AuthenticateClient, ClientReadings } from '../grants/authenticate-client.ts'
+import type { Fields } from '../wire/fields.ts'
+import { optionalField } from '../wire/fields.ts'
+import { formDecode } from '../wire/form-decode.ts'
 import { networkOf } from './network.ts'
 
 /** A symbol, since a host may have decorated its own requests with any name. */
@@ -91,17 +92,9 @@ async function readBasic(
     scope.basicAuth(request, reply, (error?: Error) => (error ? reject(error) : resolve()))
   })
   const halves = request[basicCredentials] ?? { id: '', secret: '' }
-  const decoded = { id: formDecode(halves.id), secret: formDecode(halves.secret) }
+  const decoded = { id: formDecode(halves.id) ?? halves.id, secret: formDecode(halves.secret) ?? halves.secret }
   const isSame = decoded.id === halves.id && decoded.secret === halves.secret
   return isSame ? [withoutEmptySecret(halves)] : [withoutEmptySecret(halves), withoutEmptySecret(decoded)]
-}
-
-function formDecode(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
-  } catch {
-    return text
-  }
 }
 
 /** RFC 6749 §2.3.1: an empty secret may be left out, so both mean none. */

@@ -1,5 +1,5 @@
-import type { WireRequest } from '../dialects/dialect.ts'
 import { OAuthError } from '../errors.ts'
+import type { WireRequest } from '../wire/wire-request.ts'
 
 /**
  * Says in a refusal what people get wrong with such endpoints: what was received and what to send. It looks at the request

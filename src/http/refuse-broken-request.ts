@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { writeError } from '../dialects/reply.ts'
 import { OAuthError } from '../errors.ts'
+import { writeError } from '../wire/wire-reply.ts'
 import { afterAnswers } from './connection-turns.ts'
 
 /** The refusal of a request that reaches no route. It repeats nothing of the request. */

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import type { WireReply } from '../dialects/dialect.ts'
+import type { WireReply } from '../wire/wire-reply.ts'
 
 /** Sends what carries, describes or refuses a token: nobody may keep it (RFC 6749 §5.1). */
 export function sendReply(reply: FastifyReply, { status, headers, body }: WireReply): FastifyReply {

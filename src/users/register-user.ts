@@ -2,6 +2,7 @@ import type { DateTime } from 'luxon'
 import { pageSize, type Query, violates } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import { generateId } from '../secrets.ts'
+import { isShortText } from '../short-text.ts'
 import { requireUserName, userNameKey } from './user-name.ts'
 
 /** A user as an administrator sees it. */
@@ -132,7 +133,7 @@ export async function removeUser(query: Query, name: string): Promise<User> {
 }
 
 function requireRole(role: string): void {
-  if ([...role].length > 256 || /[\p{Cc}\p{Cs}]/u.test(role)) {
+  if (!isShortText(role, 256)) {
     throw refuse('A role has at most 256 characters and no control characters.')
   }
 }

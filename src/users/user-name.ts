@@ -1,5 +1,6 @@
 import { OAuthError } from '../errors.ts'
 import { foldCase } from '../fold-case.ts'
+import { isShortText } from '../short-text.ts'
 
 const longestUserName = 256
 
@@ -10,8 +11,7 @@ export function userNameKey(name: string): string {
 
 /** Whether a name is one a user can have: 1 to 256 code points, well-formed, no control characters. */
 export function isUserName(name: string): boolean {
-  const length = [...name].length
-  return length > 0 && length <= longestUserName && !/[\p{Cc}\p{Cs}]/u.test(name)
+  return name !== '' && isShortText(name, longestUserName)
 }
 
 /** Refuses a name that nobody can have. Throws OAuthError `invalid_request`. */

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { maxFields } from '../../src/dialects/fields.ts'
-import { type Formatters, negotiate } from '../../src/dialects/negotiate.ts'
-import { readForm } from '../../src/dialects/read-form.ts'
-import { readJson } from '../../src/dialects/read-json.ts'
-import { readMultipart } from '../../src/dialects/read-multipart.ts'
-import { readXml } from '../../src/dialects/xml.ts'
 import { OAuthError } from '../../src/errors.ts'
+import { maxFields } from '../../src/wire/fields.ts'
+import { type Formatters, negotiate } from '../../src/wire/negotiate.ts'
+import { readForm } from '../../src/wire/read-form.ts'
+import { readJson } from '../../src/wire/read-json.ts'
+import { readMultipart } from '../../src/wire/read-multipart.ts'
+import { readXml } from '../../src/wire/xml.ts'
 
 const root = { name: 'Request', namespace: '' }
 const longest = 16_384

@@ -1,10 +1,10 @@
 import { DateTime } from 'luxon'
 import { describe, expect, test } from 'vitest'
 import { device } from '../../src/dialects/device.ts'
-import type { WireRequest } from '../../src/dialects/dialect.ts'
 import { OAuthError, type OAuthErrorCode } from '../../src/errors.ts'
 import { signText } from '../../src/secrets.ts'
 import type { IssuedToken } from '../../src/tokens/token.ts'
+import type { WireRequest } from '../../src/wire/wire-request.ts'
 
 const request = (text: string): WireRequest => ({
   text,

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { WireRequest } from '../../src/dialects/dialect.ts'
 import { OAuthError } from '../../src/errors.ts'
 import { diagnose } from '../../src/http/diagnose.ts'
+import type { WireRequest } from '../../src/wire/wire-request.ts'
 import { descriptionCharacters, wrongPassword } from '../support/refusals.ts'
 
 const example = 'grant_type=password&username=...&password=...'

@@ -1,9 +1,10 @@
 import { DateTime } from 'luxon'
 import { describe, expect, test } from 'vitest'
-import type { Fields, WireRequest } from '../../src/dialects/dialect.ts'
 import { envelope, envelopeWithDebug } from '../../src/dialects/envelope.ts'
 import { OAuthError, type OAuthErrorCode, type OAuthErrorDetails } from '../../src/errors.ts'
 import type { IssuedToken } from '../../src/tokens/token.ts'
+import type { Fields } from '../../src/wire/fields.ts'
+import type { WireRequest } from '../../src/wire/wire-request.ts'
 
 const noRequest: WireRequest = { text: '', query: '', headers: {}, fields: new Map() }
 const multipartType = 'multipart/form-data; boundary=edge'

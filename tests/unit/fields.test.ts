@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { optionalField, requiredField } from '../../src/dialects/fields.ts'
+import { optionalField, requiredField } from '../../src/wire/fields.ts'
 
 describe('a field', () => {
   const fields = new Map([

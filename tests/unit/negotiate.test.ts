@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { negotiate } from '../../src/dialects/negotiate.ts'
+import { negotiate } from '../../src/wire/negotiate.ts'
 
 /** In the order of the formatters of ASP.NET Web API, the one for scripts last. */
 const formatters = [['application/json', 'text/json'], ['application/xml', 'text/xml'], ['text/javascript']] as const

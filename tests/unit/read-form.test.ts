@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readForm } from '../../src/dialects/read-form.ts'
+import { readForm } from '../../src/wire/read-form.ts'
 import { descriptionOf } from '../support/refusals.ts'
 
 const example = 'token=...'

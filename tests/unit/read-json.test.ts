@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readJson } from '../../src/dialects/read-json.ts'
+import { readJson } from '../../src/wire/read-json.ts'
 import { descriptionOf } from '../support/refusals.ts'
 
 function fieldsOf(text: string): [string, string][] {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readMultipart } from '../../src/dialects/read-multipart.ts'
 import { OAuthError } from '../../src/errors.ts'
+import { readMultipart } from '../../src/wire/read-multipart.ts'
 
 const type = 'multipart/form-data; boundary=edge'
 const end = '--edge--\r\n'

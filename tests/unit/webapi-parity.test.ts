@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import { describe, expect, test } from 'vitest'
-import type { WireRequest } from '../../src/dialects/dialect.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { webapiParity } from '../../src/dialects/webapi-parity.ts'
 import { OAuthError, type OAuthErrorCode, type OAuthErrorDetails } from '../../src/errors.ts'
 import type { IssuedToken } from '../../src/tokens/token.ts'
+import type { WireRequest } from '../../src/wire/wire-request.ts'
 
 const request: WireRequest = { text: '', query: '', headers: {}, fields: new Map() }
 const issuedAt = DateTime.fromISO('2020-09-13T09:35:33Z')

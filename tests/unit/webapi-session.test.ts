@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import { describe, expect, test } from 'vitest'
-import type { Fields, WireRequest } from '../../src/dialects/dialect.ts'
 import { webapiSession } from '../../src/dialects/webapi-session.ts'
-import { readXml } from '../../src/dialects/xml.ts'
 import { OAuthError, type OAuthErrorCode } from '../../src/errors.ts'
 import type { IssuedToken } from '../../src/tokens/token.ts'
+import type { Fields } from '../../src/wire/fields.ts'
+import type { WireRequest } from '../../src/wire/wire-request.ts'
+import { readXml } from '../../src/wire/xml.ts'
 import {
   publishedAnswers,
   publishedMembers,

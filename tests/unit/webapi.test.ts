@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import { describe, expect, test } from 'vitest'
-import type { WireRequest } from '../../src/dialects/dialect.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { OAuthError, type OAuthErrorCode } from '../../src/errors.ts'
 import type { IssuedToken } from '../../src/tokens/token.ts'
+import type { WireRequest } from '../../src/wire/wire-request.ts'
 import { descriptionCharacters } from '../support/refusals.ts'
 
 const request: WireRequest = { text: '', query: '', headers: {}, fields: new Map() }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readXml, writeElement } from '../../src/dialects/xml.ts'
+import { readXml, writeElement } from '../../src/wire/xml.ts'
 import { descriptionOf } from '../support/refusals.ts'
 
 const namespace = 'http://sample.test/types'

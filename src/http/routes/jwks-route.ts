@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { Query } from '../../database/database.ts'
 import { gatherRows, oneAtATime } from '../../database/gather-rows.ts'
-import { writeError } from '../../dialects/reply.ts'
 import { listPublishedKeys } from '../../tokens/signing-keys.ts'
+import { writeError } from '../../wire/wire-reply.ts'
 import type { EmitFrom } from '../log-events.ts'
 import { reportTo, writeRefusals } from '../refusals.ts'
 

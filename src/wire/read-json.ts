@@ -1,6 +1,6 @@
 import { parse, type ValueNode } from '@humanwhocodes/momoa'
 import { OAuthError } from '../errors.ts'
-import type { Fields } from './dialect.ts'
+import type { Fields } from './fields.ts'
 import { gatherFields, requireFewFields, requireUtf8 } from './fields.ts'
 
 /**

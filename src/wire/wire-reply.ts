@@ -1,5 +1,11 @@
 import type { OAuthError } from '../errors.ts'
-import type { WireReply } from './dialect.ts'
+
+/** What goes back: three plain things. */
+export interface WireReply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
 
 /** A refusal as RFC 6749 §5.2 has it, with the challenge a client that was refused must get. */
 export function writeRefusal(error: OAuthError): WireReply {

@@ -1,6 +1,7 @@
 import { OAuthError } from '../errors.ts'
-import type { Fields } from './dialect.ts'
+import type { Fields } from './fields.ts'
 import { gatherFields, maxFields, requireFewFields } from './fields.ts'
+import { formDecode } from './form-decode.ts'
 
 /**
  * Reads `application/x-www-form-urlencoded` strictly; names match in any letter case. Throws OAuthError
@@ -39,13 +40,9 @@ const unreadable =
 
 /** A raw U+FFFD is what unreadable bytes were turned into on their way here. */
 function decode(text: string): string {
-  try {
-    const decoded = decodeURIComponent(text.replaceAll('+', ' '))
-    if (!text.includes('\uFFFD') && !decoded.includes('\0')) return decoded
-  } catch {
-    // refused below
-  }
-  throw refuse(unreadable)
+  const decoded = formDecode(text)
+  if (decoded === null || text.includes('\uFFFD') || decoded.includes('\0')) throw refuse(unreadable)
+  return decoded
 }
 
 /** What a body plainly is when it is no form: no field's name begins like these. */

@@ -1,6 +1,6 @@
 import { type SaxesAttributeNS, SaxesParser } from 'saxes'
 import { OAuthError } from '../errors.ts'
-import type { Fields } from './dialect.ts'
+import type { Fields } from './fields.ts'
 import { gatherFields, requireFewFields, requireUtf8 } from './fields.ts'
 
 /** A root element: its local name and its namespace. */

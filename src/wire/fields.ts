@@ -1,5 +1,8 @@
 import { OAuthError } from '../errors.ts'
-import type { Fields } from './dialect.ts'
+import { isShortText } from '../short-text.ts'
+
+/** What arrived, as fields given once: names in lower case, values decoded. */
+export type Fields = ReadonlyMap<string, string>
 
 /** A field's text, or null when it is missing; an empty field counts as missing (RFC 6749 §3.2). */
 export function optionalField(fields: Fields, name: string): string | null {
@@ -21,8 +24,7 @@ const longestLabel = 200
 /** The label of a seat, `fallback` when none was sent. Throws OAuthError `invalid_request` for what cannot be one. */
 export function deviceField(fields: Fields, name: string, fallback: string): string {
   const label = optionalField(fields, name) ?? fallback
-  // labels are shown on terminals and pages: a control character has no business in one
-  if ([...label].length <= longestLabel && !/\p{Cc}/u.test(label)) return label
+  if (isShortText(label, longestLabel)) return label
   throw new OAuthError('invalid_request', `${name} has at most ${longestLabel} characters and no control characters.`)
 }
 
@@ -57,12 +59,3 @@ export function requireUtf8(text: string): void {
 }
 
 const unreadable = 'The body has bytes that are not UTF-8, NUL, or half a character.'
-
-/** What a header says a body is: lower case, without parameters; `''` when it says nothing. */
-export function mediaType(header: string | readonly string[] | undefined): string {
-  return String(header ?? '')
-    .split(';', 1)
-    .join()
-    .trim()
-    .toLowerCase()
-}

@@ -1,6 +1,6 @@
 import { Busboy } from '@fastify/busboy'
 import { OAuthError } from '../errors.ts'
-import type { Fields } from './dialect.ts'
+import type { Fields } from './fields.ts'
 import { gatherFields, maxFields, requireFewFields, requireUtf8 } from './fields.ts'
 
 /**
