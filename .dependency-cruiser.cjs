@@ -72,20 +72,48 @@ const rooms = {
   // sockets
   http: {
     uses: [
-      ...['errors', 'events', 'secrets', 'http-date', 'available-cores', 'passwords', 'clients', 'throttle', 'tokens'],
+      'errors',
+      'events',
+      'http-date',
+      'wire',
+      'dialects/dialect.ts',
+      'dialects/index.ts',
+      'clients',
       'grants',
-      ...['users/find-hash-costs.ts', 'users/find-credentials.ts', 'users/authenticate-device.ts'],
       'bearer',
-      // how many statements callers can cause, and which failures say that the database is away
-      ...['database/gather-rows.ts', 'database/bound-query.ts', 'database/to-outage.ts'],
-      ...['wire', 'dialects/dialect.ts', 'dialects/index.ts'],
     ],
-    types: ['dialects', 'database/database.ts'],
+    types: ['dialects', 'tokens', 'database/readiness.ts'],
   },
-  'http/routes/health-route.ts': { uses: ['database/migrate.ts'] }, // besides what http may: ready means migrated
+  // besides what http may: it counts in a table of its own
+  'http/attempt-limit.ts': {
+    uses: ['secrets', 'database/gather-rows.ts', 'database/bound-query.ts', 'database/to-outage.ts'],
+    types: ['throttle', 'database/database.ts'],
+  },
+  // the plugin: puts the rooms together
+  'token-server': {
+    uses: [
+      ...[
+        'errors',
+        'events',
+        'available-cores',
+        'passwords',
+        'users',
+        'throttle',
+        'tokens',
+        'grants',
+        'dialects',
+        'http',
+      ],
+      ...['database/gather-rows.ts', 'database/bound-query.ts'],
+    ],
+    types: ['database/database.ts'],
+  },
   // the program around it
   config: { uses: ['available-cores', 'dialects', 'passwords', 'throttle', 'database/database-url.ts'] },
-  server: { uses: ['errors', 'wire', 'http', 'tokens/token-cache.ts'], types: ['config', 'database/database.ts'] },
+  server: {
+    uses: ['errors', 'wire', 'http', 'token-server', 'tokens/token-cache.ts', 'database/readiness.ts'],
+    types: ['config', 'database/database.ts'],
+  },
   commands: {
     uses: [
       ...['errors', 'secrets', 'http-date', 'passwords', 'operations', 'dialects', 'config', 'server', 'database'],
@@ -112,7 +140,7 @@ const rooms = {
         'operations',
         'wire',
         'dialects',
-        'http',
+        'token-server',
         'database',
       ],
       'database/embedded/embedded.ts',
@@ -122,10 +150,10 @@ const rooms = {
 
 /** Packages and Node's modules: the only places that touch them; `types` may name their types. */
 const outside = {
-  fastify: { in: ['http', 'server'], types: ['commands', 'bearer'] },
+  fastify: { in: ['http', 'token-server', 'server'], types: ['commands', 'bearer'] },
   '@fastify/basic-auth': { in: ['http'] },
   '@fastify/formbody': { in: ['http'] },
-  'fastify-plugin': { in: ['http', 'bearer'] },
+  'fastify-plugin': { in: ['token-server', 'bearer'] },
   '@fastify/cors': { in: ['http'] },
   '@fastify/swagger': { in: ['http'] },
   '@fastify/swagger-ui': { in: ['http'] },

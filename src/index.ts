@@ -11,7 +11,6 @@ export { webapiParity } from './dialects/webapi-parity.ts'
 export { webapiSession } from './dialects/webapi-session.ts'
 export { OAuthError, type OAuthErrorCode } from './errors.ts'
 export { createEvents, type Emit, type Event, type EventReader, type Events } from './events.ts'
-export { type TokenServerOptions, tokenServer } from './http/token-server.ts'
 export {
   type AddedClient,
   addClient,
@@ -36,6 +35,7 @@ export {
 } from './operations/users.ts'
 export { createPasswords, defaultPasswordOptions, type PasswordOptions, type Passwords } from './passwords/password.ts'
 export { applyPasswordPolicy } from './passwords/password-policy.ts'
+export { type TokenServerOptions, tokenServer } from './token-server.ts'
 export { type FoundToken, findToken } from './tokens/find-token.ts'
 export type { ListedToken } from './tokens/list-tokens.ts'
 export { endedTokenBoundMs } from './tokens/stall-watch.ts'

@@ -9,6 +9,7 @@ import Fastify, {
 } from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './database/database.ts'
+import { createReadinessCheck } from './database/readiness.ts'
 import { OAuthError } from './errors.ts'
 import { BoundedRequest } from './http/body-pieces.ts'
 import { createBoundedLog } from './http/bounded-log.ts'
@@ -21,7 +22,7 @@ import { docsPath, docsRoute } from './http/routes/docs-route.ts'
 import { healthRoute } from './http/routes/health-route.ts'
 import { openapiRoute } from './http/routes/openapi-route.ts'
 import { sendPlainReply } from './http/send-reply.ts'
-import { type TokenServerOptions, tokenServer } from './http/token-server.ts'
+import { type TokenServerOptions, tokenServer } from './token-server.ts'
 import { createTokenCache } from './tokens/token-cache.ts'
 import { writeError } from './wire/wire-reply.ts'
 
@@ -96,7 +97,7 @@ export async function createServer(
   if (corsOrigins.length > 0) await allowOrigins(app, corsOrigins, dialects)
   const documentationPath = docs ? docsPath : undefined
   await app.register(tokenServer, { ...options, database, tokenCache, documentationPath })
-  await app.register(healthRoute, { database })
+  await app.register(healthRoute, { findProblem: createReadinessCheck(database.tokenQuery) })
   await app.register(openapiRoute)
   if (docs) await app.register(docsRoute, { dialects })
   return app

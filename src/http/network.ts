@@ -1,5 +1,17 @@
 import { isIPv4 } from 'node:net'
+import type { FastifyRequest } from 'fastify'
 import ipaddr from 'ipaddr.js'
+import type { Client } from '../clients/client.ts'
+
+/**
+ * Returns the address of the end user. A trusted client puts it before its own in `X-Forwarded-For`, which counts only where
+ * the proxy in between is trusted too. Of any other client the address is that of the caller.
+ */
+export function findAddress({ ip, ips, headers }: FastifyRequest, { isTrusted }: Client): string {
+  if (!isTrusted || !ips || ips.length < 2) return ip
+  const named = String(headers['x-forwarded-for'] ?? '').split(',')
+  return named.at(-ips.length)?.trim() || ip
+}
 
 /**
  * Returns the network that counts for an address: an IPv4 address, or the first 64 bits of an IPv6 address, which one

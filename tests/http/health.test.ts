@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
+import { createReadinessCheck } from '../../src/database/readiness.ts'
 import { healthRoute } from '../../src/http/routes/health-route.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { testServer } from '../support/test-server.ts'
@@ -12,7 +13,7 @@ const { app } = await testServer()
 /** The health routes on a database of some kind. */
 function healthOn(database: Database) {
   const app = Fastify()
-  app.register(healthRoute, { database })
+  app.register(healthRoute, { findProblem: createReadinessCheck(database.tokenQuery) })
   afterAll(async () => {
     await app.close()
     await database.close()

@@ -1,9 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import type { Query } from '../../database/database.ts'
 import { OAuthError } from '../../errors.ts'
 import type { AuthenticateClient } from '../../grants/authenticate-client.ts'
-import { createTokenRevoker } from '../../tokens/revoke-token.ts'
-import { createValueReader } from '../../tokens/signed-value.ts'
+import type { RevokeToken } from '../../tokens/revoke-token.ts'
+import type { ReadValue } from '../../tokens/signed-value.ts'
 import type { TokenCache } from '../../tokens/token-cache.ts'
 import { requiredField } from '../../wire/fields.ts'
 import { readForm } from '../../wire/read-form.ts'
@@ -15,7 +14,8 @@ import { describeOrigin, type EmitFrom } from '../log-events.ts'
 /** Who may ask, where tokens end, and who is to forget them. */
 export interface RevocationRouteOptions {
   readonly authenticateClient: AuthenticateClient
-  readonly query: Query
+  readonly readValue: ReadValue
+  readonly revokeToken: RevokeToken
   readonly forgetToken: TokenCache['forgetToken']
   readonly emit: EmitFrom
 }
@@ -31,9 +31,7 @@ export const revocationPath = '/revoke'
  * is no live token (§2.2); another client's live token is left alone.
  */
 export async function revocationRoute(scope: FastifyInstance, options: RevocationRouteOptions): Promise<void> {
-  const { query, forgetToken, emit } = options
-  const readValue = createValueReader(query)
-  const revokeToken = createTokenRevoker(query)
+  const { readValue, revokeToken, forgetToken, emit } = options
   await scope.register(clientEndpoint, {
     urls: [revocationPath],
     methods: ['POST'],

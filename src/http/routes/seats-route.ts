@@ -1,10 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { boundQuery } from '../../database/bound-query.ts'
-import type { Query } from '../../database/database.ts'
 import { OAuthError } from '../../errors.ts'
 import { httpDate } from '../../http-date.ts'
-import { listLiveTokens } from '../../tokens/list-tokens.ts'
-import { createSeatRevoker } from '../../tokens/revoke-token.ts'
+import type { RevokeSeat } from '../../tokens/revoke-token.ts'
 import type { Token } from '../../tokens/token.ts'
 import type { TokenCache } from '../../tokens/token-cache.ts'
 import { type HolderTools, holderEndpoint } from '../holder-endpoint.ts'
@@ -12,7 +9,8 @@ import { describeOrigin } from '../log-events.ts'
 
 /** How seats are found and ended. */
 export interface SeatsRouteOptions extends HolderTools {
-  readonly query: Query
+  readonly listSeats: (userId: string) => Promise<readonly Token[]>
+  readonly revokeSeat: RevokeSeat
   readonly forgetToken: TokenCache['forgetToken']
 }
 
@@ -21,14 +19,12 @@ export const seatsPath = '/seats'
 
 /** `GET /seats` and `DELETE /seats/{id}`: users see where they are signed in, and end it. */
 export async function seatsRoute(scope: FastifyInstance, options: SeatsRouteOptions): Promise<void> {
-  const { query, forgetToken, ...tools } = options
-  const listing = boundQuery(query)
-  const revokeSeat = createSeatRevoker(query)
+  const { listSeats, revokeSeat, forgetToken, ...tools } = options
   await scope.register(holderEndpoint, {
     ...tools,
     url: seatsPath,
     methods: ['GET'],
-    answer: async ({ id, userId }) => (await listLiveTokens(listing, userId)).map((token) => describe(token, id)),
+    answer: async ({ id, userId }) => (await listSeats(userId)).map((token) => describe(token, id)),
   })
   await scope.register(holderEndpoint, {
     ...tools,

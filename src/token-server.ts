@@ -1,37 +1,42 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { availableCores } from '../available-cores.ts'
-import type { Database, Query } from '../database/database.ts'
-import { forSignIns } from '../database/gather-rows.ts'
-import type { Dialect } from '../dialects/dialect.ts'
-import { signsTokens } from '../dialects/dialect.ts'
-import { findSharedPath } from '../dialects/index.ts'
-import { OAuthError } from '../errors.ts'
-import { type Emit, tellReader } from '../events.ts'
-import { createClientCheck } from '../grants/authenticate-client.ts'
-import type { GrantTools } from '../grants/grant-tools.ts'
-import { SeatTaker } from '../grants/seat-taker.ts'
-import { createPasswords, defaultPasswordOptions, type PasswordOptions, type Passwords } from '../passwords/password.ts'
-import { createNetworkKeyFinder, type FindNetworkKey } from '../throttle/network-key.ts'
-import { purgeAttempts } from '../throttle/purge-attempts.ts'
-import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from '../throttle/throttle.ts'
-import { createSigningKeyFinder } from '../tokens/signing-keys.ts'
-import { createTokenCache, type TokenCache } from '../tokens/token-cache.ts'
-import { createDeviceFinder } from '../users/authenticate-device.ts'
-import { createCredentialsFinder } from '../users/find-credentials.ts'
-import { findHashCosts } from '../users/find-hash-costs.ts'
-import { type CountAttempt, createAttemptLimit } from './attempt-limit.ts'
-import { takeTurn } from './connection-turns.ts'
-import { refuseCrossSite } from './cross-site.ts'
-import { createEventLog, type EmitFrom } from './log-events.ts'
-import { showAddress } from './network.ts'
-import { introspectionRoute } from './routes/introspection-route.ts'
-import { jwksRoute } from './routes/jwks-route.ts'
-import { metadataRoute } from './routes/metadata-route.ts'
-import { revocationRoute } from './routes/revocation-route.ts'
-import { seatsRoute } from './routes/seats-route.ts'
-import { tokenRoute } from './routes/token-route.ts'
-import { userinfoRoute } from './routes/userinfo-route.ts'
+import { availableCores } from './available-cores.ts'
+import { boundQuery } from './database/bound-query.ts'
+import type { Database, Query } from './database/database.ts'
+import { forSignIns } from './database/gather-rows.ts'
+import type { Dialect } from './dialects/dialect.ts'
+import { signsTokens } from './dialects/dialect.ts'
+import { findSharedPath } from './dialects/index.ts'
+import { OAuthError } from './errors.ts'
+import { type Emit, tellReader } from './events.ts'
+import { createClientCheck } from './grants/authenticate-client.ts'
+import type { GrantTools } from './grants/grant-tools.ts'
+import { SeatTaker } from './grants/seat-taker.ts'
+import { type CountAttempt, createAttemptLimit } from './http/attempt-limit.ts'
+import { takeTurn } from './http/connection-turns.ts'
+import { refuseCrossSite } from './http/cross-site.ts'
+import { createEventLog, type EmitFrom } from './http/log-events.ts'
+import { showAddress } from './http/network.ts'
+import { introspectionRoute } from './http/routes/introspection-route.ts'
+import { jwksRoute } from './http/routes/jwks-route.ts'
+import { metadataRoute } from './http/routes/metadata-route.ts'
+import { revocationRoute } from './http/routes/revocation-route.ts'
+import { seatsRoute } from './http/routes/seats-route.ts'
+import { tokenRoute } from './http/routes/token-route.ts'
+import { userinfoRoute } from './http/routes/userinfo-route.ts'
+import { createPasswords, defaultPasswordOptions, type PasswordOptions, type Passwords } from './passwords/password.ts'
+import { createNetworkKeyFinder, type FindNetworkKey } from './throttle/network-key.ts'
+import { purgeAttempts } from './throttle/purge-attempts.ts'
+import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from './throttle/throttle.ts'
+import { listLiveTokens } from './tokens/list-tokens.ts'
+import { createKeyLister } from './tokens/published-keys.ts'
+import { createSeatRevoker, createTokenRevoker } from './tokens/revoke-token.ts'
+import { createValueReader } from './tokens/signed-value.ts'
+import { createSigningKeyFinder } from './tokens/signing-keys.ts'
+import { createTokenCache, type TokenCache } from './tokens/token-cache.ts'
+import { createDeviceFinder } from './users/authenticate-device.ts'
+import { createCredentialsFinder } from './users/find-credentials.ts'
+import { findHashCosts } from './users/find-hash-costs.ts'
 
 /** What the token server needs to know; the one who opened the database closes it. */
 export interface TokenServerOptions {
@@ -127,11 +132,26 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   }
   const holderTools = { logSerializers, findToken, dialects, emit }
   await scope.register(userinfoRoute, holderTools)
-  await scope.register(seatsRoute, { ...holderTools, query: tokenQuery, forgetToken })
+  const listing = boundQuery(tokenQuery)
+  await scope.register(seatsRoute, {
+    ...holderTools,
+    listSeats: (userId) => listLiveTokens(listing, userId),
+    revokeSeat: createSeatRevoker(tokenQuery),
+    forgetToken,
+  })
   await scope.register(introspectionRoute, { logSerializers, ...checkAsker, findToken, emit })
-  await scope.register(revocationRoute, { logSerializers, ...checkAsker, query: tokenQuery, forgetToken, emit })
+  await scope.register(revocationRoute, {
+    logSerializers,
+    ...checkAsker,
+    readValue: createValueReader(tokenQuery),
+    revokeToken: createTokenRevoker(tokenQuery),
+    forgetToken,
+    emit,
+  })
   await scope.register(metadataRoute, { logSerializers, dialects, publicUrl, documentationPath })
-  if (dialects.some(signsTokens)) await scope.register(jwksRoute, { logSerializers, query: tokenQuery, emit })
+  if (dialects.some(signsTokens)) {
+    await scope.register(jwksRoute, { logSerializers, listKeys: createKeyLister(tokenQuery), emit })
+  }
 }
 
 const usualSeats = 50

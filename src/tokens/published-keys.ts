@@ -1,0 +1,17 @@
+import type { Query } from '../database/database.ts'
+import { gatherRows, oneAtATime } from '../database/gather-rows.ts'
+import { listPublishedKeys } from './signing-keys.ts'
+
+/** Lists the public keys, as a JWK set's members (RFC 7517 §4). Throws OAuthError `temporarily_unavailable`. */
+export type ListKeys = () => ReturnType<typeof listPublishedKeys>
+
+/**
+ * Creates a list of the published keys. One statement at a time answers all callers that came before it, so a key that has
+ * signed a token is in every list that is asked for afterwards.
+ */
+export function createKeyLister(query: Query): ListKeys {
+  const find = gatherRows(async () => new Map([[all, await listPublishedKeys(query)]]), oneAtATime)
+  return async () => (await find(all)) ?? []
+}
+
+const all = 'published keys'
