@@ -63,12 +63,13 @@ function writeParts(answer: Answer | ListAnswer, isJson: boolean): AsyncIterable
   return [`${isJson ? JSON.stringify(answer.json) : answer.text}\n`]
 }
 
+/** One row a line, so that a reader who leaves after some lines ends it. */
 async function* writeArray({ pages }: ListAnswer): AsyncGenerator<string> {
   let before = '['
   for await (const page of pages) {
     if (page.length === 0) continue
-    yield before + page.map(({ json }) => JSON.stringify(json)).join(',')
-    before = ','
+    yield before + page.map(({ json }) => JSON.stringify(json)).join(',\n')
+    before = ',\n'
   }
   yield before === '[' ? '[]\n' : ']\n'
 }

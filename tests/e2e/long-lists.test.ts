@@ -37,7 +37,7 @@ describe(`with ${rows.toLocaleString('en')} users, tokens, clients and devices`,
     [['client', 'list'], 'client_id', rows + 3],
     [['device', 'list'], 'device_key', rows],
   ])(
-    '%j has each row once, in JSON one document, and a heading and lines for people',
+    '%j has each row once, in JSON one document with a line for each, and a heading and lines for people',
     async (command, field, count) => {
       const asJson = await runCommand([...command, '--json'], { environment })
       const names = JSON.parse(asJson.stdout).map((row: Record<string, unknown>) => row[field])
@@ -46,6 +46,7 @@ describe(`with ${rows.toLocaleString('en')} users, tokens, clients and devices`,
         all: count,
         different: count,
       })
+      expect(asJson.stdout.split('\n')).toHaveLength(count + 1)
       const forPeople = await runCommand(command, { environment })
       expect(forPeople.stdout.split('\n')).toHaveLength(count + 2)
     },
