@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -10,6 +10,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
+import { fillFolder } from '../support/made-folder.ts'
 import { randomWord } from '../support/people.ts'
 import { readyServer, runCommand, type ServerProcess, spawnProgram } from '../support/processes.ts'
 import { freePort } from '../support/sockets.ts'
@@ -60,14 +61,14 @@ describe('the first start in an empty folder', () => {
   })
 
   test('names the port that it got in the command', async () => {
-    const server = await readyServer({ cwd: await temporaryFolder() }, ['start', '--port', '0', '--host', '127.0.0.1'])
+    const server = await readyServer({ cwd: await nearlyStarted() }, ['start', '--port', '0', '--host', '127.0.0.1'])
     expect(splitOutput(server)[0].join('\n')).toContain(` ${server.url}/Token `)
     readCredentials(server)
     await server.end()
   })
 
   test('that fails shows no credentials and keeps them for the next one', { timeout: 90_000 }, async () => {
-    const cwd = await temporaryFolder()
+    const cwd = await nearlyStarted()
     const taken = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void taken.close())
     await once(taken, 'listening')
@@ -95,7 +96,7 @@ describe('the first start in an empty folder', () => {
   })
 
   test('that comes after a command has added a user creates nobody', async () => {
-    const cwd = await temporaryFolder()
+    const cwd = await nearlyStarted()
     const taken = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void taken.close())
     await once(taken, 'listening')
@@ -151,6 +152,15 @@ describe('a start with a database of its own', () => {
     expect(stdout).toBe('[]\n')
   })
 })
+
+/** A folder in which a start has come as far as a cluster without tables. */
+async function nearlyStarted(): Promise<string> {
+  const cwd = await temporaryFolder()
+  const data = join(cwd, 'data')
+  await mkdir(data)
+  await fillFolder(data)
+  return cwd
+}
 
 /** What was printed for people, and the log after it: nothing but JSON from its first line on. */
 function splitOutput({ lines }: ServerProcess): [text: string[], log: string[]] {

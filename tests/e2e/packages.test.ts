@@ -32,8 +32,10 @@ let tarballs: Record<(typeof names)[number] | 'server', string>
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'password-grant-packages-'))
   // the server is built already, and other tests are running that build; the packages are built by packing them
-  await runNpm(root, 'pack', '--ignore-scripts', '--pack-destination', folder)
-  await runNpm(root, 'pack', '--workspaces', '--pack-destination', folder)
+  await Promise.all([
+    runNpm(root, 'pack', '--ignore-scripts', '--pack-destination', folder),
+    runNpm(root, 'pack', '--workspaces', '--pack-destination', folder),
+  ])
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const pathOf = (name: string) => join(folder, `${name}-${version}.tgz`)
   const [guard, client, embedded] = names.map((name) => pathOf(`fastify-password-grant-${name}`)) as [
@@ -41,12 +43,13 @@ beforeAll(async () => {
     ...string[],
   ]
   tarballs = { guard, client, embedded, server: pathOf('fastify-password-grant') } as typeof tarballs
-  projects = {
-    guard: await makeProject('with-guard', tarballs.guard),
-    client: await makeProject('with-client', tarballs.client),
-    backend: await makeProject('backend', tarballs.guard, tarballs.client, ...ofBackends),
-    together: await makeProject('together', ...Object.values(tarballs), ...ofBackends),
-  }
+  const made = await Promise.all([
+    makeProject('with-guard', tarballs.guard),
+    makeProject('with-client', tarballs.client),
+    makeProject('backend', tarballs.guard, tarballs.client, ...ofBackends),
+    makeProject('together', ...Object.values(tarballs), ...ofBackends),
+  ])
+  projects = { guard: made[0], client: made[1], backend: made[2], together: made[3] }
   return () => rm(folder, { recursive: true, force: true })
 }, 240_000)
 
