@@ -12,6 +12,7 @@ import { keepSecret } from '../support/kept-secrets.ts'
 import { fillFolder } from '../support/made-folder.ts'
 import { addClient as makeClient, addUser as makeUser, randomWord } from '../support/people.ts'
 import { binPath, type Finished, readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
+import { readDocument } from '../support/read-document.ts'
 import { warmCommands } from '../support/warm-commands.ts'
 import { ask, eventually, signInAt, whoseAt } from '../support/wire.ts'
 
@@ -40,8 +41,7 @@ describe('the command line', () => {
   async function json(args: string, input: string | Buffer = '') {
     const { code, stdout, stderr } = await run(`${args} --json`, input)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toMatch(/^.*\n$/) // one document, one line
-    return JSON.parse(stdout)
+    return readDocument(stdout)
   }
 
   const addClient = () => makeClient(database)
@@ -604,8 +604,7 @@ describe('the command line', () => {
     for (const [command, input] of commands) {
       const { code, stdout, stderr } = await runCommand(`${command} --json`.split(' '), { environment, input })
       expect({ command, code, stderr }).toEqual({ command, code: 0, stderr: '' })
-      expect(stdout).toMatch(/^.*\n$/)
-      JSON.parse(stdout)
+      readDocument(stdout)
     }
     const again = await runCommand(`user remove ${name}`.split(' '), { environment })
     expect(again).toEqual({ code: 1, stdout: '', stderr: 'There is no user of that name.\n' })

@@ -16,6 +16,7 @@ import { keepSecret, leakedLines } from '../support/kept-secrets.ts'
 import { fillFolder } from '../support/made-folder.ts'
 import { randomWord } from '../support/people.ts'
 import { type Finished, readyServer, runCommand, type ServerProcess } from '../support/processes.ts'
+import { readDocument } from '../support/read-document.ts'
 import { freePort } from '../support/sockets.ts'
 import { lacksTools, toolPath } from '../support/tools.ts'
 import { warmCommands } from '../support/warm-commands.ts'
@@ -78,8 +79,7 @@ describe.each([
   async function json(args: readonly string[], input = '') {
     const { code, stdout, stderr } = await run([...args, '--json'], input)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toMatch(/^.*\n$/) // one document, one line
-    return JSON.parse(stdout)
+    return readDocument(stdout)
   }
 
   async function addDevice(): Promise<Signer> {
@@ -154,7 +154,7 @@ describe.each([
     for (const [command, input] of commands) {
       const { code, stdout, stderr } = await runCommand(`${command} --json`.split(' '), { environment, input })
       expect({ command, code, stderr }).toEqual({ command, code: 0, stderr: '' })
-      JSON.parse(stdout)
+      readDocument(stdout)
     }
   })
 
