@@ -10,7 +10,8 @@ import { findSharedPath } from './dialects/index.ts'
 import { OAuthError } from './errors.ts'
 import { type Emit, tellReader } from './events.ts'
 import { createClientCheck } from './grants/authenticate-client.ts'
-import type { GrantTools } from './grants/grant-tools.ts'
+import type { DeviceGrantTools } from './grants/device-grant.ts'
+import type { PasswordGrantTools } from './grants/password-grant.ts'
 import { SeatTaker } from './grants/seat-taker.ts'
 import { type CountAttempt, createAttemptLimit } from './http/attempt-limit.ts'
 import { takeTurn } from './http/connection-turns.ts'
@@ -91,7 +92,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   const throttle = createThrottle(query, findKey, throttleOptions, batching)
   purgeHourly(scope, query, throttleOptions || defaultThrottleOptions)
   noteHashCosts(scope, query, passwords)
-  const tools: GrantTools = {
+  const tools: PasswordGrantTools & DeviceGrantTools = {
     database,
     findCredentials: createCredentialsFinder(query, batching),
     passwords,

@@ -1,9 +1,13 @@
 import type { OAuthError } from '../errors.ts'
-import type { TokenRequest } from '../grants/grant.ts'
+import type { DeviceRequest } from '../grants/device-grant.ts'
+import type { PasswordRequest } from '../grants/password-grant.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import type { Fields } from '../wire/fields.ts'
 import type { WireReply } from '../wire/wire-reply.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
+
+/** What is asked for, in our words: a union with one member for each way of earning a token. */
+export type TokenRequest = PasswordRequest | DeviceRequest
 
 /** One wire form of the token service: pure functions, no Fastify, no clock, no database. */
 export interface Dialect {

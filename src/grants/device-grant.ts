@@ -1,18 +1,39 @@
 import { type Client, refuseClient } from '../clients/client.ts'
+import type { Database } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import { foldCase } from '../fold-case.ts'
 import { generateBytes } from '../secrets.ts'
+import type { Throttle } from '../throttle/throttle.ts'
 import { signedSecretBytes, signTokenValue } from '../tokens/signed-value.ts'
-import { noteLifetime } from '../tokens/signing-keys.ts'
+import { noteLifetime, type SigningKey } from '../tokens/signing-keys.ts'
 import type { IssuedToken } from '../tokens/token.ts'
-import { authenticateDevice, type SignedTime, useTimestamp } from '../users/authenticate-device.ts'
-import type { GrantTools } from './grant-tools.ts'
+import { authenticateDevice, type FindDevice, type SignedTime, useTimestamp } from '../users/authenticate-device.ts'
+import type { SeatTaker } from './seat-taker.ts'
 import { requireNoWait } from './slow-down.ts'
 import type { Source } from './source.ts'
 
 /** A time that a device has signed. */
 export interface DeviceRequest extends SignedTime {
   readonly grant: 'device signature'
+}
+
+/** What the grant works with. */
+export interface DeviceGrantTools {
+  readonly database: Pick<Database, 'query'>
+  readonly throttle: Throttle
+  readonly seats: SeatTaker
+  readonly lifetimeSeconds: number
+  /** Seats a user may have. */
+  readonly maxSeats: number
+  /** What devices need; null where there are none. */
+  readonly signing: SigningTools | null
+}
+
+/** What devices need. */
+export interface SigningTools {
+  readonly encryptionKey: Buffer
+  readonly findDevice: FindDevice
+  readonly findSigningKey: () => Promise<SigningKey>
 }
 
 /**
@@ -22,7 +43,7 @@ export interface DeviceRequest extends SignedTime {
  * `slow_down` or `temporarily_unavailable`.
  */
 export async function grantDevice(
-  tools: GrantTools,
+  tools: DeviceGrantTools,
   client: Client,
   request: DeviceRequest,
   source: Source,

@@ -1,14 +1,16 @@
 import { type Client, refuseClient } from '../clients/client.ts'
+import type { Database } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import type { HashPlace } from '../passwords/hash-queue.ts'
 import { isPassword, type Passwords } from '../passwords/password.ts'
 import { generateBytes } from '../secrets.ts'
+import type { Throttle } from '../throttle/throttle.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import { secretBytes, writeTokenValue } from '../tokens/token-value.ts'
-import type { Credentials } from '../users/find-credentials.ts'
+import type { Credentials, FindCredentials } from '../users/find-credentials.ts'
 import { renewPasswordHash } from '../users/renew-password-hash.ts'
 import { userNameKey } from '../users/user-name.ts'
-import type { GrantTools } from './grant-tools.ts'
+import type { SeatTaker } from './seat-taker.ts'
 import { requireNoWait } from './slow-down.ts'
 import type { Source } from './source.ts'
 
@@ -20,6 +22,20 @@ export interface PasswordRequest {
   readonly device: string
 }
 
+/** What the grant works with. */
+export interface PasswordGrantTools {
+  readonly database: Pick<Database, 'query'>
+  readonly findCredentials: FindCredentials
+  readonly passwords: Passwords
+  readonly throttle: Throttle
+  readonly seats: SeatTaker
+  readonly lifetimeSeconds: number
+  /** Seats a user may have. */
+  readonly maxSeats: number
+  /** Work that no caller waits for: done after the answer, or left to a later request while such work is under way. */
+  readonly inBackground: (work: () => Promise<void>) => void
+}
+
 const maxTries = 3
 
 /**
@@ -29,7 +45,7 @@ const maxTries = 3
  * `temporarily_unavailable`.
  */
 export async function grantPassword(
-  tools: GrantTools,
+  tools: PasswordGrantTools,
   client: Client,
   request: PasswordRequest,
   source: Source,
@@ -110,7 +126,11 @@ function refuseGrant(user: Credentials | null, fault: Fault): OAuthError {
 }
 
 /** Renews a hash of another cost than today's after the answer. */
-function renewLater({ database, passwords, inBackground }: GrantTools, user: Credentials, password: string): void {
+function renewLater(
+  { database, passwords, inBackground }: PasswordGrantTools,
+  user: Credentials,
+  password: string,
+): void {
   const { id, passwordHash } = user
   if (passwordHash === null || !passwords.needsRenewal(passwordHash)) return
   inBackground(async () => {

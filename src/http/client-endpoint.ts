@@ -1,18 +1,28 @@
 import basicAuth from '@fastify/basic-auth'
 import formbody from '@fastify/formbody'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { readAuthorization } from '../bearer/authorization.ts'
 import type { Client } from '../clients/client.ts'
 import type { Dialect } from '../dialects/dialect.ts'
+import type { OAuthError } from '../errors.ts'
 import type { OfRequest } from '../events.ts'
+import type { AuthenticateClient } from '../grants/authenticate-client.ts'
+import {
+  type BasicHalves,
+  type CredentialReadings,
+  isReadableBasic,
+  readFieldCredentials,
+  readHeaderCredentials,
+  requireHeaderOnly,
+} from '../wire/client-credentials.ts'
 import type { Fields } from '../wire/fields.ts'
 import type { WireReply } from '../wire/wire-reply.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
 import { longestBody, readTextOf } from './body.ts'
 import { boundPieces, isInTooManyPieces, refusePieces } from './body-pieces.ts'
-import { basicCredentials, type IdentifyClient, keepBasicCredentials } from './client-auth.ts'
 import { diagnose } from './diagnose.ts'
 import type { EmitFrom } from './log-events.ts'
-import { findAddress } from './network.ts'
+import { findAddress, networkOf } from './network.ts'
 import { refuseOtherMethods } from './other-methods.ts'
 import { type Caller, reportTo, toOAuthError, writeRefusals } from './refusals.ts'
 import { sendReply } from './send-reply.ts'
@@ -24,8 +34,20 @@ export interface ClientEndpointOptions extends Pick<Dialect, 'methods' | 'exampl
   /** What every event at this endpoint says of it. */
   readonly place: OfRequest['place']
   readonly emit: EmitFrom
-  readonly identifyClient: IdentifyClient
+  /** How requests carry client credentials; null where none are read. */
+  readonly credentials: CredentialRules | null
+  readonly identifyClient: AuthenticateClient
+  /** Reads a refusal as another one. Default: as it is. */
+  readonly translate?: ((error: OAuthError) => OAuthError) | undefined
   readonly answer: (asked: Asked) => Promise<WireReply>
+}
+
+/** How client credentials are read (RFC 6749 §2.3). */
+export interface CredentialRules {
+  /** The public client that a request without any credentials stands for. */
+  readonly defaultClient?: string | undefined
+  /** Reads the form when the Authorization header is not a readable Basic one, as Katana does. Default: false. */
+  readonly ignoresOtherSchemes?: boolean | undefined
 }
 
 /** What a client that is known asks. */
@@ -44,11 +66,12 @@ export interface Asked {
  * the first failure answers. Its parsers, error writer and headers touch no route of the host.
  */
 export async function clientEndpoint(scope: FastifyInstance, options: ClientEndpointOptions): Promise<void> {
-  const { urls, methods, example, place, emit, decode, identifyClient, answer, refuse } = options
+  const { urls, methods, example, place, emit, decode, credentials, identifyClient, answer, refuse } = options
+  const { translate = (error) => error } = options
   scope.removeAllContentTypeParsers()
   await scope.register(formbody, { bodyLimit: longestBody, parser: (text) => ({ text }) })
-  await scope.register(basicAuth, { validate: keepBasicCredentials, strictCredentials: false })
-  scope.decorateRequest(basicCredentials, null)
+  await scope.register(basicAuth, { validate: keepBasicHalves, strictCredentials: false })
+  scope.decorateRequest(basicHalves, null)
   scope.decorateRequest(asker, null)
   scope.decorateRequest(claimedType, null)
   scope.decorateRequest(wireRequest, null)
@@ -57,7 +80,7 @@ export async function clientEndpoint(scope: FastifyInstance, options: ClientEndp
     read: (thrown, request) => {
       restoreClaim(request)
       const error = isInTooManyPieces(request.raw) ? refusePieces() : toOAuthError(thrown)
-      return diagnose(error, describeRequest(request), example)
+      return diagnose(translate(error), describeRequest(request), example)
     },
     report: reportTo(emit, place, (request) => request[asker]),
     write: (error, request) => refuse(error, describeRequest(request)),
@@ -76,7 +99,8 @@ export async function clientEndpoint(scope: FastifyInstance, options: ClientEndp
         request[wireRequest] = wire
         const fields = await decode(wire)
         wire.fields = fields
-        const client = await identifyClient(scope, request, reply, fields)
+        const readings = credentials ? await readCredentials(scope, { request, reply, fields }, credentials) : none
+        const client = await identifyClient(readings, networkOf(request.ip))
         const address = findAddress(request, client)
         request[asker] = { client: client.id, address }
         return sendReply(reply, await answer({ client, address, fields, wire, request, reply }))
@@ -89,12 +113,16 @@ export async function clientEndpoint(scope: FastifyInstance, options: ClientEndp
 const asker = Symbol('who asks')
 const claimedType = Symbol('content type as claimed')
 const wireRequest = Symbol('request as received')
+const basicHalves = Symbol('halves of the Basic header')
+const none: CredentialReadings = [{ id: '', secret: null }]
 const noFields: Fields = new Map()
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** For the log, once it is known; only inside the token server's own scopes. */
     [asker]: Caller | null
+    /** What `Authorization: Basic` said, undecoded; only inside the token server's own scopes. */
+    [basicHalves]: BasicHalves | null
     /** What the content-type header said, null as long as it says so still; only inside the token server's own scopes. */
     [claimedType]: string | undefined | null
     /** The request as its dialect sees it, once the body is there; only inside the token server's own scopes. */
@@ -121,6 +149,31 @@ async function readText(request: FastifyRequest): Promise<string> {
   const text = request.method === 'GET' ? await readTextOf(request.raw) : (body?.text ?? '')
   if (isInTooManyPieces(request.raw)) throw refusePieces()
   return text
+}
+
+/**
+ * A client proves itself by header or by fields, never both; a public one names itself in `client_id`. Any Authorization header
+ * counts as one way (RFC 6749 §2.3).
+ */
+async function readCredentials(
+  scope: FastifyInstance,
+  { request, reply, fields }: Pick<Asked, 'request' | 'reply' | 'fields'>,
+  { defaultClient, ignoresOtherSchemes }: CredentialRules,
+): Promise<CredentialReadings> {
+  const header = readAuthorization(request)
+  if (header === null || (ignoresOtherSchemes && !isReadableBasic(header))) {
+    return readFieldCredentials(fields, defaultClient)
+  }
+  requireHeaderOnly(fields)
+  await new Promise<void>((resolve, reject) => {
+    scope.basicAuth(request, reply, (error?: Error) => (error ? reject(error) : resolve()))
+  })
+  return readHeaderCredentials(request[basicHalves] ?? { id: '', secret: '' }, fields)
+}
+
+/** For @fastify/basic-auth: keeps what the header says; whether it is true is asked afterwards. */
+async function keepBasicHalves(id: string, secret: string, request: FastifyRequest): Promise<void> {
+  request[basicHalves] = { id, secret }
 }
 
 /** The request as a dialect sees it, as far as it has been read. */

@@ -6,7 +6,6 @@ import type { Token } from '../../tokens/token.ts'
 import { requiredField } from '../../wire/fields.ts'
 import { readForm } from '../../wire/read-form.ts'
 import { writeJson, writeRefusal } from '../../wire/wire-reply.ts'
-import { byCredentials } from '../client-auth.ts'
 import { clientEndpoint } from '../client-endpoint.ts'
 import { describeOrigin, type EmitFrom } from '../log-events.ts'
 
@@ -36,7 +35,8 @@ export async function introspectionRoute(scope: FastifyInstance, options: Intros
     decode: ({ text }) => readForm(text, example),
     place,
     emit,
-    identifyClient: byCredentials(options.authenticateClient),
+    credentials: {},
+    identifyClient: options.authenticateClient,
     answer: async ({ client, fields, request, reply }) => {
       // §2.1: who only says its id could scan for tokens
       if (client.isPublic) throw refuseClient('public client at introspection', { clientId: client.id })

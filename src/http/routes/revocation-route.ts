@@ -7,7 +7,6 @@ import type { TokenCache } from '../../tokens/token-cache.ts'
 import { requiredField } from '../../wire/fields.ts'
 import { readForm } from '../../wire/read-form.ts'
 import { writeRefusal } from '../../wire/wire-reply.ts'
-import { byCredentials } from '../client-auth.ts'
 import { clientEndpoint } from '../client-endpoint.ts'
 import { describeOrigin, type EmitFrom } from '../log-events.ts'
 
@@ -39,7 +38,8 @@ export async function revocationRoute(scope: FastifyInstance, options: Revocatio
     decode: ({ text }) => readForm(text, example),
     place,
     emit,
-    identifyClient: byCredentials(options.authenticateClient),
+    credentials: {},
+    identifyClient: options.authenticateClient,
     answer: async ({ client, fields, request, reply }) => {
       const named = await readValue(requiredField(fields, 'token'))
       const revoked = named && (await revokeToken(client.id, named))

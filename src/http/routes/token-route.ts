@@ -1,14 +1,21 @@
 import type { FastifyInstance } from 'fastify'
-import { refuseClient } from '../../clients/client.ts'
-import type { Dialect } from '../../dialects/dialect.ts'
+import { type Client, refuseClient } from '../../clients/client.ts'
+import type { Dialect, TokenRequest } from '../../dialects/dialect.ts'
 import { OAuthError } from '../../errors.ts'
 import type { AuthenticateClient } from '../../grants/authenticate-client.ts'
-import { grantToken } from '../../grants/grant.ts'
-import type { GrantTools } from '../../grants/grant-tools.ts'
+import { type DeviceGrantTools, grantDevice } from '../../grants/device-grant.ts'
+import { grantPassword, type PasswordGrantTools } from '../../grants/password-grant.ts'
+import type { Source } from '../../grants/source.ts'
+import type { IssuedToken } from '../../tokens/token.ts'
 import type { TokenCache } from '../../tokens/token-cache.ts'
 import { type CountAttempt, refuseAttempt, untouched, writeAllowance } from '../attempt-limit.ts'
-import { byCredentials, type IdentifyClient } from '../client-auth.ts'
-import { type Asked, clientEndpoint, describeRequest } from '../client-endpoint.ts'
+import {
+  type Asked,
+  type ClientEndpointOptions,
+  type CredentialRules,
+  clientEndpoint,
+  describeRequest,
+} from '../client-endpoint.ts'
 import { connectionSignal } from '../connection-signal.ts'
 import { describeOrigin, type EmitFrom } from '../log-events.ts'
 import { networkOf } from '../network.ts'
@@ -20,7 +27,7 @@ export interface TokenRouteOptions {
   readonly dialect: Dialect
   /** All of them, this one included. */
   readonly mounted: readonly Dialect[]
-  readonly tools: GrantTools
+  readonly tools: PasswordGrantTools & DeviceGrantTools
   readonly forgetToken: TokenCache['forgetToken']
   readonly emit: EmitFrom
   /** Where the dialect has a limit. */
@@ -41,15 +48,12 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
     refuse,
     place,
     emit,
-    identifyClient:
-      dialect.client === 'built-in' ? asBuiltIn(authenticateClient, dialect) : asSent(authenticateClient, dialect),
+    ...(dialect.client === 'built-in' ? asBuiltIn(authenticateClient, dialect) : asSent(authenticateClient, dialect)),
     answer: async (asked) => {
       const request = dialect.read(asked.fields)
       if (countAttempt) await takeTurn(asked, dialect, countAttempt)
       const source = { network: networkOf(asked.address), signal: connectionSignal(asked.request) }
-      const token = await grantToken(tools, asked.client, request, source).catch((error: unknown) => {
-        throw dialect.client === 'built-in' ? closed(error) : error
-      })
+      const token = await grantToken(tools, asked.client, request, source)
       forgetToken(token.id) // nobody here is to be let in with the value it replaced
       const { id: tokenId, userId, clientId, device } = token
       const origin = describeOrigin(asked.request, asked.reply, place, asked.address)
@@ -75,34 +79,55 @@ function ignoresSlash({ initialConfig }: FastifyInstance): boolean {
   return (initialConfig.routerOptions ?? initialConfig).ignoreTrailingSlash === true
 }
 
+type ClientRule = Pick<ClientEndpointOptions, 'credentials' | 'identifyClient' | 'translate'>
+
 /** A client that proves itself; the built-in ones prove nothing and count in their own dialect only. */
-function asSent(authenticateClient: AuthenticateClient, dialect: Dialect): IdentifyClient {
-  const identify = byCredentials(authenticateClient, dialect)
-  return async (...request) => {
-    const client = await identify(...request)
-    if (client.isBuiltIn) throw refuseClient('built-in client', { clientId: client.id })
-    return client
+function asSent(authenticateClient: AuthenticateClient, credentials: CredentialRules): ClientRule {
+  return {
+    credentials,
+    identifyClient: async (readings, network) => {
+      const client = await authenticateClient(readings, network)
+      if (client.isBuiltIn) throw refuseClient('built-in client', { clientId: client.id })
+      return client
+    },
   }
 }
 
 /** The client named after the dialect; where it is disabled, the dialect is closed. */
-function asBuiltIn(authenticateClient: AuthenticateClient, { name }: Dialect): IdentifyClient {
-  return async () => {
-    const client = await authenticateClient([{ id: name, secret: null }], '').catch((error: unknown) => {
-      throw closed(error)
-    })
-    if (!client.isBuiltIn) throw closed(refuseClient('not a built-in client', { clientId: name }))
-    return client
+function asBuiltIn(authenticateClient: AuthenticateClient, { name }: Dialect): ClientRule {
+  return {
+    credentials: null,
+    identifyClient: async () => {
+      const client = await authenticateClient([{ id: name, secret: null }], '')
+      if (!client.isBuiltIn) throw refuseClient('not a built-in client', { clientId: name })
+      return client
+    },
+    translate: closed,
   }
 }
 
-function closed(error: unknown): unknown {
-  if (!(error instanceof OAuthError) || error.code !== 'invalid_client') return error
+function closed(error: OAuthError): OAuthError {
+  if (error.code !== 'invalid_client') return error
   const { reason, clientId } = error
   return new OAuthError('not_found', 'There is nothing at this path.', {
     reason: `dialect closed: ${reason}`,
     clientId,
   })
+}
+
+/** Gives a token for a request that earned it. Throws OAuthError for every one that did not. */
+function grantToken(
+  tools: PasswordGrantTools & DeviceGrantTools,
+  client: Client,
+  request: TokenRequest,
+  source: Source,
+): Promise<IssuedToken> {
+  switch (request.grant) {
+    case 'password':
+      return grantPassword(tools, client, request, source)
+    case 'device signature':
+      return grantDevice(tools, client, request, source)
+  }
 }
 
 async function takeTurn({ request, reply, fields }: Asked, { limit }: Dialect, count: CountAttempt): Promise<void> {
