@@ -23,23 +23,23 @@ const rooms = {
   'database/embedded/encryption-key.ts': { uses: ['database/embedded', 'secrets'] },
   passwords: { uses: ['errors', 'secrets', 'fold-case'] },
   clients: {
-    uses: ['errors', 'secrets', 'database/database.ts', 'database/gather-rows.ts'],
+    uses: ['errors', 'secrets', 'database/database.ts', 'database/batch-lookups.ts'],
     types: ['passwords'],
   },
   users: {
     uses: [
       ...['errors', 'secrets', 'fold-case', 'short-text', 'passwords'],
-      ...['database/database.ts', 'database/gather-rows.ts'],
+      ...['database/database.ts', 'database/batch-lookups.ts'],
     ],
   },
-  throttle: { uses: ['errors', 'secrets', 'database/gather-rows.ts'], types: ['database/database.ts'] },
+  throttle: { uses: ['errors', 'secrets', 'database/batch-lookups.ts'], types: ['database/database.ts'] },
   tokens: {
     uses: [
       'errors',
       'secrets',
       'elapsed-clock',
       'database/database.ts',
-      'database/gather-rows.ts',
+      'database/batch-lookups.ts',
       'database/bound-query.ts',
     ],
   },
@@ -59,7 +59,7 @@ const rooms = {
       'database/to-outage.ts',
       'database/batch-pause.ts',
     ],
-    types: ['throttle', 'database/database.ts', 'database/gather-rows.ts'],
+    types: ['throttle', 'database/database.ts', 'database/batch-lookups.ts'],
   },
   // what an administrator can do: one function a use case, with its transaction and its event
   operations: {
@@ -86,7 +86,7 @@ const rooms = {
   },
   // besides what http may: it counts in a table of its own
   'http/attempt-limit.ts': {
-    uses: ['secrets', 'database/gather-rows.ts', 'database/bound-query.ts', 'database/to-outage.ts'],
+    uses: ['secrets', 'database/batch-lookups.ts', 'database/bound-query.ts', 'database/to-outage.ts'],
     types: ['throttle', 'database/database.ts'],
   },
   // the plugin: puts the rooms together
@@ -104,7 +104,7 @@ const rooms = {
         'dialects',
         'http',
       ],
-      ...['database/gather-rows.ts', 'database/bound-query.ts'],
+      ...['database/batch-lookups.ts', 'database/bound-query.ts'],
     ],
     types: ['database/database.ts'],
   },

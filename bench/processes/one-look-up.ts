@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import pg from 'pg'
 import { answerQuestions } from '../support/answer-questions.ts'
 
-/** The statement of the product without what gathers several look-ups into one. */
+/** The statement of the product without the batching of look-ups. */
 const text = `
 select t.id, t.client_id as "clientId", t.user_id as "userId", u.name as "userName", u.role, t.device,
   t.issued_at as "issuedAt", t.expires_at as "expiresAt",

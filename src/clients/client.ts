@@ -1,5 +1,5 @@
+import { type Batching, batchLookups } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
-import { type Batching, gatherRows } from '../database/gather-rows.ts'
 import { OAuthError } from '../errors.ts'
 import { isClientId } from './client-id.ts'
 
@@ -43,7 +43,7 @@ export type FindClient = (id: string) => Promise<ClientRow | null>
 
 /** Creates a finder whose look-ups at the same time share a statement; `batching` says how. */
 export function createClientFinder(query: Query, batching?: Batching): FindClient {
-  const find = gatherRows(async (ids) => {
+  const find = batchLookups(async (ids) => {
     const clients = await query<ClientRow>(
       'find_client',
       `select

@@ -1,5 +1,5 @@
+import { batchLookups, oneAtATime } from './batch-lookups.ts'
 import type { Query } from './database.ts'
-import { gatherRows, oneAtATime } from './gather-rows.ts'
 import { schemaState } from './migrate.ts'
 
 /** Returns why the database cannot serve requests, in words for an operator; null where it can. Never rejects. */
@@ -7,7 +7,7 @@ export type FindProblem = () => Promise<string | null>
 
 /** Creates a check of readiness. One check at a time answers all callers that came before it. */
 export function createReadinessCheck(query: Query): FindProblem {
-  const check = gatherRows(async () => {
+  const check = batchLookups(async () => {
     const problem = (await findProblem(query)) && (await findProblem(query)) // a busy moment is no outage
     return new Map([[key, problem]])
   }, oneAtATime)

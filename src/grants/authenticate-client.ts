@@ -7,8 +7,8 @@ import {
   refuseClient,
 } from '../clients/client.ts'
 import { createChosenSecretMatcher, matchGeneratedSecret } from '../clients/match-secret.ts'
+import type { Batching } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
-import type { Batching } from '../database/gather-rows.ts'
 import { isOutage, OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import type { Attempt, Throttle } from '../throttle/throttle.ts'

@@ -1,7 +1,7 @@
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
+import { forSignIns } from '../database/batch-lookups.ts'
 import { boundQuery } from '../database/bound-query.ts'
 import type { Query } from '../database/database.ts'
-import { forSignIns } from '../database/gather-rows.ts'
 import { isAway } from '../database/to-outage.ts'
 import { isOutage, OAuthError } from '../errors.ts'
 import { keyedHash } from '../secrets.ts'

@@ -1,5 +1,5 @@
+import { type Batching, batchLookups, forSignIns } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
-import { type Batching, forSignIns, gatherRows } from '../database/gather-rows.ts'
 import { keyedHash } from '../secrets.ts'
 import { FailureCount, type GuessBuckets, type WaitOptions } from './failure-count.ts'
 import type { FindNetworkKey } from './network-key.ts'
@@ -137,7 +137,7 @@ class DatabaseThrottle implements Throttle {
     this.#findKey = findKey
     this.#options = options
     this.#failures = new FailureCount(query, options)
-    this.#findFacts = gatherRows(async (attempts) => {
+    this.#findFacts = batchLookups(async (attempts) => {
       const facts = await findFacts(query, attempts.map(readAttempt), options)
       return new Map(facts.map((found, index) => [attempts[index] ?? '', found]))
     }, batching)

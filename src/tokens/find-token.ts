@@ -1,5 +1,5 @@
+import { batchLookups } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
-import { gatherRows } from '../database/gather-rows.ts'
 import { matchHash } from '../secrets.ts'
 import { createValueReader } from './signed-value.ts'
 import type { Token, TokenEnd } from './token.ts'
@@ -46,7 +46,7 @@ export type FindTokenRow = (id: string) => Promise<TokenRow | undefined>
 
 /** Finds rows by id; those asked for at the same time share a statement. */
 export function createRowFinder(query: Query): FindTokenRow {
-  return gatherRows(async (ids) => {
+  return batchLookups(async (ids) => {
     const rows = await query<TokenRow>('find_token', text, [ids])
     return new Map(rows.map((row) => [row.id, row]))
   })

@@ -1,5 +1,5 @@
+import { batchLookups, oneAtATime } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
-import { gatherRows, oneAtATime } from '../database/gather-rows.ts'
 import { listPublishedKeys } from './signing-keys.ts'
 
 /** Lists the public keys, as a JWK set's members (RFC 7517 §4). Throws OAuthError `temporarily_unavailable`. */
@@ -10,7 +10,7 @@ export type ListKeys = () => ReturnType<typeof listPublishedKeys>
  * signed a token is in every list that is asked for afterwards.
  */
 export function createKeyLister(query: Query): ListKeys {
-  const find = gatherRows(async () => new Map([[all, await listPublishedKeys(query)]]), oneAtATime)
+  const find = batchLookups(async () => new Map([[all, await listPublishedKeys(query)]]), oneAtATime)
   return async () => (await find(all)) ?? []
 }
 

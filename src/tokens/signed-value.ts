@@ -1,6 +1,6 @@
 import { type CryptoKey, compactVerify, importJWK, type JWK, SignJWT } from 'jose'
+import { batchLookups } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
-import { gatherRows } from '../database/gather-rows.ts'
 import { hashSecret } from '../secrets.ts'
 import type { Seat } from './issue-token.ts'
 import { algorithm, type SigningKey } from './signing-keys.ts'
@@ -67,7 +67,7 @@ type FindPublicKey = (id: string) => Promise<CryptoKey | null>
 
 function createPublicKeyFinder(query: Query): FindPublicKey {
   const imported = new Map<string, CryptoKey>()
-  const findRow = gatherRows(async (ids) => {
+  const findRow = batchLookups(async (ids) => {
     const rows = await query<{ id: string; publicKey: JWK }>(
       'find_public_key',
       'select id, public_key as "publicKey" from password_grant.signing_keys where id = any ((select $1::text[])::text[])',

@@ -7,8 +7,8 @@ import {
   importPKCS8,
   type JWK,
 } from 'jose'
+import { batchLookups } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
-import { gatherRows } from '../database/gather-rows.ts'
 import { decrypt, encrypt } from '../secrets.ts'
 
 /** The one algorithm of signed tokens (RFC 7518 §3.3). */
@@ -27,7 +27,7 @@ export interface SigningKey {
  */
 export function createSigningKeyFinder(query: Query, encryptionKey: Buffer): () => Promise<SigningKey> {
   const imported = new Map<string, CryptoKey>()
-  const findRow = gatherRows(async () => {
+  const findRow = batchLookups(async () => {
     const row = (await findCurrent(query)) ?? (await addSigningKey(query, encryptionKey)) ?? (await findCurrent(query))
     return new Map(row ? [['current', row]] : [])
   })

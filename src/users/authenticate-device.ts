@@ -1,5 +1,5 @@
+import { batchLookups, forSignIns } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
-import { forSignIns, gatherRows } from '../database/gather-rows.ts'
 import { OAuthError } from '../errors.ts'
 import { decrypt, encrypt, matchHash, signText } from '../secrets.ts'
 import { purposeOf } from './register-device.ts'
@@ -69,7 +69,7 @@ export type FindDevice = (deviceKey: string) => Promise<DeviceRow | undefined>
 
 /** Creates a finder whose look-ups at the same time share a statement. */
 export function createDeviceFinder(query: Query): FindDevice {
-  return gatherRows(async (deviceKeys) => {
+  return batchLookups(async (deviceKeys) => {
     const devices = await query<DeviceRow & { deviceKey: string }>(
       'find_device',
       `select

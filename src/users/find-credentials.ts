@@ -1,5 +1,5 @@
+import { type Batching, batchLookups, forSignIns } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
-import { type Batching, forSignIns, gatherRows } from '../database/gather-rows.ts'
 import { isUserName, userNameKey } from './user-name.ts'
 
 /** What a user signs in with. */
@@ -17,7 +17,7 @@ export type FindCredentials = (name: string) => Promise<Credentials | null>
 
 /** Creates a finder whose look-ups at the same time share a statement. */
 export function createCredentialsFinder(query: Query, batching: Batching = forSignIns): FindCredentials {
-  const find = gatherRows(async (nameKeys) => {
+  const find = batchLookups(async (nameKeys) => {
     const users = await query<Credentials & { nameKey: string }>(
       'find_credentials',
       `select

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { batchLookups } from '../../src/database/batch-lookups.ts'
 import { boundQuery } from '../../src/database/bound-query.ts'
-import { gatherRows } from '../../src/database/gather-rows.ts'
 import { OAuthError } from '../../src/errors.ts'
 
 /** A statement that is answered when the test says so. */
@@ -13,7 +13,7 @@ interface Sent {
 /** Look-ups whose statements the test answers itself. */
 function lookUps(maxUnderWay = 4, findBacklogMs?: () => number) {
   const sent: Sent[] = []
-  const find = gatherRows<string>(
+  const find = batchLookups<string>(
     (keys) =>
       new Promise((resolve, reject) => {
         sent.push({ keys, answer: () => resolve(new Map(keys.map((key) => [key, key]))), fail: reject })

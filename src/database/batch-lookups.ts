@@ -30,7 +30,7 @@ const maxWaitMs = 2_000
  * question. Rejects with `temporarily_unavailable` where too many keys wait, or one too long. A connection that failed also
  * fails the keys that wait.
  */
-export function gatherRows<Row>(
+export function batchLookups<Row>(
   findRows: (keys: readonly string[]) => Promise<ReadonlyMap<string, Row>>,
   { maxUnderWay, findBacklogMs }: Batching = usual,
 ): (key: string) => Promise<Row | undefined> {
