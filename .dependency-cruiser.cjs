@@ -109,7 +109,12 @@ const rooms = {
     types: ['database/database.ts'],
   },
   // the program around it
-  config: { uses: ['available-cores', 'dialects', 'passwords', 'throttle', 'database/database-url.ts'] },
+  config: {
+    uses: [
+      ...['available-cores', 'dialects', 'passwords', 'throttle', 'tokens/default-token-options.ts'],
+      'database/database-url.ts',
+    ],
+  },
   server: {
     uses: ['errors', 'wire', 'http', 'token-server', 'tokens/token-cache.ts', 'database/readiness.ts'],
     types: ['config', 'database/database.ts'],
@@ -179,7 +184,6 @@ const outside = {
     in: ['database/postgres.ts', 'bearer/introspect-at.ts'],
     types: ['http-date', 'tokens', 'users', 'clients', 'bearer'],
   },
-  'env-schema': { in: ['config'] },
   commander: { in: ['cli', 'commands'] },
   pino: { in: ['logger'] },
   'pino-pretty': { in: ['logger'] },

@@ -7,7 +7,7 @@ import Fastify, {
   type HTTPMethods,
   LogController,
 } from 'fastify'
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
 import type { Database } from './database/database.ts'
 import { createReadinessCheck } from './database/readiness.ts'
 import { OAuthError } from './errors.ts'

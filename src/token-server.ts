@@ -29,6 +29,7 @@ import { createPasswords, defaultPasswordOptions, type PasswordOptions, type Pas
 import { createNetworkKeyFinder, type FindNetworkKey } from './throttle/network-key.ts'
 import { purgeAttempts } from './throttle/purge-attempts.ts'
 import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from './throttle/throttle.ts'
+import { defaultTokenOptions } from './tokens/default-token-options.ts'
 import { listLiveTokens } from './tokens/list-tokens.ts'
 import { createKeyLister } from './tokens/published-keys.ts'
 import { createSeatRevoker, createTokenRevoker } from './tokens/revoke-token.ts'
@@ -77,7 +78,14 @@ export const tokenServer = fastifyPlugin(mountTokenServer, {
 })
 
 async function mountTokenServer(scope: FastifyInstance, options: TokenServerOptions): Promise<void> {
-  const { database, dialects, lifetimeSeconds = 1_209_600, publicUrl, documentationPath, encryptionKey } = options
+  const {
+    database,
+    dialects,
+    lifetimeSeconds = defaultTokenOptions.lifetimeSeconds,
+    publicUrl,
+    documentationPath,
+    encryptionKey,
+  } = options
   requireMountable(options)
   scope.addHook('onRequest', (request, reply, done) => takeTurn(request.raw, reply.raw, done))
   const concurrency = options.passwords?.concurrency ?? availableCores()
@@ -99,7 +107,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
     throttle,
     seats: new SeatTaker(database, throttle, passwords.findBacklogMs),
     lifetimeSeconds,
-    maxSeats: options.maxSeatsPerUser ?? usualSeats,
+    maxSeats: options.maxSeatsPerUser ?? defaultTokenOptions.maxSeatsPerUser,
     signing: encryptionKey
       ? {
           encryptionKey,
@@ -155,9 +163,11 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   }
 }
 
-const usualSeats = 50
-
-function requireMountable({ dialects, encryptionKey, maxSeatsPerUser = usualSeats }: TokenServerOptions): void {
+function requireMountable({
+  dialects,
+  encryptionKey,
+  maxSeatsPerUser = defaultTokenOptions.maxSeatsPerUser,
+}: TokenServerOptions): void {
   if (!Number.isInteger(maxSeatsPerUser) || maxSeatsPerUser < 1) {
     throw new TypeError('tokenServer: maxSeatsPerUser is a whole number of at least 1.')
   }

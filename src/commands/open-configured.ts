@@ -1,4 +1,5 @@
-import { type Config, ConfigError, variables } from '../config.ts'
+import { type Config, ConfigError } from '../config/config.ts'
+import { describeMistake } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
 import { openDatabase } from '../database/postgres.ts'
 import { commandTimeouts, type Timeouts } from '../database/timeouts.ts'
@@ -34,7 +35,7 @@ export function openForCommand(config: Config, { mayCreate }: { mayCreate: boole
 /** The key of the configuration, or the one an embedded database's folder has. Throws ConfigError where there is neither. */
 export async function findEncryptionKey(config: Config): Promise<Buffer> {
   if (config.encryptionKey) return config.encryptionKey
-  if ('url' in config.database) throw new ConfigError([`ENCRYPTION_KEY: expected ${variables.ENCRYPTION_KEY.expected}`])
+  if ('url' in config.database) throw new ConfigError([describeMistake('ENCRYPTION_KEY')])
   const { readyEncryptionKey } = await import('../database/embedded/encryption-key.ts')
   return readyEncryptionKey(config.database.folder)
 }

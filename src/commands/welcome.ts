@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Database, Query } from '../database/database.ts'
 import { addClient } from '../operations/clients.ts'
 import type { Operator } from '../operations/operator.ts'

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Database } from '../database/database.ts'
 import { elapsedMs } from '../elapsed-clock.ts'
 import { nameValue } from '../secrets.ts'
+import { defaultTokenOptions } from './default-token-options.ts'
 import { createRowFinder, type FindToken, type FoundToken, judgeToken } from './find-token.ts'
 import { createOutageLease } from './outage-lease.ts'
 import { createValueReader } from './signed-value.ts'
@@ -36,7 +37,10 @@ const mostTokens = 20_000
  */
 export function createTokenCache(
   { tokenQuery, listen }: Pick<Database, 'tokenQuery' | 'listen'>,
-  { seconds = 5, outageLeaseSeconds = 0 }: TokenCacheOptions = {},
+  {
+    seconds = defaultTokenOptions.cacheSeconds,
+    outageLeaseSeconds = defaultTokenOptions.outageLeaseSeconds,
+  }: TokenCacheOptions = {},
 ): TokenCache {
   const findRow = createRowFinder(tokenQuery)
   const readValue = createValueReader(tokenQuery)

