@@ -42,6 +42,7 @@ describe('the packed package, installed in an empty folder', () => {
   test('holds what is built from the sources, the migrations and a few documents, nothing else', () => {
     const stray = files.filter((path) => {
       if (documents.includes(path) || /^sql\/\d{3}\.(do|online)\.[a-z0-9-]+\.sql$/.test(path)) return false
+      if (path === 'dist/passwords/common-passwords.json') return false
       const source = /^dist\/(.+?)(?:\.d)?\.(c?)[jt]s$/.exec(path)
       return !source || !existsSync(join(root, 'src', `${source[1]}.${source[2]}ts`))
     })
@@ -86,6 +87,13 @@ describe('the packed package, installed in an empty folder', () => {
     }
     const inside = `import('fastify-password-grant/dist/index.js').catch(({ code }) => console.log(code))`
     expect(await node('--input-type=module', '-e', inside)).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED\n')
+  })
+
+  test('refuses the most common passwords, whose list is a file beside the code', async () => {
+    const program = `
+      const { applyPasswordPolicy } = await import('fastify-password-grant')
+      await applyPasswordPolicy('Password1', 'ada').catch(({ description }) => console.log(description))`
+    expect(await node('--input-type=module', '-e', program)).toMatch(/^That is one of the most common passwords/)
   })
 
   test('brings a command that tells its version and migrates a database', async () => {
