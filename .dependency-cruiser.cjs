@@ -163,7 +163,7 @@ const outside = {
   '@fastify/swagger': { in: ['http'] },
   '@fastify/swagger-ui': { in: ['http'] },
   'lru-cache': {
-    in: ['tokens/token-cache.ts', 'tokens/outage-lease.ts', 'throttle', 'bearer/introspect-at.ts'],
+    in: ['tokens/stale-cache.ts', 'throttle', 'bearer/introspect-at.ts'],
   },
   pg: {
     in: [

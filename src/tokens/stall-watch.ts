@@ -10,8 +10,8 @@ export const endedTokenBoundMs = 250
 export interface StallWatch {
   /** Notes that the loop has come round. */
   tick(): void
-  /** Counts the stalls so far, the present one included. */
-  countStalls(): number
+  /** Counts the stalls so far, the present one included. `now` is the clock's, for callers that have just read it. */
+  countStalls(now?: number): number
 }
 
 /**
@@ -38,7 +38,7 @@ export function createStallWatch(readClock: ReadClock): StallWatch {
     lastTick = now
   }
 
-  return { tick, countStalls: () => countStalls() }
+  return { tick, countStalls }
 }
 
 /** Several ticks fit into the bound, so that a busy loop does not count as a stalled one. */

@@ -1,16 +1,16 @@
-import { LRUCache } from 'lru-cache'
 import type { Database } from '../database/database.ts'
 import { elapsedMs } from '../elapsed-clock.ts'
+import { isOutage } from '../errors.ts'
 import { nameValue } from '../secrets.ts'
 import { defaultTokenOptions } from './default-token-options.ts'
-import { createRowFinder, type FindToken, type FoundToken, judgeToken } from './find-token.ts'
-import { createOutageLease } from './outage-lease.ts'
-import { createValueReader } from './signed-value.ts'
-import { watchStalls } from './stall-watch.ts'
-import type { Token } from './token.ts'
+import { createRowFinder, type FindToken, type FindTokenRow, type FoundToken, judgeToken } from './find-token.ts'
+import { OutageWatch } from './outage-watch.ts'
+import { createValueReader, type ReadValue } from './signed-value.ts'
+import { type LiveToken, StaleCache } from './stale-cache.ts'
+import { type StallWatch, watchStalls } from './stall-watch.ts'
 import type { TokenValue } from './token-value.ts'
 
-/** How long tokens are remembered. */
+/** How long tokens are cached. */
 export interface TokenCacheOptions {
   /** Seconds; 0 asks the database every time. Default: 5. */
   readonly seconds?: number
@@ -18,136 +18,152 @@ export interface TokenCacheOptions {
   readonly outageLeaseSeconds?: number
 }
 
-/** Finds tokens and remembers them for a moment. */
+/** Finds tokens and caches them for a moment. */
 export interface TokenCache {
   readonly findToken: FindToken
-  /** Drops what is remembered of a token, by its id: for whoever has just ended it in this process. */
+  /** Drops a token from the cache, by its id: call it where this process has just ended the token. */
   readonly forgetToken: (id: string) => void
 }
 
-const mostTokens = 20_000
-
 /**
- * Finds tokens, and remembers live ones in this process for a few seconds. What ends a token anywhere is announced
- * by the database and dropped here, within milliseconds; while announcements cannot be heard nothing is
- * remembered, and where they get lost unnoticed an ended token is accepted for `seconds` at the longest. After a stall of
- * the event loop of more than `endedTokenBoundMs` every token is looked up again.
- * Only hashes are kept. A refusal is never remembered. With `outageLeaseSeconds` a token that was live so recently is
- * accepted while the database is away, unless its end was heard of.
+ * Creates a cache that finds tokens and keeps live ones for a few seconds. The database announces the end of a token, however
+ * it ends, and the cache drops the token within milliseconds. It works only while its LISTEN connection works, and where
+ * announcements get lost unnoticed an ended token is accepted for `seconds` at the longest. After a stall of the event loop of
+ * more than `endedTokenBoundMs` every token is looked up again. Only hashes are kept, and no refusal. With
+ * `outageLeaseSeconds` a token that was live so recently is accepted while the database is away, unless its end was announced.
  */
 export function createTokenCache(
-  { tokenQuery, listen }: Pick<Database, 'tokenQuery' | 'listen'>,
-  {
-    seconds = defaultTokenOptions.cacheSeconds,
-    outageLeaseSeconds = defaultTokenOptions.outageLeaseSeconds,
-  }: TokenCacheOptions = {},
+  database: Pick<Database, 'tokenQuery' | 'listen'>,
+  options: TokenCacheOptions = {},
 ): TokenCache {
-  const findRow = createRowFinder(tokenQuery)
-  const readValue = createValueReader(tokenQuery)
-  const names = new Map<string, string>() // a token's id → the name under which it is remembered
-  const remembered = new LRUCache<string, Remembered>({
-    max: mostTokens,
-    perf: { now: elapsedMs },
-    dispose: ({ token }) => names.delete(token.id),
-  })
-  const lease = outageLeaseSeconds > 0 ? createOutageLease(outageLeaseSeconds) : null
-  const lookUps = new Set<LookUp>()
-  const stallWatch = seconds > 0 || lease ? watchStalls() : null
-  let stallsSeen = stallWatch?.countStalls()
-  let isListening = false
+  const finder = new CachedFinder(database, options)
+  return { findToken: (value) => finder.findToken(value), forgetToken: (id) => finder.forgetToken(id) }
+}
 
-  function forgetToken(id: string): void {
-    lease?.drop(id)
-    remembered.delete(names.get(id) ?? '')
-    for (const lookUp of lookUps) if (lookUp.id === id) lookUp.isOutdated = lookUp.isInDoubt = true
-  }
+class CachedFinder {
+  readonly #freshSeconds: number
+  readonly #staleSeconds: number
+  readonly #findRow: FindTokenRow
+  readonly #readValue: ReadValue
+  readonly #cache = new StaleCache()
+  readonly #outage = new OutageWatch()
+  readonly #lookUps = new Set<LookUp>()
+  readonly #stallWatch: StallWatch | null
+  #stallsSeen = 0
+  #isListening = false
 
-  function forgetAll(): void {
-    remembered.clear()
-    for (const lookUp of lookUps) lookUp.isOutdated = true
-  }
-
-  function endLeases(): void {
-    lease?.dropAll()
-    forgetAll()
-  }
-
-  /** Announcements that came during a stall may still be unread. */
-  function noticeStalls(): void {
-    const stalls = stallWatch?.countStalls()
-    if (stalls === stallsSeen) return
-    stallsSeen = stalls
-    lease?.askAgain()
-    forgetAll()
-    for (const lookUp of lookUps) lookUp.isInDoubt = true
-  }
-
-  if (stallWatch) {
+  constructor({ tokenQuery, listen }: Pick<Database, 'tokenQuery' | 'listen'>, options: TokenCacheOptions) {
+    this.#freshSeconds = options.seconds ?? defaultTokenOptions.cacheSeconds
+    this.#staleSeconds = options.outageLeaseSeconds ?? defaultTokenOptions.outageLeaseSeconds
+    this.#findRow = createRowFinder(tokenQuery)
+    this.#readValue = createValueReader(tokenQuery)
+    this.#stallWatch = this.#freshSeconds > 0 || this.#staleSeconds > 0 ? watchStalls() : null
+    if (this.#stallWatch === null) return
+    this.#stallsSeen = this.#stallWatch.countStalls()
     listen({
       onNotice: (notice) => {
-        if (notice === 'tokens') endLeases()
-        else if (notice.startsWith('token ')) forgetToken(notice.slice('token '.length))
+        if (notice === 'tokens') this.#dropAll()
+        else if (notice.startsWith('token ')) this.forgetToken(notice.slice('token '.length))
       },
-      onListening: (isNowListening) => {
-        isListening = isNowListening
+      onListening: (isListening) => {
+        this.#isListening = isListening
         if (isListening)
-          endLeases() // ends may have been missed
-        else forgetAll()
+          this.#dropAll() // announcements may have been missed
+        else this.#expire()
       },
     })
   }
 
-  function remember(name: string, found: Remembered, ms: number): void {
-    const { id } = found.token
-    remembered.delete(names.get(id) ?? '') // the value before
-    remembered.set(name, found, { ttl: Math.floor(ms) })
-    names.set(id, name)
-  }
-
-  async function findToken(value: string): Promise<FoundToken> {
-    noticeStalls()
+  async findToken(value: string): Promise<FoundToken> {
+    const now = elapsedMs()
+    this.#noticeStalls(now)
     const name = nameValue(value)
-    const known = remembered.get(name)
-    if (known) return known
-    const named = await readValue(value)
+    const fresh = this.#cache.getFresh(name, now)
+    if (fresh) return fresh
+    const named = await this.#readValue(value)
     if (!named) return { ended: 'unknown' }
-    return lease ? lease.find({ id: named.id, name }, () => lookUp(name, named)) : lookUp(name, named)
+    const ask = () => this.#lookUp(name, named)
+    return this.#staleSeconds > 0 ? this.#findStaleIfError(name, ask) : ask()
   }
 
-  /** Asks a second time where the token may have ended while its row was on its way. */
-  async function lookUp(name: string, named: TokenValue, isSecondTry = false): Promise<FoundToken> {
-    const asked: LookUp = { id: named.id, isOutdated: false, isInDoubt: false }
-    const mayRemember = isListening
-    const began = elapsedMs()
-    lookUps.add(asked)
+  forgetToken(id: string): void {
+    this.#cache.deleteToken(id)
+    for (const lookUp of this.#lookUps) if (lookUp.id === id) lookUp.isOutdated = lookUp.isInDoubt = true
+  }
+
+  #dropAll(): void {
+    this.#cache.clear()
+    this.#expire()
+  }
+
+  #expire(): void {
+    this.#cache.expire()
+    for (const lookUp of this.#lookUps) lookUp.isOutdated = true
+  }
+
+  /** Announcements that came during a stall may still be unread. */
+  #noticeStalls(now: number): void {
+    if (this.#stallWatch === null) return
+    const stalls = this.#stallWatch.countStalls(now)
+    if (stalls === this.#stallsSeen) return
+    this.#stallsSeen = stalls
+    this.#outage.reset()
+    this.#expire()
+    for (const lookUp of this.#lookUps) lookUp.isInDoubt = true
+  }
+
+  /** Answers from the cache where the database is away; during a known outage no caller with a stale token waits. */
+  async #findStaleIfError(name: string, ask: () => Promise<FoundToken>): Promise<FoundToken> {
+    const known = this.#outage.isAway() ? this.#cache.getStale(name, elapsedMs()) : null
+    if (known) {
+      this.#outage.probe(ask)
+      return known
+    }
     try {
-      const row = await findRow(named.id)
-      noticeStalls()
-      const found = judgeToken(named, row)
-      if ('token' in found && asked.isInDoubt && !isSecondTry) return lookUp(name, named, true)
-      if (row && 'token' in found && !asked.isOutdated) {
-        Object.freeze(found.token) // shared from here on
-        lease?.renew(name, found, began, row.secondsLeft)
-        // counted from before the question, so that nothing is remembered past its end
-        const ms = Math.min(seconds, row.secondsLeft) * 1_000 - (elapsedMs() - began)
-        if (mayRemember && ms >= 1) remember(name, found, ms)
-      }
-      return found
-    } finally {
-      lookUps.delete(asked)
+      return await this.#outage.ask(ask)
+    } catch (error) {
+      const stale = isOutage(error) ? this.#cache.getStale(name, elapsedMs()) : null // not what was dropped meanwhile
+      if (stale) return stale
+      throw error
     }
   }
 
-  return { findToken, forgetToken }
-}
+  /** Asks a second time where the token may have ended while its row was on its way. */
+  async #lookUp(name: string, named: TokenValue, isSecondTry = false): Promise<FoundToken> {
+    const asked: LookUp = { id: named.id, began: elapsedMs(), wasListening: this.#isListening, ...notEndedYet }
+    this.#lookUps.add(asked)
+    try {
+      const row = await this.#findRow(named.id)
+      this.#noticeStalls(elapsedMs())
+      const found = judgeToken(named, row)
+      if (!row || 'ended' in found) this.#cache.delete(name)
+      else if (asked.isInDoubt && !isSecondTry) return this.#lookUp(name, named, true)
+      else if (!asked.isOutdated) this.#keep(name, found, asked, row.secondsLeft)
+      return found
+    } finally {
+      this.#lookUps.delete(asked)
+    }
+  }
 
-type Remembered = { readonly token: Token }
+  /** Counts from before the question, so that no token is kept past its end. */
+  #keep(name: string, found: LiveToken, { began, wasListening }: LookUp, secondsLeft: number): void {
+    Object.freeze(found.token) // shared from here on
+    const until = (seconds: number) => began + Math.min(seconds, secondsLeft) * 1_000
+    const freshUntil = wasListening ? until(this.#freshSeconds) : 0
+    const staleUntil = until(this.#staleSeconds)
+    if (Math.max(freshUntil, staleUntil) > elapsedMs()) this.#cache.set(name, found, { freshUntil, staleUntil })
+  }
+}
 
 /** A question under way. */
 interface LookUp {
   readonly id: string
-  /** Its answer may have been overtaken: it must not be remembered. */
+  readonly began: number
+  readonly wasListening: boolean
+  /** Its answer may have been overtaken: it must not be cached. */
   isOutdated: boolean
   /** The token may have ended meanwhile: the answer must not be given either. */
   isInDoubt: boolean
 }
+
+const notEndedYet = { isOutdated: false, isInDoubt: false }
