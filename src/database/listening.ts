@@ -20,7 +20,7 @@ export interface ListeningEvents {
 
 const channel = 'password_grant'
 const proofMs = 2_000
-const pulseMs = 2_000
+const heartbeatMs = 2_000
 const shortestPauseMs = 50
 const longestPauseMs = 2_000
 
@@ -68,7 +68,7 @@ export function createListening(where: pg.PoolConfig, announce: Query, events: L
       const problem = await Promise.race([prepare(client, announce), over])
       if (problem) return problem
       tell(true)
-      return await Promise.race([over, feelPulse(client)])
+      return await Promise.race([over, keepHeartbeat(client)])
     } finally {
       tell(false)
       await Promise.race([client.end().catch(() => undefined), sleep(1_000, undefined, { ref: false })])
@@ -105,9 +105,9 @@ export function createListening(where: pg.PoolConfig, announce: Query, events: L
 const settings = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 }
 
 /** Rejects when the database no longer answers: a connection may be dead for many minutes before its socket says so. */
-async function feelPulse(client: pg.Client): Promise<never> {
+async function keepHeartbeat(client: pg.Client): Promise<never> {
   for (;;) {
-    await sleep(pulseMs, undefined, { ref: false })
+    await sleep(heartbeatMs, undefined, { ref: false })
     await client.query('select')
   }
 }

@@ -1,5 +1,5 @@
 import { OAuthError } from '../errors.ts'
-import { createLine, createTurns } from './turns.ts'
+import { FairQueue, PlainQueue } from './fair-queue.ts'
 
 /** For whom a hash is made. */
 export interface HashPlace {
@@ -24,56 +24,65 @@ export interface HashQueueOptions {
   readonly queueSeconds: number
 }
 
-/** The gate before argon2. */
-export interface HashQueue {
+/**
+ * The queue before argon2. It runs `concurrency` hashes at once: more are slower and cost memory each. Clients take turns, and
+ * of each client the networks. A caller who would wait too long is refused at once instead of late; where too many wait, the
+ * latest of those who have most waiting gives way.
+ */
+export class HashQueue {
+  readonly #options: HashQueueOptions
+  readonly #waiting = new FairQueue<Waiting>(() => new FairQueue(() => new PlainQueue()))
+  #running = 0
+  #hashSeconds = 0 // of late
+
+  constructor(options: HashQueueOptions) {
+    this.#options = options
+  }
+
   /**
    * Runs `job` when its turn comes. Rejects with OAuthError and never runs it: `temporarily_unavailable` when too many
    * wait or the wait is too long, `invalid_request` when the caller has hung up.
    */
-  <T>(place: HashPlace, job: () => Promise<T>): Promise<T>
-  /** Throws what a job would be refused with at this moment, before anything is done for it. */
-  requireRoom(place: HashPlace): void
-  /** Returns how many milliseconds the jobs that wait will take. */
-  findBacklogMs(): number
-}
-
-/**
- * Lets `concurrency` hashes run at once (more are slower and cost memory each). Clients take turns, and of
- * each client the networks. Whoever would wait too long is refused at once instead of late; where too many wait, the
- * latest of those who have most waiting gives way.
- */
-export function createHashQueue({ concurrency, queueLimit, queueSeconds }: HashQueueOptions): HashQueue {
-  const waiting = createTurns<Waiting>(() => createTurns(() => createLine()))
-  let running = 0
-  let hashSeconds = 0 // of late
-
-  const secondsFor = (hashes: number) => (hashes * hashSeconds) / concurrency
-  const refuseForNow = (reason: string) => refuseWaiting(reason, secondsFor(waiting.size()))
-
-  function requireRoom({ client, network, signal }: HashPlace): void {
-    if (signal?.aborted) throw refuseHungUp()
-    if (running < concurrency) return
-    const path = [client, network]
-    if (secondsFor(waiting.estimatePlace(path)) > queueSeconds / 2)
-      throw refuseForNow('the wait for a hash is too long')
-    if (waiting.size() >= queueLimit && waiting.givesWay(path)) throw refuseForNow('hash queue full')
+  async run<T>(place: HashPlace, job: () => Promise<T>): Promise<T> {
+    this.requireRoom(place)
+    if (this.#running < this.#options.concurrency) this.#running += 1
+    else await this.#wait(place)
+    const began = performance.now()
+    try {
+      return await job()
+    } finally {
+      const seconds = (performance.now() - began) / 1_000
+      this.#hashSeconds = this.#hashSeconds === 0 ? seconds : this.#hashSeconds * 0.9 + seconds * 0.1
+      this.#passTurn()
+    }
   }
 
-  async function takeTurn(place: HashPlace): Promise<void> {
-    requireRoom(place)
-    if (running < concurrency) {
-      running += 1
-      return
-    }
-    const { client, network, signal } = place
+  /** Throws what a job would be refused with at this moment, before anything is done for it. */
+  requireRoom({ client, network, signal }: HashPlace): void {
+    const { concurrency, queueLimit, queueSeconds } = this.#options
+    if (signal?.aborted) throw refuseHungUp()
+    if (this.#running < concurrency) return
     const path = [client, network]
-    await new Promise<void>((resolve, reject) => {
+    if (this.#secondsFor(this.#waiting.estimatePlace(path)) > queueSeconds / 2)
+      throw this.#refuseForNow('the wait for a hash is too long')
+    if (this.#waiting.size() >= queueLimit && this.#waiting.givesWay(path)) throw this.#refuseForNow('hash queue full')
+  }
+
+  /** Returns how many milliseconds the jobs that wait will take. */
+  findBacklogMs(): number {
+    return this.#secondsFor(this.#waiting.size()) * 1_000
+  }
+
+  #wait({ client, network, signal }: HashPlace): Promise<void> {
+    const { queueLimit, queueSeconds } = this.#options
+    const path = [client, network]
+    return new Promise<void>((resolve, reject) => {
       const leave = (error: OAuthError) => {
-        waiting.remove(path, entry)
+        this.#waiting.remove(path, entry)
         entry.settle(error)
       }
       const hangUp = () => leave(refuseHungUp())
-      const timer = setTimeout(() => leave(refuseForNow('waited too long for a hash')), queueSeconds * 1_000)
+      const timer = setTimeout(() => leave(this.#refuseForNow('waited too long for a hash')), queueSeconds * 1_000)
       const entry: Waiting = {
         settle: (error) => {
           clearTimeout(timer)
@@ -83,30 +92,25 @@ export function createHashQueue({ concurrency, queueLimit, queueSeconds }: HashQ
         },
       }
       signal?.addEventListener('abort', hangUp)
-      waiting.add(path, entry)
-      if (waiting.size() > queueLimit) waiting.takeLatestOfMost(path)?.settle(refuseForNow('hash queue full'))
+      this.#waiting.add(path, entry)
+      if (this.#waiting.size() > queueLimit)
+        this.#waiting.takeLatestOfLongest(path)?.settle(this.#refuseForNow('hash queue full'))
     })
   }
 
-  function passTurn(): void {
-    const next = waiting.takeNext()
+  #passTurn(): void {
+    const next = this.#waiting.takeNext()
     if (next) next.settle()
-    else running -= 1
+    else this.#running -= 1
   }
 
-  async function inTurn<T>(place: HashPlace, job: () => Promise<T>): Promise<T> {
-    await takeTurn(place)
-    const began = performance.now()
-    try {
-      return await job()
-    } finally {
-      const seconds = (performance.now() - began) / 1_000
-      hashSeconds = hashSeconds === 0 ? seconds : hashSeconds * 0.9 + seconds * 0.1
-      passTurn()
-    }
+  #secondsFor(hashes: number): number {
+    return (hashes * this.#hashSeconds) / this.#options.concurrency
   }
 
-  return Object.assign(inTurn, { requireRoom, findBacklogMs: () => secondsFor(waiting.size()) * 1_000 })
+  #refuseForNow(reason: string): OAuthError {
+    return refuseWaiting(reason, this.#secondsFor(this.#waiting.size()))
+  }
 }
 
 /** Someone in the queue: told once that it is their turn, or why it never is. */

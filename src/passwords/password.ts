@@ -1,7 +1,7 @@
 import { OAuthError } from '../errors.ts'
 import { generateBytes } from '../secrets.ts'
 import { type Argon2Cost, loadArgon2 } from './argon2.ts'
-import { createHashQueue, type HashPlace, type HashQueueOptions, nobody } from './hash-queue.ts'
+import { type HashPlace, HashQueue, type HashQueueOptions, nobody } from './hash-queue.ts'
 
 /** How passwords are hashed in this process. */
 export interface PasswordOptions extends Argon2Cost, Omit<HashQueueOptions, 'queueSeconds'> {
@@ -43,7 +43,7 @@ export const defaultPasswordOptions = {
 /** Loads argon2 and creates the decoy, a hash that no password made. */
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
   const argon2 = await loadArgon2()
-  const inTurn = createHashQueue({
+  const queue = new HashQueue({
     ...options,
     queueSeconds: options.queueSeconds ?? defaultPasswordOptions.queueSeconds,
   })
@@ -78,12 +78,12 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
 
   return {
     binding: argon2.binding,
-    hash: (password, place = nobody) => inTurn(place, () => argon2.hash(password, options)),
+    hash: (password, place = nobody) => queue.run(place, () => argon2.hash(password, options)),
     match: (storedHash, password, place, isRefused = false) =>
-      inTurn(place, () => match(storedHash, password, isRefused)),
+      queue.run(place, () => match(storedHash, password, isRefused)),
     noteStoredCosts,
-    requireRoom: inTurn.requireRoom,
-    findBacklogMs: inTurn.findBacklogMs,
+    requireRoom: (place) => queue.requireRoom(place),
+    findBacklogMs: () => queue.findBacklogMs(),
     needsRenewal: (storedHash) => !hasCost(storedHash, options),
   }
 }

@@ -1,13 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { OAuthError } from '../../src/errors.ts'
-import {
-  createHashQueue,
-  type HashPlace,
-  type HashQueue,
-  type HashQueueOptions,
-  nobody,
-} from '../../src/passwords/hash-queue.ts'
+import { type HashPlace, HashQueue, type HashQueueOptions, nobody } from '../../src/passwords/hash-queue.ts'
 
 /** A job that is under way until it is told how to end. */
 function createJob(name: string, log: string[]) {
@@ -26,8 +20,8 @@ function createJob(name: string, log: string[]) {
 
 /** A queue for one client alone, who waits as long as it takes. */
 function openQueue(concurrency: number, queueLimit: number) {
-  const inTurn = createHashQueue({ concurrency, queueLimit, queueSeconds: 60 })
-  return <T>(job: () => Promise<T>) => inTurn(nobody, job)
+  const queue = new HashQueue({ concurrency, queueLimit, queueSeconds: 60 })
+  return <T>(job: () => Promise<T>) => queue.run(nobody, job)
 }
 
 /** Lets everything that can go on go on. */
@@ -115,7 +109,7 @@ describe('the queue before hashing', () => {
 
 /** A queue whose hashes take as long as they are told, by a clock that stands still meanwhile. */
 function openSlowQueue(options: Partial<HashQueueOptions> = {}) {
-  const inTurn = createHashQueue({ concurrency: 1, queueLimit: 1_000, queueSeconds: 5, ...options })
+  const queue = new HashQueue({ concurrency: 1, queueLimit: 1_000, queueSeconds: 5, ...options })
   const started: string[] = []
   const refused = new Map<string, unknown>()
   const finishers: (() => void)[] = []
@@ -125,7 +119,7 @@ function openSlowQueue(options: Partial<HashQueueOptions> = {}) {
     /** Asks for a hash that is under way until the next `finish`. */
     ask: (name: string, place: HashPlace = nobody) => {
       const job = createJob(name, started)
-      const asked = inTurn(place, () => {
+      const asked = queue.run(place, () => {
         finishers.push(job.finish)
         return job.run()
       })
@@ -140,7 +134,7 @@ function openSlowQueue(options: Partial<HashQueueOptions> = {}) {
     },
     /** Hashes that nobody else has to wait for. */
     practise: async (seconds: number) => {
-      await inTurn(nobody, async () => void vi.advanceTimersByTime(seconds * 1_000))
+      await queue.run(nobody, async () => void vi.advanceTimersByTime(seconds * 1_000))
     },
   }
 }
@@ -288,10 +282,10 @@ describe('when many wait for a hash', () => {
 describe('a caller who hangs up', () => {
   test('before asking costs no hash, even when nobody waits', async () => {
     const started: string[] = []
-    const inTurn = createHashQueue({ concurrency: 1, queueLimit: 1, queueSeconds: 5 })
+    const queue = new HashQueue({ concurrency: 1, queueLimit: 1, queueSeconds: 5 })
     const place = { ...nobody, signal: AbortSignal.abort() }
-    await expect(inTurn(place, createJob('never', started).run)).rejects.toMatchObject(hungUp)
-    expect(await inTurn(nobody, async () => 'next')).toBe('next')
+    await expect(queue.run(place, createJob('never', started).run)).rejects.toMatchObject(hungUp)
+    expect(await queue.run(nobody, async () => 'next')).toBe('next')
     expect(started).toEqual([])
   })
 
@@ -344,7 +338,7 @@ describe('who has left the queue', () => {
 
   interface Crowd {
     readonly callers: readonly AbortController[]
-    readonly inTurn: HashQueue
+    readonly queue: HashQueue
     /** Ends the hash that all wait for. */
     readonly finish: () => void
   }
@@ -362,27 +356,27 @@ describe('who has left the queue', () => {
     [
       'by giving way',
       60,
-      ({ inTurn }) => {
-        const ask = (client: number) => inTurn(from(`${client}`), async () => undefined).catch(() => undefined)
+      ({ queue }) => {
+        const ask = (client: number) => queue.run(from(`${client}`), async () => undefined).catch(() => undefined)
         for (let number = 0; number < count; number += 1) ask(number % 100)
       },
     ],
   ]
 
   test.each(ways)('%s leaves no timer and no listener behind, of 10,000', async (_way, queueSeconds, leave) => {
-    const inTurn = createHashQueue({ concurrency: 1, queueLimit: count, queueSeconds })
+    const queue = new HashQueue({ concurrency: 1, queueLimit: count, queueSeconds })
     const { run, finish } = createJob('under way', [])
     const callers = Array.from({ length: count }, () => new AbortController())
     const timersBefore = countTimers()
-    const first = inTurn(nobody, run)
+    const first = queue.run(nobody, run)
     const left: AbortController[] = []
     const asked = callers.map(async (caller) => {
-      await inTurn({ ...from('many'), signal: caller.signal }, async () => undefined).catch(() => undefined)
+      await queue.run({ ...from('many'), signal: caller.signal }, async () => undefined).catch(() => undefined)
       left.push(caller)
     })
     expect(countListeners(callers)).toBe(count)
     expect(countTimers() - timersBefore).toBeGreaterThan(0.9 * count)
-    leave({ callers, inTurn, finish })
+    leave({ callers, queue, finish })
     await Promise.all(asked.slice(0.9 * count)) // the latest give way first
     await settle()
     expect(left.length).toBeGreaterThan(0.9 * count)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createLine, createTurns, type Line } from '../../src/passwords/turns.ts'
+import { FairQueue, type PathQueue, PlainQueue } from '../../src/passwords/fair-queue.ts'
 
 type Path = readonly [client: string, network: string]
 
@@ -27,8 +27,8 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
   { maxLength: 60 },
 )
 
-function createLines(): Line<Item> {
-  return createTurns(() => createTurns(() => createLine()))
+function createQueue(): PathQueue<Item> {
+  return new FairQueue(() => new FairQueue(() => new PlainQueue()))
 }
 
 /** Goes the steps and tells after each what was taken, and who waited before it and after it. */
@@ -36,33 +36,33 @@ function walk(
   taken: readonly Step[],
   look: (step: Step, got: Item | undefined, before: Item[], after: Item[]) => void,
 ) {
-  const lines = createLines()
+  const queue = createQueue()
   let waiting: Item[] = []
   for (const [number, step] of taken.entries()) {
     const before = waiting
-    const got = go(lines, step, number, before)
+    const got = go(queue, step, number, before)
     waiting = step.kind === 'add' && got ? [...before, got] : before.filter((item) => item !== got)
-    expect(lines.size()).toBe(waiting.length)
+    expect(queue.size()).toBe(waiting.length)
     look(step, got, before, waiting)
   }
-  return { lines, waiting }
+  return { queue, waiting }
 }
 
 /** Goes one step; returns whoever came or went. */
-function go(lines: Line<Item>, step: Step, number: number, waiting: readonly Item[]): Item | undefined {
+function go(queue: PathQueue<Item>, step: Step, number: number, waiting: readonly Item[]): Item | undefined {
   switch (step.kind) {
     case 'add': {
       const item = { path: step.path, number }
-      lines.add(item.path, item)
+      queue.add(item.path, item)
       return item
     }
     case 'take next':
-      return lines.takeNext()
+      return queue.takeNext()
     case 'take latest':
-      return lines.takeLatestOfMost(step.path)
+      return queue.takeLatestOfLongest(step.path)
     case 'remove': {
       const item = waiting[step.pick % Math.max(1, waiting.length)]
-      if (item) lines.remove(item.path, item)
+      if (item) queue.remove(item.path, item)
       return item
     }
   }
@@ -77,14 +77,14 @@ function countBy(items: readonly Item[], name: (item: Item) => string): Map<stri
   return counts
 }
 
-describe('lines that take turns', () => {
+describe('queues that take turns', () => {
   test('say beforehand whether a newcomer would be the one that gives way', () => {
     const check = fc.property(steps, paths, (taken, path) => {
-      const { lines } = walk(taken, () => undefined)
-      const givesWay = lines.givesWay(path)
+      const { queue } = walk(taken, () => undefined)
+      const givesWay = queue.givesWay(path)
       const newcomer: Item = { path, number: -1 }
-      lines.add(path, newcomer)
-      expect(lines.takeLatestOfMost(path) === newcomer).toBe(givesWay)
+      queue.add(path, newcomer)
+      expect(queue.takeLatestOfLongest(path) === newcomer).toBe(givesWay)
     })
     fc.assert(check)
   })
@@ -93,15 +93,15 @@ describe('lines that take turns', () => {
     fc.assert(
       fc.property(steps, (taken) => {
         const seen: Item[] = []
-        const { lines, waiting } = walk(taken, (step, got, before) => {
+        const { queue, waiting } = walk(taken, (step, got, before) => {
           if (step.kind === 'add') return
           expect(got === undefined).toBe(before.length === 0)
           if (got) expect(before).toContain(got)
           if (got) seen.push(got)
         })
-        for (const _ of waiting) seen.push(lines.takeNext() as Item)
-        expect(lines.takeNext()).toBeUndefined()
-        expect(lines.takeLatestOfMost(['a', 'x'])).toBeUndefined()
+        for (const _ of waiting) seen.push(queue.takeNext() as Item)
+        expect(queue.takeNext()).toBeUndefined()
+        expect(queue.takeLatestOfLongest(['a', 'x'])).toBeUndefined()
         const added = taken.flatMap(({ kind }, number) => (kind === 'add' ? [number] : []))
         expect(seen.map(({ number }) => number).sort((one, other) => one - other)).toEqual(added)
       }),
@@ -171,13 +171,13 @@ describe('lines that take turns', () => {
   test('estimate a place that is never too good, when nobody comes after', () => {
     fc.assert(
       fc.property(steps, paths, (taken, path) => {
-        const { lines, waiting } = walk(taken, () => undefined)
-        const estimate = lines.estimatePlace(path)
-        expect(lines.size()).toBe(waiting.length) // asking changes nothing
+        const { queue, waiting } = walk(taken, () => undefined)
+        const estimate = queue.estimatePlace(path)
+        expect(queue.size()).toBe(waiting.length) // asking changes nothing
         const newcomer = { path, number: taken.length }
-        lines.add(path, newcomer)
+        queue.add(path, newcomer)
         let place = 1
-        while (lines.takeNext() !== newcomer) place += 1
+        while (queue.takeNext() !== newcomer) place += 1
         expect(estimate).toBeGreaterThanOrEqual(place)
         expect(estimate).toBeLessThanOrEqual(waiting.length + 1)
       }),
@@ -188,25 +188,25 @@ describe('lines that take turns', () => {
   test.each([
     ['a client that has nobody waiting', ['c', 'x'], 3],
     ['a network that has nobody waiting, of a client that has', ['a', 'y'], 4],
-    ['the long line itself', ['a', 'x'], 22],
-    ['a short line', ['b', 'x'], 4],
-  ] as const)('estimate little for others beside a long line: %s', (_who, path, place) => {
-    const lines = createLines()
-    for (let number = 0; number < 20; number += 1) lines.add(['a', 'x'], { path: ['a', 'x'], number })
-    lines.add(['b', 'x'], { path: ['b', 'x'], number: 20 })
-    expect(lines.estimatePlace(path)).toBe(place)
+    ['the long queue itself', ['a', 'x'], 22],
+    ['a short queue', ['b', 'x'], 4],
+  ] as const)('estimate little for others beside a long queue: %s', (_who, path, place) => {
+    const queue = createQueue()
+    for (let number = 0; number < 20; number += 1) queue.add(['a', 'x'], { path: ['a', 'x'], number })
+    queue.add(['b', 'x'], { path: ['b', 'x'], number: 20 })
+    expect(queue.estimatePlace(path)).toBe(place)
   })
 
   test('take nobody out who is not there', () => {
-    const lines = createLines()
+    const queue = createQueue()
     const [one, stranger]: Item[] = [0, 1].map((number) => ({ path: ['a', 'x'], number }))
-    lines.add(['a', 'x'], one as Item)
-    lines.remove(['a', 'x'], stranger as Item)
-    lines.remove(['a', 'y'], one as Item)
-    lines.remove(['b', 'x'], one as Item)
-    expect(lines.size()).toBe(1)
-    expect(lines.takeNext()).toBe(one)
-    lines.remove(['a', 'x'], one as Item)
-    expect(lines.size()).toBe(0)
+    queue.add(['a', 'x'], one as Item)
+    queue.remove(['a', 'x'], stranger as Item)
+    queue.remove(['a', 'y'], one as Item)
+    queue.remove(['b', 'x'], one as Item)
+    expect(queue.size()).toBe(1)
+    expect(queue.takeNext()).toBe(one)
+    queue.remove(['a', 'x'], one as Item)
+    expect(queue.size()).toBe(0)
   })
 })
