@@ -52,7 +52,7 @@ BENCH_DATABASE_URL: a PostgreSQL to use instead of an embedded one; databases ar
 `
 
 /** No measurement takes longer, whatever is slow or stuck. */
-const mostSeconds = 300
+const maxSeconds = 300
 
 interface Options {
   readonly names: readonly string[]
@@ -85,7 +85,7 @@ async function run({ names, rounds, seconds, file }: Options): Promise<void> {
       process.stderr.write(`${name} ...\n`)
       const measure = all[name] as Measurement // its name was checked
       figures.push(
-        ...(await inRoom((inner) => withinReason(name, measure({ rounds, seconds, cluster }, inner), mostSeconds))),
+        ...(await inRoom((inner) => withinReason(name, measure({ rounds, seconds, cluster }, inner), maxSeconds))),
       )
     }
   })

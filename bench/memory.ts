@@ -11,7 +11,7 @@ import { residentMib } from './support/proc.ts'
 import type { Room } from './support/room.ts'
 
 const inFlight = 500
-const mostRounds = 3
+const maxRounds = 3
 
 /** Memory of the server process alone: after its start and a few requests, and at most during a rush of sign-ins. */
 export const memory: Measurement = async (bench, room) => {
@@ -19,7 +19,7 @@ export const memory: Measurement = async (bench, room) => {
   const first = await startServer(room, where)
   const people = await addPeople(where, url, 1_000, defaultCost)
   await first.stop()
-  const results = await inRounds(Math.min(bench.rounds, mostRounds), async () => {
+  const results = await inRounds(Math.min(bench.rounds, maxRounds), async () => {
     const server = await startServer(room, where, patience)
     await signIn(server.url, people, 1, 5)
     await sleep(3_000)

@@ -29,7 +29,7 @@ const paths = ['/userinfo', '/health/live']
  */
 export const overload: Measurement = async (bench, room) => {
   const stage = await setUp(bench, room)
-  const rounds = Math.min(bench.rounds, mostRounds)
+  const rounds = Math.min(bench.rounds, maxRounds)
   const byMany = await inRounds(rounds, () => floodByMany(stage, bench.seconds))
   const highestMib = highestResidentMib(stage.server.pid)
   const byOne = await inRounds(rounds, () => floodByOne(stage, Math.max(bench.seconds, 5)))
@@ -40,7 +40,7 @@ export const overload: Measurement = async (bench, room) => {
   ]
 }
 
-const mostRounds = 5
+const maxRounds = 5
 
 /** A server, those who flood it, and a client that does not. */
 interface Stage {

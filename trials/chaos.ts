@@ -29,7 +29,7 @@ function readOptions(): SceneOptions | null {
 }
 
 /** Whatever is slow or stuck, it takes no longer than this on top of the time it was given for each second. */
-const mostMs = ({ seconds }: SceneOptions) => 120_000 + seconds * 4_000
+const maxMs = ({ seconds }: SceneOptions) => 120_000 + seconds * 4_000
 
 /** Ends a run that something holds up. */
 async function lateness(ms: number): Promise<never> {
@@ -41,7 +41,7 @@ const options = readOptions()
 if (options) {
   process.stderr.write(`seed ${options.seed}, ${options.seconds} seconds ...\n`)
   try {
-    const reports = await runChaos(options, Promise.race([interrupted, lateness(mostMs(options))]))
+    const reports = await runChaos(options, Promise.race([interrupted, lateness(maxMs(options))]))
     process.stdout.write(`${writeReport(reports)}\n\nseed: ${options.seed}\n`)
     if (reports.some(({ violations }) => violations.length > 0)) process.exitCode = 1
   } catch (error) {

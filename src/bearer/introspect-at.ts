@@ -37,7 +37,7 @@ export function introspectAt(options: IntrospectionOptions): FindBearerToken {
   const { cacheSeconds = 5, cacheSize = 10_000 } = options
   const ask = createQuestion(options)
   const live = createMemory(cacheSize)
-  const dead = createMemory(Math.min(cacheSize, mostDead)) // a stranger can fill it
+  const dead = createMemory(Math.min(cacheSize, maxDead)) // a stranger can fill it
   const underWay = new Map<string, { readonly asking: Promise<FoundBearerToken>; readonly began: number }>()
 
   async function askAndKeep(name: string, value: string): Promise<FoundBearerToken> {
@@ -65,7 +65,7 @@ export function introspectAt(options: IntrospectionOptions): FindBearerToken {
   }
 }
 
-const mostDead = 1_000
+const maxDead = 1_000
 
 /** Ends what it remembers on time, also after a stall of the event loop or a suspend. */
 function createMemory(max: number): LRUCache<string, FoundBearerToken> {

@@ -105,7 +105,7 @@ async function start(config: Config, tools: StartTools, options: ServeOptions): 
   const app = await createServer(database, logger, { ...config, encryptionKey })
   stopping.throwIfAborted()
   running.app = app
-  await listen(app, await addressesOf(config.host), { port: config.port, backlog: mostUnaccepted })
+  await listen(app, await addressesOf(config.host), { port: config.port, backlog: maxUnaccepted })
   stopping.throwIfAborted()
   if ('folder' in config.database) await options.welcome?.(database, reachableUrl(app))
 }
@@ -125,7 +125,7 @@ function reachableUrl(app: FastifyInstance): string {
 }
 
 /** Connections that may wait to be accepted: with Node's 511 a flood makes others wait a second for the next try. */
-const mostUnaccepted = 4_096
+const maxUnaccepted = 4_096
 
 async function prepareSchema(config: Config, tools: StartTools, options: ServeOptions): Promise<void> {
   const { logger, database } = tools

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isConflict, isStale } from './to-outage.ts'
 
-const mostTries = 3
+const maxTries = 3
 
 /**
  * Tries again what the database has undone because of another session (a deadlock, a serialization failure, a migration
@@ -12,7 +12,7 @@ export async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt()
     } catch (error) {
-      if (!(isConflict(error) || isStale(error)) || tries === mostTries) throw error
+      if (!(isConflict(error) || isStale(error)) || tries === maxTries) throw error
     }
     await sleep(Math.random() * 50 * tries)
   }

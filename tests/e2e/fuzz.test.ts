@@ -116,7 +116,7 @@ describe('fuzzing', () => {
       kept.push(Buffer.alloc(500_000, 'a'))
       says({})(request, response)
     }
-    const faults = await faultsOf(listener, { requests: 400, mostGrowthMib: 64 })
+    const faults = await faultsOf(listener, { requests: 400, maxGrowthMib: 64 })
     expect(kept.length).toBeGreaterThan(0)
     expect(faults).toContainEqual(expect.stringContaining('memory grew'))
   })
@@ -214,7 +214,7 @@ describe('fuzzing', () => {
     pid = process.pid,
   ): Promise<Findings> {
     const target = { url: await openServer(server), pid, known, allowed: {} }
-    const usual = { requests: 120, seconds: 20, answerMs: 1_500, mostGrowthMib: 10_000, settleMs: 0 }
+    const usual = { requests: 120, seconds: 20, answerMs: 1_500, maxGrowthMib: 10_000, settleMs: 0 }
     return attack(target, { seed: oneSeed, first: 0, ...usual, ...options })
   }
 

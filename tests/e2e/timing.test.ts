@@ -60,13 +60,13 @@ async function ask(
   const parts: FamilyAnswers[] = []
   const answers: FamilyAnswers = (family, kind) => parts.flatMap((part) => part(family, kind))
   do parts.push(await askFamilies(connection, families, blocksAtATime))
-  while (!isEnough(answers) && parts.length < mostParts)
+  while (!isEnough(answers) && parts.length < maxParts)
   connection.close()
   return answers
 }
 
 const blocksAtATime = 40
-const mostParts = 3
+const maxParts = 3
 
 /**
  * What can be told apart: as text, by any byte; by time, when it surely differs by more than `share` of what the same

@@ -341,13 +341,13 @@ describe('those who ask at the same time', () => {
 
 describe('connections', () => {
   // a second one may be opened in the moment in which the first is given back
-  const mostConnections = 3
+  const maxConnections = 3
 
   test('are used again', async () => {
     const { find, asked, sockets } = await findAt(sayLive, { cacheSeconds: 0 })
     for (let time = 0; time < 30; time += 1) await find('abc')
     expect(asked).toHaveLength(30)
-    expect(sockets()).toBeLessThanOrEqual(mostConnections)
+    expect(sockets()).toBeLessThanOrEqual(maxConnections)
   })
 
   test('are used again after answers that are none', async () => {
@@ -356,7 +356,7 @@ describe('connections', () => {
       response.writeHead(count % 3 === 1 ? 500 : 401, { 'content-type': 'text/html' }).end('x'.repeat(10_000))
     })
     for (let time = 0; time < 9; time += 1) await find(`value-${time}`).catch(() => undefined)
-    expect(sockets()).toBeLessThanOrEqual(mostConnections)
+    expect(sockets()).toBeLessThanOrEqual(maxConnections)
   })
 
   test('that the server has closed in between do not matter', async () => {

@@ -150,16 +150,16 @@ describe('queues that take turns', () => {
           if (step.kind !== 'take latest' || !got) return
           const [client, network] = step.path
           const ofClients = countBy(before, clientOf)
-          const mostOfClient = Math.max(...ofClients.values())
-          expect(ofClients.get(clientOf(got))).toBe(mostOfClient)
-          if (ofClients.get(client) === mostOfClient) expect(clientOf(got)).toBe(client)
+          const maxOfClient = Math.max(...ofClients.values())
+          expect(ofClients.get(clientOf(got))).toBe(maxOfClient)
+          if (ofClients.get(client) === maxOfClient) expect(clientOf(got)).toBe(client)
           const ofNetworks = countBy(
             before.filter((item) => clientOf(item) === clientOf(got)),
             placeOf,
           )
-          const mostOfNetwork = Math.max(...ofNetworks.values())
-          expect(ofNetworks.get(placeOf(got))).toBe(mostOfNetwork)
-          if (clientOf(got) === client && ofNetworks.get(`${client} ${network}`) === mostOfNetwork) {
+          const maxOfNetwork = Math.max(...ofNetworks.values())
+          expect(ofNetworks.get(placeOf(got))).toBe(maxOfNetwork)
+          if (clientOf(got) === client && ofNetworks.get(`${client} ${network}`) === maxOfNetwork) {
             expect(got.path).toEqual(step.path)
           }
           expect(before.findLast((item) => placeOf(item) === placeOf(got))).toBe(got)

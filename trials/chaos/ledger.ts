@@ -101,7 +101,7 @@ export interface Ledger {
 /** The bound within which two servers that hear each other promise to refuse an ended token. */
 export const promisedMs = 250
 
-const mostViolations = 10
+const maxViolations = 10
 
 /** The clock that never jumps and the one that the database reads, both in milliseconds. */
 export interface Clock {
@@ -125,7 +125,7 @@ export function createLedger(cacheMs: number, { now, nowAt }: Clock = clock): Le
   }
 
   function report(violation: string, seat?: Seat): void {
-    if (violations.length < mostViolations) violations.push(seat ? `${violation}\n${tellSeat(seat)}` : violation)
+    if (violations.length < maxViolations) violations.push(seat ? `${violation}\n${tellSeat(seat)}` : violation)
   }
 
   function acknowledge(seat: Seat, signIn: Deed, value: string, clientId: string): Token {

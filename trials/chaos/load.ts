@@ -50,10 +50,10 @@ const longestCommandMs = 120_000
 
 /** Signs in, checks, revokes and runs commands until `isOver`; resolves when nothing is under way any more. */
 export async function runLoad(stage: Stage, random: Random, isOver: () => boolean): Promise<void> {
-  const repeat = async (work: () => Promise<unknown>, leastMs: number, mostMs: number) => {
+  const repeat = async (work: () => Promise<unknown>, minMs: number, maxMs: number) => {
     while (!isOver()) {
       await work()
-      await sleep(random.between(leastMs, mostMs))
+      await sleep(random.between(minMs, maxMs))
     }
   }
   await Promise.all([

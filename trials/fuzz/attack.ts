@@ -26,7 +26,7 @@ export interface Attack {
   /** Longer than that no answer may take. */
   readonly answerMs?: number
   /** By so much memory may grow after the warm-up. */
-  readonly mostGrowthMib?: number
+  readonly maxGrowthMib?: number
   /** How long the server is left alone before its memory is measured. */
   readonly settleMs?: number
 }
@@ -57,7 +57,7 @@ const usualSettleMs = 1_000
 
 /** Throws requests until the number or the time is reached, and judges every answer. */
 export async function attack(target: Target, options: Attack): Promise<Findings> {
-  const { requests, seconds, first, mostGrowthMib = usualGrowthMib, settleMs = usualSettleMs } = options
+  const { requests, seconds, first, maxGrowthMib = usualGrowthMib, settleMs = usualSettleMs } = options
   const faults = gatherFaults(target.known)
   const statuses = new Map<string, Map<number, number>>()
   const began = performance.now()
@@ -74,7 +74,7 @@ export async function attack(target: Target, options: Attack): Promise<Findings>
   const taken = (performance.now() - began - settleMs) / 1_000
   await sleep(settleMs)
   const endMib = measureMib(target)
-  if (endMib - beginMib > mostGrowthMib) faults.add(`memory grew from ${beginMib.toFixed()} to ${endMib.toFixed()} MiB`)
+  if (endMib - beginMib > maxGrowthMib) faults.add(`memory grew from ${beginMib.toFixed()} to ${endMib.toFixed()} MiB`)
   if (Number.isNaN(endMib)) faults.add('the process has ended')
   return { faults: faults.all(), sent: range.next - first, seconds: taken, beginMib, endMib, statuses }
 }

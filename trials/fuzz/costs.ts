@@ -3,7 +3,7 @@ import { cpuMs } from '../../bench/support/proc.ts'
 import type { Repetition } from './repetitions.ts'
 
 /** The most that a refused request may cost the server, in ordinary refusals. */
-const mostTimes = 10
+const maxTimes = 10
 
 /** Whose processor time is measured, and an ordinary refusal of it. */
 export interface Measured {
@@ -39,13 +39,13 @@ export async function measureCosts(server: Measured, repetitions: readonly Repet
   for (const repetition of repetitions) {
     let ms = Number.POSITIVE_INFINITY
     for (const look of looks) {
-      if (ms <= ordinaryMs * mostTimes) break
+      if (ms <= ordinaryMs * maxTimes) break
       ms = await cost(server, repetition.write(), look)
     }
-    if (ms > ordinaryMs * mostTimes)
+    if (ms > ordinaryMs * maxTimes)
       ordinaryMs = Math.max(ordinaryMs, await cost(server, server.ordinary, ordinaryCount)) // a busy machine
     costs.push({ ...repetition, ms })
-    if (ms > ordinaryMs * mostTimes) tooDear.push({ ...repetition, ms })
+    if (ms > ordinaryMs * maxTimes) tooDear.push({ ...repetition, ms })
   }
   const dearest = costs.reduce((one, other) => (other.ms > one.ms ? other : one))
   return { ordinaryMs, measured: costs.length, dearest, tooDear }

@@ -22,7 +22,7 @@ export interface Faults {
   areTooMany(): boolean
 }
 
-const mostKinds = 40
+const maxKinds = 40
 const longestEvidence = 6_000
 
 /** Gathers faults; what they show is masked with what is known. */
@@ -46,7 +46,7 @@ export function gatherFaults(known: Known): Faults {
     addText: (what, evidence) =>
       note(`${what}|${evidence.replace(/\d+/g, '')}`, () => ({ what, number: null, evidence: show(evidence) })),
     all: () => [...kinds.values()],
-    areTooMany: () => kinds.size >= mostKinds,
+    areTooMany: () => kinds.size >= maxKinds,
   }
 }
 

@@ -68,13 +68,13 @@ export function inventKnown(): Known {
   return known
 }
 
-const mostTokens = 64
+const maxTokens = 64
 
 /** Keeps the token of an answer for requests to come. */
 export function keepToken({ opaque, signed }: Known, value: string): void {
   const tokens = value.includes('.') ? signed : opaque
   tokens.push(value)
-  if (tokens.length > mostTokens) tokens.shift()
+  if (tokens.length > maxTokens) tokens.shift()
 }
 
 /** Text that may be shown: without what opens anything. */

@@ -97,13 +97,13 @@ async function askAsNewcomer(asked: Asked): Promise<Result> {
 async function askAbout({ url, blocks }: Asked, families: readonly Family[], from?: string): Promise<Result> {
   const answers = await onConnection(url, (connection) => askFamilies(connection, families, blocks), from)
   const findings = families.flatMap((family) => judgeTimes(family, answers, share))
-  const isNoisy = findings.some(({ foundFromMs, quickestMs }) => foundFromMs > mostHidden * quickestMs)
+  const isNoisy = findings.some(({ foundFromMs, quickestMs }) => foundFromMs > maxHidden * quickestMs)
   const mistakes = families.flatMap((family) => findOddAnswers(family, answers))
   return { findings, mistakes: [...mistakes, ...(isNoisy ? ['too noisy to tell: what is found begins too high'] : [])] }
 }
 
 /** Of the time itself, what a machine that is busy otherwise may hide, before there is no verdict. */
-const mostHidden = 0.3
+const maxHidden = 0.3
 
 async function onConnection<T>(
   url: string,

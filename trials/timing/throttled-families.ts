@@ -36,25 +36,25 @@ export async function guessUntilWaiting(
       if (wait >= seconds) pending.delete(name)
       else shortest = Math.min(shortest, wait)
     }
-    if (guess > mostGuesses) throw new Error(`nobody has to wait after ${mostGuesses} wrong guesses`)
+    if (guess > maxGuesses) throw new Error(`nobody has to wait after ${maxGuesses} wrong guesses`)
     if (pending.size > 0 && shortest > 0) await sleep(shortest * 1_000)
   }
 }
 
-const mostGuesses = 40
+const maxGuesses = 40
 
 /** Guesses wrongly for each user from one network after the other until strangers have used up what they may. */
 export async function guessAsStrangers(url: string, everybody: Everybody): Promise<void> {
   const pending = new Set(namesOf(everybody))
   for (let network = 2; pending.size > 0; network += 1) {
-    if (network > mostNetworks) throw new Error(`no stranger is refused after guesses from ${mostNetworks} networks`)
+    if (network > maxNetworks) throw new Error(`no stranger is refused after guesses from ${maxNetworks} networks`)
     const connection = await openTimedConnection(url, `127.0.0.${network}`)
     for (const name of pending) if ((await guessWrongly(connection, everybody, name)) > 0) pending.delete(name)
     connection.close()
   }
 }
 
-const mostNetworks = 40
+const maxNetworks = 40
 
 /** A network from which nobody has guessed yet. */
 export const newcomersAddress = '127.0.0.250'

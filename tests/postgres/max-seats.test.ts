@@ -348,7 +348,7 @@ describe('two servers', async () => {
 
 describe('a storm of sign-ins whose seats give way, revocations and disablings', () => {
   // fewer than before on some servers, as when the setting is lowered: one sign-in then takes several seats away
-  const mosts = [1, 2, 3, 6]
+  const limits = [1, 2, 3, 6]
   const labels = ['', 'phone', 'desk', 'lounge', 'car', 'attic', 'shed']
 
   test('fails nowhere, and leaves nobody more seats than anybody may have', async () => {
@@ -365,7 +365,7 @@ describe('a storm of sign-ins whose seats give way, revocations and disablings',
     const works: ((database: Database, user: Person, clientId: string) => Promise<unknown>)[] = [
       ...Array.from({ length: 8 }, () => async ({ query }: Database, user: Person, clientId: string) => {
         const subject = await subjectFor(query, clientId, user).catch(() => null) // disabled at this moment
-        if (subject) await takeSeat(query, { ...subject, device: pick(labels), maxSeats: pick(mosts) })
+        if (subject) await takeSeat(query, { ...subject, device: pick(labels), maxSeats: pick(limits) })
       }),
       (database, user) =>
         database.transaction(async (query) => {
@@ -395,7 +395,7 @@ describe('a storm of sign-ins whose seats give way, revocations and disablings',
       expect(failed.map(({ reason }) => [String(reason), String(reason.reason)])).toEqual([])
     }
     for (const user of users)
-      expect((await readSeats(first.query, user)).length).toBeLessThanOrEqual(Math.max(...mosts))
+      expect((await readSeats(first.query, user)).length).toBeLessThanOrEqual(Math.max(...limits))
   })
 })
 
