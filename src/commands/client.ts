@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import { addClient, disableClient, enableClient, removeClient, rotateClient } from '../operations/clients.ts'
 import { listClients } from '../operations/lists.ts'
 import type { Operator } from '../operations/operator.ts'
-import { type Answer, type AnswerWith, describePages, type ListAnswer } from './answer.ts'
+import { type Answer, type AnswerWith, type CommandTools, describePages, type ListAnswer } from './answer.ts'
 
 /** The words of `password-grant client`. */
 export function addClientCommands(program: Command, answerWith: AnswerWith): void {
@@ -20,19 +20,7 @@ export function addClientCommands(program: Command, answerWith: AnswerWith): voi
     .action((id: string, options: AddOptions) => {
       if (options.public && options.secretStdin) program.error('error: a public client has no secret')
       if (options.public && options.trusted) program.error('error: a public client cannot be trusted')
-      return answerWith(async ({ database, passwords, readSecret }) => {
-        const given = options.secretStdin
-          ? { chosen: await readSecret(), allowShort: options.allowShortSecret }
-          : 'generated'
-        const { lifetime: lifetimeSeconds, trusted: isTrusted } = options
-        const { secret, hasShortSecret } = await addClient({ database, passwords: await passwords() }, id, {
-          secret: options.public ? 'public' : given,
-          lifetimeSeconds,
-          isTrusted,
-        })
-        if (hasShortSecret) warnOfShortSecret()
-        return showSecret(id, secret, 'added')
-      })
+      return answerWith((tools) => add(tools, id, options))
     })
   group
     .command('rotate <id>')
@@ -65,6 +53,21 @@ interface AddOptions {
   readonly allowShortSecret?: true
   readonly lifetime?: number
   readonly trusted?: true
+}
+
+async function add(
+  { database, passwords, readSecret }: CommandTools,
+  id: string,
+  options: AddOptions,
+): Promise<Answer> {
+  const given = options.secretStdin ? { chosen: await readSecret(), allowShort: options.allowShortSecret } : 'generated'
+  const { secret, hasShortSecret } = await addClient({ database, passwords: await passwords() }, id, {
+    secret: options.public ? 'public' : given,
+    lifetimeSeconds: options.lifetime,
+    isTrusted: options.trusted,
+  })
+  if (hasShortSecret) warnOfShortSecret()
+  return showSecret(id, secret, 'added')
 }
 
 /** A change of the client with an id, and the word for it afterwards. */

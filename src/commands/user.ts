@@ -4,7 +4,7 @@ import { listUsers } from '../operations/lists.ts'
 import type { Operator } from '../operations/operator.ts'
 import { addUser, disableUser, enableUser, removeUser, setPassword, setRole } from '../operations/users.ts'
 import type { User } from '../users/register-user.ts'
-import { type Answer, type AnswerWith, describePages, type ListAnswer } from './answer.ts'
+import { type Answer, type AnswerWith, type CommandTools, describePages, type ListAnswer } from './answer.ts'
 
 /** The words of `password-grant user`. */
 export function addUserCommands(program: Command, answerWith: AnswerWith): void {
@@ -15,30 +15,12 @@ export function addUserCommands(program: Command, answerWith: AnswerWith): void 
     .option('--role <role>', 'the one role the user has')
     .option('--id <uuid>', 'an id the user already has elsewhere')
     .requiredOption('--password-stdin', 'read the password from standard input')
-    .action((name: string, options: { role?: string; id?: string }) =>
-      answerWith(async ({ database, passwords, readSecret }) => {
-        const password = await readSecret()
-        const { user, advice } = await addUser({ database, passwords: await passwords() }, name, {
-          ...options,
-          password,
-        })
-        advise(advice)
-        const { id: userId, name: userName, role } = user
-        return { json: { userId, userName, role }, text: `User ${userName} added.` }
-      }),
-    )
+    .action((name: string, options: AddOptions) => answerWith((tools) => add(tools, name, options)))
   group
     .command('set-password <username>')
     .description('set a new password, read from standard input, and end the user’s tokens')
     .requiredOption('--password-stdin', 'read the password from standard input')
-    .action((name: string) =>
-      answerWith(async ({ database, passwords, readSecret }) => {
-        const password = await readSecret()
-        const { user, advice } = await setPassword({ database, passwords: await passwords() }, name, { password })
-        advise(advice)
-        return show(user, 'has a new password')
-      }),
-    )
+    .action((name: string) => answerWith((tools) => replacePassword(tools, name)))
   group
     .command('set-role <username> <role>')
     .description('set the role ("" for none) and end the user’s tokens')
@@ -57,6 +39,31 @@ export function addUserCommands(program: Command, answerWith: AnswerWith): void 
     .command('list')
     .description('all users')
     .action(() => answerWith(async ({ database }) => showUsers(database)))
+}
+
+/** The options of `user add`. */
+interface AddOptions {
+  readonly role?: string
+  readonly id?: string
+}
+
+async function add(
+  { database, passwords, readSecret }: CommandTools,
+  name: string,
+  options: AddOptions,
+): Promise<Answer> {
+  const password = await readSecret()
+  const { user, advice } = await addUser({ database, passwords: await passwords() }, name, { ...options, password })
+  advise(advice)
+  const { id: userId, name: userName, role } = user
+  return { json: { userId, userName, role }, text: `User ${userName} added.` }
+}
+
+async function replacePassword({ database, passwords, readSecret }: CommandTools, name: string): Promise<Answer> {
+  const password = await readSecret()
+  const { user, advice } = await setPassword({ database, passwords: await passwords() }, name, { password })
+  advise(advice)
+  return show(user, 'has a new password')
 }
 
 /** A change of the user with a name, and the word for it afterwards. */

@@ -1,6 +1,6 @@
 import { OAuthError } from '../errors.ts'
 import { generateBytes } from '../secrets.ts'
-import { type Argon2Cost, loadArgon2 } from './argon2.ts'
+import { type Argon2, type Argon2Cost, loadArgon2 } from './argon2.ts'
 import { type HashPlace, HashQueue, type HashQueueOptions, nobody } from './hash-queue.ts'
 
 /** How passwords are hashed in this process. */
@@ -47,44 +47,57 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
     ...options,
     queueSeconds: options.queueSeconds ?? defaultPasswordOptions.queueSeconds,
   })
-  const decoyHash = writeDecoyHash(options)
-  let dearest: Argon2Cost = options
-
-  function noteStoredCosts(parameters: readonly string[]): void {
-    dearest = findDearest([options, ...parameters.map(readCost)])
-  }
-
-  /** First up to today's cost, then on from there as for an unknown user, so that a cheaper hash is never quicker. */
-  async function fillUp(hash: string, password: string, isRefused: boolean): Promise<void> {
-    const toToday = findMissingCost(hash, options)
-    if (toToday) await argon2.verify(writeDecoyHash(toToday), password)
-    const toDearest = isRefused ? findMissingCost(toToday ? decoyHash : hash, dearest) : null
-    if (toDearest) await argon2.verify(writeDecoyHash(toDearest), password)
-  }
-
-  async function match(storedHash: string | null, password: string, isRefused: boolean): Promise<boolean> {
-    const hash = storedHash ?? decoyHash // an unknown user costs what a user with today's hash costs
-    dearest = findDearest([dearest, readHashCost(hash)])
-    const matches = await argon2.verify(hash, password).catch(async (cause: unknown) => {
-      await argon2.verify(decoyHash, password)
-      await fillUp(decoyHash, password, true)
-      throw new Error('a stored hash is unreadable', { cause })
-    })
-    const isRight = matches && storedHash !== null
-    // a right password does not wait for the dearest hash: only the times of refusals are compared
-    await fillUp(hash, password, isRefused || !isRight)
-    return isRight
-  }
-
+  const matcher = new PasswordMatcher(argon2, options)
   return {
     binding: argon2.binding,
     hash: (password, place = nobody) => queue.run(place, () => argon2.hash(password, options)),
     match: (storedHash, password, place, isRefused = false) =>
-      queue.run(place, () => match(storedHash, password, isRefused)),
-    noteStoredCosts,
+      queue.run(place, () => matcher.match(storedHash, password, isRefused)),
+    noteStoredCosts: (parameters) => matcher.noteStoredCosts(parameters),
     requireRoom: (place) => queue.requireRoom(place),
     findBacklogMs: () => queue.findBacklogMs(),
     needsRenewal: (storedHash) => !hasCost(storedHash, options),
+  }
+}
+
+/** Compares passwords with stored hashes so that every refusal costs as much as the dearest hash. */
+class PasswordMatcher {
+  readonly #argon2: Argon2
+  readonly #today: Argon2Cost
+  readonly #decoyHash: string
+  #dearest: Argon2Cost
+
+  constructor(argon2: Argon2, today: Argon2Cost) {
+    this.#argon2 = argon2
+    this.#today = today
+    this.#decoyHash = writeDecoyHash(today)
+    this.#dearest = today
+  }
+
+  noteStoredCosts(parameters: readonly string[]): void {
+    this.#dearest = findDearest([this.#today, ...parameters.map(readCost)])
+  }
+
+  async match(storedHash: string | null, password: string, isRefused: boolean): Promise<boolean> {
+    const hash = storedHash ?? this.#decoyHash // an unknown user costs what a user with today's hash costs
+    this.#dearest = findDearest([this.#dearest, readHashCost(hash)])
+    const matches = await this.#argon2.verify(hash, password).catch(async (cause: unknown) => {
+      await this.#argon2.verify(this.#decoyHash, password)
+      await this.#fillUp(this.#decoyHash, password, true)
+      throw new Error('a stored hash is unreadable', { cause })
+    })
+    const isRight = matches && storedHash !== null
+    // a right password does not wait for the dearest hash: only the times of refusals are compared
+    await this.#fillUp(hash, password, isRefused || !isRight)
+    return isRight
+  }
+
+  /** First up to today's cost, then on from there as for an unknown user, so that a cheaper hash is never quicker. */
+  async #fillUp(hash: string, password: string, isRefused: boolean): Promise<void> {
+    const toToday = findMissingCost(hash, this.#today)
+    if (toToday) await this.#argon2.verify(writeDecoyHash(toToday), password)
+    const toDearest = isRefused ? findMissingCost(toToday ? this.#decoyHash : hash, this.#dearest) : null
+    if (toDearest) await this.#argon2.verify(writeDecoyHash(toDearest), password)
   }
 }
 
