@@ -62,7 +62,7 @@ export function batchLookups<Row>(
   async function ask(batch: readonly Question<Row>[]): Promise<void> {
     underWay += 1
     try {
-      const rows = await findRows(batch.map(({ key }) => key))
+      const rows = await findRows([...new Set(batch.map(({ key }) => key))])
       for (const { key, resolve } of batch) resolve(rows.get(key))
     } catch (error) {
       for (const { reject } of batch) reject(error)

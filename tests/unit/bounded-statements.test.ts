@@ -61,6 +61,15 @@ describe('batched look-ups', () => {
     expect(await Promise.all(second)).toEqual(['c', 'd'])
   })
 
+  test('ask once for a key that several callers look up', async () => {
+    const { sent, find } = lookUps(1)
+    const asked = [find('a'), find('b'), find('a')]
+    await turn()
+    expect(sent.map(({ keys }) => keys)).toEqual([['a', 'b']])
+    sent[0]?.answer()
+    expect(await Promise.all(asked)).toEqual(['a', 'b', 'a'])
+  })
+
   test('ask for a thousand keys a statement, in four statements at most', async () => {
     const { sent, find } = lookUps()
     const asked = Array.from({ length: 5_500 }, (_, index) => find(`${index}`))
