@@ -32,7 +32,10 @@ const rooms = {
       ...['database/database.ts', 'database/batch-lookups.ts'],
     ],
   },
-  throttle: { uses: ['errors', 'secrets', 'database/batch-lookups.ts'], types: ['database/database.ts'] },
+  throttle: {
+    uses: ['errors', 'secrets', 'database/batch-lookups.ts', 'database/bound-query.ts', 'database/to-outage.ts'],
+    types: ['database/database.ts'],
+  },
   tokens: {
     uses: [
       'errors',
@@ -59,7 +62,7 @@ const rooms = {
       'database/to-outage.ts',
       'database/batch-pause.ts',
     ],
-    types: ['throttle', 'database/database.ts', 'database/batch-lookups.ts'],
+    types: ['throttle/throttle.ts', 'database/database.ts', 'database/batch-lookups.ts'],
   },
   // what an administrator can do: one function a use case, with its transaction and its event
   operations: {
@@ -81,13 +84,9 @@ const rooms = {
       'clients',
       'grants',
       'bearer',
+      'throttle/allowance.ts',
     ],
-    types: ['dialects', 'tokens', 'database/readiness.ts'],
-  },
-  // besides what http may: it counts in a table of its own
-  'http/attempt-limit.ts': {
-    uses: ['secrets', 'database/batch-lookups.ts', 'database/bound-query.ts', 'database/to-outage.ts'],
-    types: ['throttle', 'database/database.ts'],
+    types: ['dialects', 'tokens', 'throttle/throttle.ts', 'database/readiness.ts'],
   },
   // the plugin: puts the rooms together
   'token-server': {
@@ -98,7 +97,8 @@ const rooms = {
         'available-cores',
         'passwords',
         'users',
-        'throttle',
+        'throttle/throttle.ts',
+        'throttle/purge-attempts.ts',
         'tokens',
         'grants',
         'dialects',
@@ -111,7 +111,7 @@ const rooms = {
   // the program around it
   config: {
     uses: [
-      ...['available-cores', 'dialects', 'passwords', 'throttle', 'tokens/default-token-options.ts'],
+      ...['available-cores', 'dialects', 'passwords', 'throttle/throttle.ts', 'tokens/default-token-options.ts'],
       'database/database-url.ts',
     ],
   },
@@ -178,7 +178,6 @@ const outside = {
   saxes: { in: ['wire/xml.ts'] },
   '@humanwhocodes/momoa': { in: ['wire/read-json.ts'] },
   '@fastify/busboy': { in: ['wire/read-multipart.ts'] },
-  'rate-limiter-flexible': { in: ['http/attempt-limit.ts'] },
   'ipaddr.js': { in: ['http/network.ts'] },
   luxon: {
     in: ['database/postgres.ts', 'bearer/introspect-at.ts'],

@@ -13,7 +13,6 @@ import { createClientCheck } from './grants/authenticate-client.ts'
 import type { DeviceGrantTools } from './grants/device-grant.ts'
 import type { PasswordGrantTools } from './grants/password-grant.ts'
 import { SeatTaker } from './grants/seat-taker.ts'
-import { type CountAttempt, createAttemptLimit } from './http/attempt-limit.ts'
 import { takeTurn } from './http/connection-turns.ts'
 import { refuseCrossSite } from './http/cross-site.ts'
 import { createEventLog, type EmitFrom } from './http/log-events.ts'
@@ -26,7 +25,6 @@ import { seatsRoute } from './http/routes/seats-route.ts'
 import { tokenRoute } from './http/routes/token-route.ts'
 import { userinfoRoute } from './http/routes/userinfo-route.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions, type Passwords } from './passwords/password.ts'
-import { createNetworkKeyFinder, type FindNetworkKey } from './throttle/network-key.ts'
 import { purgeAttempts } from './throttle/purge-attempts.ts'
 import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from './throttle/throttle.ts'
 import { defaultTokenOptions } from './tokens/default-token-options.ts'
@@ -94,10 +92,9 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   warnOfSmallThreadPool(scope, concurrency)
   const background = createBackground(scope)
   const { query, tokenQuery } = database
-  const findKey = createNetworkKeyFinder(query, encryptionKey)
   const throttleOptions = readThrottle(options)
   const batching = { ...forSignIns, findBacklogMs: passwords.findBacklogMs }
-  const throttle = createThrottle(query, findKey, throttleOptions, batching)
+  const throttle = createThrottle(query, encryptionKey, throttleOptions, batching)
   purgeHourly(scope, query, throttleOptions || defaultThrottleOptions)
   noteHashCosts(scope, query, passwords)
   const tools: PasswordGrantTools & DeviceGrantTools = {
@@ -136,7 +133,6 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
       tools: { ...tools, lifetimeSeconds: dialect.lifetimeSeconds ?? lifetimeSeconds },
       forgetToken,
       emit,
-      countAttempt: createCount(dialect, options, findKey),
     })
   }
   const holderTools = { logSerializers, findToken, dialects, emit }
@@ -176,15 +172,6 @@ function requireMountable({
   if (encryptionKey?.length !== 32 && dialects.some(signsTokens)) {
     throw new Error('The device dialect needs an encryptionKey of 32 bytes.')
   }
-}
-
-function createCount(
-  { limit }: Dialect,
-  { database, throttle }: TokenServerOptions,
-  findKey: FindNetworkKey,
-): CountAttempt | null {
-  if (!limit) return null
-  return createAttemptLimit({ query: database.query, findKey, attempts: limit.attempts, isOn: throttle !== false })
 }
 
 function readThrottle({ throttle = true }: TokenServerOptions): ThrottleOptions | false {

@@ -9,10 +9,10 @@ import {
 import { createChosenSecretMatcher, matchGeneratedSecret } from '../clients/match-secret.ts'
 import type { Batching } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
-import { isOutage, OAuthError } from '../errors.ts'
+import { isOutage, type OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import type { Attempt, Throttle } from '../throttle/throttle.ts'
-import { requireNoWait } from './slow-down.ts'
+import { recordRefusal, requireNoWait } from './slow-down.ts'
 
 /** The readings of one request's credentials: a Basic header may be form-encoded or not (RFC 6749 §2.3.1). */
 export type ClientReadings = readonly [ClientCredentials, ...ClientCredentials[]]
@@ -51,17 +51,12 @@ export function createClientCheck({ query, passwords, throttle, batching }: Clie
 
   async function checkGuess(candidates: readonly Candidate[], network: string): Promise<ClientRow> {
     const { id } = (candidates.at(-1) as Candidate).credentials // the decoded reading: no spelling has a count of its own
-    const attempt = await throttle.secretAttempt(id, network)
-    requireNoWait(throttle.rememberedWait(attempt))
-    const client = await findMatching(candidates, network).catch(async (error: unknown) => {
-      if (error instanceof OAuthError && error.code === 'invalid_client') {
-        requireNoWait(await throttle.recordFailure(attempt))
-      }
-      throw error
-    })
+    const attempt = await throttle.nameClientAttempt(id, network)
+    requireNoWait(throttle.checkMemory(attempt))
+    const client = await findMatching(candidates, network).catch(recordRefusal(throttle, attempt))
     const state = await throttle.check(attempt) // a burst that holds the right secret learns nothing
     requireNoWait(state.waitSeconds)
-    if (state.hasNews) await forgetFailures(throttle, attempt)
+    if (state.hasFailed) await recordSuccess(throttle, attempt)
     return client
   }
 
@@ -95,8 +90,8 @@ function isAcceptedAtOnce(candidate: Candidate): candidate is Candidate & { clie
 }
 
 /** A database that only reads still authenticates clients; the next right secret clears the failures. */
-async function forgetFailures(throttle: Throttle, attempt: Attempt): Promise<void> {
-  await throttle.forgetFailures(attempt).catch((error: unknown) => {
+async function recordSuccess(throttle: Throttle, attempt: Attempt): Promise<void> {
+  await throttle.recordSuccess(attempt).catch((error: unknown) => {
     if (!isOutage(error)) throw error
   })
 }

@@ -9,7 +9,7 @@ import { noteLifetime, type SigningKey } from '../tokens/signing-keys.ts'
 import type { IssuedToken } from '../tokens/token.ts'
 import { authenticateDevice, type FindDevice, type SignedTime, useTimestamp } from '../users/authenticate-device.ts'
 import type { SeatTaker } from './seat-taker.ts'
-import { requireNoWait } from './slow-down.ts'
+import { recordRefusal, requireNoWait } from './slow-down.ts'
 import type { Source } from './source.ts'
 
 /** A time that a device has signed. */
@@ -50,17 +50,12 @@ export async function grantDevice(
 ): Promise<IssuedToken> {
   const { database, signing, throttle, seats, lifetimeSeconds, maxSeats } = tools
   if (signing === null) throw new Error('devices need an encryption key')
-  const attempt = await throttle.signInAttempt(foldCase(request.deviceKey), source.network)
+  const attempt = await throttle.nameUserAttempt(foldCase(request.deviceKey), source.network)
   const state = await throttle.check(attempt)
   requireNoWait(state.waitSeconds)
   const key = await signing.findSigningKey() // before the timestamp is used up
   const device = await authenticateDevice(signing.findDevice, signing.encryptionKey, request).catch(
-    async (error: unknown) => {
-      if (error instanceof OAuthError && error.code === 'invalid_grant') {
-        requireNoWait(await throttle.recordFailure(attempt, state))
-      }
-      throw error
-    },
+    recordRefusal(throttle, attempt, state),
   )
   await useTimestamp(database.query, device, request.timestamp)
   const secret = generateBytes(signedSecretBytes)

@@ -53,10 +53,10 @@ export async function grantPassword(
   const { throttle, passwords, findCredentials, seats, lifetimeSeconds, maxSeats } = tools
   const { username, password, device } = request
   const place = { client: client.id, ...source }
-  const attempt = await throttle.signInAttempt(userNameKey(username), source.network)
+  const attempt = await throttle.nameUserAttempt(userNameKey(username), source.network)
 
   for (let tries = 1; tries <= maxTries; tries += 1) {
-    requireNoWait(throttle.rememberedWait(attempt))
+    requireNoWait(throttle.checkMemory(attempt))
     passwords.requireRoom(place) // before the database is asked: most of a flood ends here
     const [state, user] = await Promise.all([throttle.check(attempt), findCredentials(username)])
     requireNoWait(state.waitSeconds)

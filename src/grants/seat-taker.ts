@@ -134,8 +134,8 @@ export class SeatTaker {
     if (!news.includes(true)) return issueTokens(this.#database.query, orders)
     return this.#database.transaction(async (query) => {
       const seats = await issueTokens(query, orders)
-      const successes = orders.filter((_, place) => news[place] && seats[place])
-      if (successes.length > 0) await this.#throttle.recordSuccesses(query, successes)
+      const signIns = orders.filter((_, place) => news[place] && seats[place])
+      if (signIns.length > 0) await this.#throttle.recordSignIns(query, signIns)
       return seats
     })
   }
@@ -165,7 +165,7 @@ export class SeatTaker {
   #issueAlone(order: SeatOrder): Promise<Issue> {
     return this.#database.transaction(async (query) => {
       const issue = await issueToken(query, order)
-      if ('seat' in issue) requireNoWait(await this.#throttle.recordLateSuccess(query, order))
+      if ('seat' in issue) requireNoWait(await this.#throttle.recordLateSignIn(query, order))
       return issue
     })
   }

@@ -1,5 +1,5 @@
 import type { Query } from '../database/database.ts'
-import type { ThrottleOptions } from './throttle.ts'
+import type { ThrottleOptions } from './throttle-options.ts'
 
 /** Deletes expired failures, guesses and networks until aborted. Throws OAuthError `temporarily_unavailable`. */
 export async function purgeAttempts(query: Query, options: ThrottleOptions, signal: AbortSignal): Promise<void> {

@@ -1,15 +1,18 @@
 import { createHmac, hash } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { setClientEnabled } from '../../src/clients/register-client.ts'
+import type { Query } from '../../src/database/database.ts'
 import { device } from '../../src/dialects/device.ts'
 import { webapi } from '../../src/dialects/webapi.ts'
 import { generateBytes } from '../../src/secrets.ts'
 import type { ServerOptions } from '../../src/server.ts'
+import { createThrottle, defaultThrottleOptions } from '../../src/throttle/throttle.ts'
 import { nextTimestamp } from '../support/device-time.ts'
 import { keepSecret } from '../support/kept-secrets.ts'
 import { addDevice as addDeviceTo, type DeviceKeys, randomWord } from '../support/people.ts'
 import { freePort } from '../support/sockets.ts'
 import { serverBeside, testServer } from '../support/test-server.ts'
+import { eventually } from '../support/wire.ts'
 
 const encryptionKey = generateBytes(32)
 // the throttle counts wrong signatures too; here it allows more of them than the limit a minute
@@ -200,6 +203,37 @@ describe('ten attempts a minute', () => {
     const signer = { deviceKey: `nobody-${randomWord()}`, customerKey: 'x' }
     await useUp(signer)
     expectTooMany(await login(signed(signer)))
+  })
+})
+
+describe('the database', () => {
+  const throttleOver = (query: Query) => createThrottle(query, encryptionKey, defaultThrottleOptions)
+
+  test('is not asked for a device that has used up its turns', async () => {
+    let statements = 0
+    const throttle = throttleOver((...statement) => {
+      statements += 1
+      return database.query(...statement)
+    })
+    const name = randomWord()
+    const waits = []
+    for (let turn = 0; turn < 15; turn += 1) waits.push((await throttle.recordRequest(name, '', 10)).waitSeconds > 0)
+    expect(waits).toEqual([...Array(10).fill(false), ...Array(5).fill(true)])
+    expect(statements).toBe(10)
+    expect((await throttle.recordRequest(randomWord(), '', 10)).remaining).toBe(9)
+  })
+
+  test('keeps no count for longer than a minute after its end', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const throttle = throttleOver(database.query)
+    await throttle.recordRequest(randomWord(), '', 10)
+    await database.query('', 'update password_grant.attempts set expire = 1')
+    vi.advanceTimersByTime(61_000)
+    await throttle.recordRequest(randomWord(), '', 10)
+    vi.useRealTimers()
+    const readOver = () => database.query('', 'select from password_grant.attempts where expire = 1')
+    expect(await eventually(readOver, ({ length }) => length === 0)).toEqual([])
   })
 })
 

@@ -12,7 +12,6 @@ import { requireNoWait } from '../../src/grants/slow-down.ts'
 import type { PasswordOptions } from '../../src/passwords/password.ts'
 import { generateBytes } from '../../src/secrets.ts'
 import { createServer } from '../../src/server.ts'
-import { createNetworkKeyFinder } from '../../src/throttle/network-key.ts'
 import { purgeAttempts } from '../../src/throttle/purge-attempts.ts'
 import { createThrottle, defaultThrottleOptions, type ThrottleOptions } from '../../src/throttle/throttle.ts'
 import { changeUser, removeUser } from '../../src/users/register-user.ts'
@@ -960,10 +959,10 @@ describe('each number of the throttle', async () => {
   const { id: userId } = await addUser(database)
 
   const throttleWith = (options: Partial<ThrottleOptions> = {}) =>
-    createThrottle(query, createNetworkKeyFinder(query, undefined), { ...defaultThrottleOptions, ...options })
+    createThrottle(query, undefined, { ...defaultThrottleOptions, ...options })
   const attemptAt = async (name: string, from: string, options: Partial<ThrottleOptions> = {}) => {
     const throttle = throttleWith(options)
-    const attempt = await throttle.signInAttempt(name, from)
+    const attempt = await throttle.nameUserAttempt(name, from)
     const state = await throttle.check(attempt)
     requireNoWait(state.waitSeconds)
     return { throttle, attempt, state }
@@ -976,7 +975,7 @@ describe('each number of the throttle', async () => {
     )
   const succeed = async (name: string, from: string, options: Partial<ThrottleOptions> = {}) => {
     const { throttle, attempt } = await attemptAt(name, from, options)
-    await database.transaction((query) => throttle.recordSuccesses(query, [{ attempt, userId }]))
+    await database.transaction((query) => throttle.recordSignIns(query, [{ attempt, userId }]))
   }
 
   /** What was decided: null where it may be told. */

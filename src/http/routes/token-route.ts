@@ -6,9 +6,12 @@ import type { AuthenticateClient } from '../../grants/authenticate-client.ts'
 import { type DeviceGrantTools, grantDevice } from '../../grants/device-grant.ts'
 import { grantPassword, type PasswordGrantTools } from '../../grants/password-grant.ts'
 import type { Source } from '../../grants/source.ts'
+import { type Allowance, fullAllowance } from '../../throttle/allowance.ts'
+import type { Throttle } from '../../throttle/throttle.ts'
 import type { IssuedToken } from '../../tokens/token.ts'
 import type { TokenCache } from '../../tokens/token-cache.ts'
-import { type CountAttempt, refuseAttempt, untouched, writeAllowance } from '../attempt-limit.ts'
+import type { Fields } from '../../wire/fields.ts'
+import { requireAllowance, writeAllowance } from '../allowance.ts'
 import {
   type Asked,
   type ClientEndpointOptions,
@@ -30,16 +33,15 @@ export interface TokenRouteOptions {
   readonly tools: PasswordGrantTools & DeviceGrantTools
   readonly forgetToken: TokenCache['forgetToken']
   readonly emit: EmitFrom
-  /** Where the dialect has a limit. */
-  readonly countAttempt: CountAttempt | null
 }
 
 /** One dialect's endpoint: its words in, a grant, its words out. */
 export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOptions): Promise<void> {
-  const { dialect, mounted, authenticateClient, tools, forgetToken, emit, countAttempt } = options
+  const { dialect, mounted, authenticateClient, tools, forgetToken, emit } = options
   const place = { dialect: dialect.name }
   const { methods, example, decode, refuse } = dialect
-  if (countAttempt) tellAllowance(scope, dialect, countAttempt)
+  const { limit } = dialect
+  if (limit) tellAllowance(scope, limit, tools.throttle)
   await scope.register(clientEndpoint, {
     urls: spellings(dialect, mounted, ignoresSlash(scope)),
     methods,
@@ -51,7 +53,7 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
     ...(dialect.client === 'built-in' ? asBuiltIn(authenticateClient, dialect) : asSent(authenticateClient, dialect)),
     answer: async (asked) => {
       const request = dialect.read(asked.fields)
-      if (countAttempt) await takeTurn(asked, dialect, countAttempt)
+      if (limit) await countRequest(asked, limit, tools.throttle)
       const source = { network: networkOf(asked.address), signal: connectionSignal(asked.request) }
       const token = await grantToken(tools, asked.client, request, source)
       forgetToken(token.id) // nobody here is to be let in with the value it replaced
@@ -130,29 +132,37 @@ function grantToken(
   }
 }
 
-async function takeTurn({ request, reply, fields }: Asked, { limit }: Dialect, count: CountAttempt): Promise<void> {
-  const allowance = await count(fields.get(limit?.field ?? '') ?? '', request.ip)
+type RequestLimit = NonNullable<Dialect['limit']>
+
+async function countRequest(asked: Asked, limit: RequestLimit, throttle: Throttle): Promise<void> {
+  const { request, reply, fields } = asked
+  const allowance = await recordRequest(throttle, limit, fields, request.ip)
   request[isCounted] = true
   reply.headers(writeAllowance(allowance))
-  if (allowance.isExceeded) throw refuseAttempt(allowance)
+  requireAllowance(allowance)
 }
 
-/** Every answer tells what is left, and so counts: a refusal of what could not be read too. */
-function tellAllowance(scope: FastifyInstance, { limit }: Dialect, count: CountAttempt): void {
+/** Every answer tells what is left, and so counts: a refusal of a request that could not be read too. */
+function tellAllowance(scope: FastifyInstance, limit: RequestLimit, throttle: Throttle): void {
   scope.decorateRequest(isCounted, false)
   scope.addHook('onSend', async (request, reply) => {
     if (request[isCounted]) return
-    if (reply.statusCode === 403) return void reply.headers(writeAllowance(untouched(limit?.attempts ?? 0))) // spends no turn
+    if (reply.statusCode === 403) return void reply.headers(writeAllowance(fullAllowance(limit.attempts))) // not counted
     const { fields } = describeRequest(request)
-    reply.headers(writeAllowance(await count(fields.get(limit?.field ?? '') ?? '', request.ip)))
+    reply.headers(writeAllowance(await recordRequest(throttle, limit, fields, request.ip)))
   })
 }
 
-const isCounted = Symbol('attempt counted')
+function recordRequest(throttle: Throttle, limit: RequestLimit, fields: Fields, address: string): Promise<Allowance> {
+  const { field, attempts } = limit
+  return throttle.recordRequest(fields.get(field) ?? '', networkOf(address), attempts)
+}
+
+const isCounted = Symbol('request counted')
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whether the request has been counted as an attempt; only where a dialect has a limit. */
+    /** Whether the request has been counted; only where a dialect has a limit. */
     [isCounted]: boolean
   }
 }
