@@ -167,9 +167,10 @@ const outside = {
   },
   pg: {
     in: [
-      ...['database/postgres.ts', 'database/listening.ts', 'database/to-outage.ts', 'database/embedded'],
+      ...['database/lane.ts', 'database/listening.ts', 'database/to-outage.ts', 'database/embedded'],
       ...['database/database-url.ts', 'database/grant-to.ts'],
     ],
+    types: ['database/postgres.ts', 'database/start-up-settings.ts'],
   },
   'pg-connection-string': { in: ['database/database-url.ts'] },
   argon2: { in: ['passwords/argon2.ts'] },
@@ -180,7 +181,7 @@ const outside = {
   '@fastify/busboy': { in: ['wire/read-multipart.ts'] },
   'ipaddr.js': { in: ['http/network.ts'] },
   luxon: {
-    in: ['database/postgres.ts', 'bearer/introspect-at.ts'],
+    in: ['database/lane.ts', 'bearer/introspect-at.ts'],
     types: ['http-date', 'tokens', 'users', 'clients', 'bearer'],
   },
   commander: { in: ['cli', 'commands'] },

@@ -97,7 +97,7 @@ export async function createServer(
   if (corsOrigins.length > 0) await allowOrigins(app, corsOrigins, dialects)
   const documentationPath = docs ? docsPath : undefined
   await app.register(tokenServer, { ...options, database, tokenCache, documentationPath })
-  await app.register(healthRoute, { findProblem: createReadinessCheck(database.tokenQuery) })
+  await app.register(healthRoute, { findProblem: createReadinessCheck(database.lookups) })
   await app.register(openapiRoute)
   if (docs) await app.register(docsRoute, { dialects })
   return app

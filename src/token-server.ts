@@ -91,15 +91,15 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   scope.log.info({ event: 'hashing', argon2: passwords.binding, concurrency }, `hashing with ${passwords.binding}`)
   warnOfSmallThreadPool(scope, concurrency)
   const background = createBackground(scope)
-  const { query, tokenQuery } = database
+  const { lookups, writes } = database
   const throttleOptions = readThrottle(options)
   const batching = { ...forSignIns, findBacklogMs: passwords.findBacklogMs }
-  const throttle = createThrottle(query, encryptionKey, throttleOptions, batching)
-  purgeHourly(scope, query, throttleOptions || defaultThrottleOptions)
-  noteHashCosts(scope, query, passwords)
+  const throttle = createThrottle(writes, encryptionKey, throttleOptions, batching)
+  purgeHourly(scope, writes, throttleOptions || defaultThrottleOptions)
+  noteHashCosts(scope, writes, passwords)
   const tools: PasswordGrantTools & DeviceGrantTools = {
     database,
-    findCredentials: createCredentialsFinder(query, batching),
+    findCredentials: createCredentialsFinder(writes, batching),
     passwords,
     throttle,
     seats: new SeatTaker(database, throttle, passwords.findBacklogMs),
@@ -108,8 +108,8 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
     signing: encryptionKey
       ? {
           encryptionKey,
-          findDevice: createDeviceFinder(query),
-          findSigningKey: createSigningKeyFinder(query, encryptionKey),
+          findDevice: createDeviceFinder(writes),
+          findSigningKey: createSigningKeyFinder(writes, encryptionKey),
         }
       : null,
     inBackground: background,
@@ -120,9 +120,9 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
     logEvent(event, from)
     if (options.emit) tellReader(options.emit, event)
   }
-  const check = { authenticateClient: createClientCheck({ query, passwords, throttle, batching }) }
+  const check = { authenticateClient: createClientCheck({ query: writes, passwords, throttle, batching }) }
   // sign-ins that queue must not hold a check back
-  const checkAsker = { authenticateClient: createClientCheck({ query: tokenQuery, passwords, throttle }) }
+  const checkAsker = { authenticateClient: createClientCheck({ query: lookups, passwords, throttle }) }
   scope.addHook('onRequest', refuseCrossSite(options.corsOrigins ?? [], publicUrl))
   for (const dialect of dialects) {
     await scope.register(tokenRoute, {
@@ -137,25 +137,25 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   }
   const holderTools = { logSerializers, findToken, dialects, emit }
   await scope.register(userinfoRoute, holderTools)
-  const listing = boundQuery(tokenQuery)
+  const listing = boundQuery(lookups)
   await scope.register(seatsRoute, {
     ...holderTools,
     listSeats: (userId) => listLiveTokens(listing, userId),
-    revokeSeat: createSeatRevoker(tokenQuery),
+    revokeSeat: createSeatRevoker(database),
     forgetToken,
   })
   await scope.register(introspectionRoute, { logSerializers, ...checkAsker, findToken, emit })
   await scope.register(revocationRoute, {
     logSerializers,
     ...checkAsker,
-    readValue: createValueReader(tokenQuery),
-    revokeToken: createTokenRevoker(tokenQuery),
+    readValue: createValueReader(lookups),
+    revokeToken: createTokenRevoker(database),
     forgetToken,
     emit,
   })
   await scope.register(metadataRoute, { logSerializers, dialects, publicUrl, documentationPath })
   if (dialects.some(signsTokens)) {
-    await scope.register(jwksRoute, { logSerializers, listKeys: createKeyLister(tokenQuery), emit })
+    await scope.register(jwksRoute, { logSerializers, listKeys: createKeyLister(lookups), emit })
   }
 }
 

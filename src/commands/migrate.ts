@@ -8,7 +8,7 @@ import type { Answer } from './answer.ts'
 export async function migrateCommand(database: Database, role: string | undefined): Promise<Answer> {
   const migration: Migration = await migrate(database)
   if (role !== undefined) await grantTo(database, role)
-  for (const sentence of await findCollationChanges(database.query)) process.stderr.write(`${sentence}\n`)
+  for (const sentence of await findCollationChanges(database.lookups)) process.stderr.write(`${sentence}\n`)
   const { applied, version } = migration
   const reached =
     applied.length > 0 ? `Applied ${applied.join(', ')}; now at version ${version}.` : `At version ${version}.`

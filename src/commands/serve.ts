@@ -98,7 +98,7 @@ async function start(config: Config, tools: StartTools, options: ServeOptions): 
   if (encryptionKey && config.dialects.some(signsTokens)) {
     await waitForDatabase(config, tools, () => readySigningKey(database, encryptionKey))
   }
-  for (const sentence of await waitForDatabase(config, tools, () => findCollationChanges(database.query))) {
+  for (const sentence of await waitForDatabase(config, tools, () => findCollationChanges(database.lookups))) {
     logger.warn({ event: 'collation' }, sentence)
   }
   await warnOfKeyMismatch(config, tools, encryptionKey ?? null)
@@ -140,14 +140,17 @@ async function prepareSchema(config: Config, tools: StartTools, options: ServeOp
 
 /** Better no start than a server that refuses every device: makes the first signing key, or opens the one there is. */
 async function readySigningKey(database: Database, encryptionKey: Buffer): Promise<void> {
-  if ((await schemaState(database.query)) === 'current') await createSigningKeyFinder(database.query, encryptionKey)()
+  if ((await schemaState(database.lookups)) === 'current')
+    await createSigningKeyFinder(database.writes, encryptionKey)()
 }
 
 /** Before migration 7, where a server runs on an older schema, there is nothing to compare with. */
 async function warnOfKeyMismatch(config: Config, tools: StartTools, encryptionKey: Buffer | null): Promise<void> {
   const { logger, database } = tools
   const mismatch = await waitForDatabase(config, tools, async () => {
-    return (await schemaState(database.query)) === 'current' ? noteEncryptionKey(database.query, encryptionKey) : null
+    return (await schemaState(database.lookups)) === 'current'
+      ? noteEncryptionKey(database.writes, encryptionKey)
+      : null
   })
   if (mismatch) logger.warn({ event: 'encryption-key', reason: mismatch }, mismatchWarnings[mismatch])
 }
@@ -174,7 +177,7 @@ function isWorthWaiting(error: unknown): error is OAuthError {
 
 async function requireUsableSchema(config: Config, tools: StartTools): Promise<void> {
   const { logger, database } = tools
-  const state = await waitForDatabase(config, tools, () => schemaState(database.query))
+  const state = await waitForDatabase(config, tools, () => schemaState(database.lookups))
   if (state === 'not migrated')
     logger.warn({ event: 'database' }, 'the database is not migrated: not ready until it is')
   else if (state !== 'current') throw new Error(`The database is ${state}.`)

@@ -29,7 +29,7 @@ export async function awaitWelcome(query: Query): Promise<void> {
  */
 export async function welcome(database: Database, config: Config, { url, print }: WelcomeOptions): Promise<void> {
   await runTogether({ database }, async (operator) => {
-    const { query } = operator.database
+    const { writes: query } = operator.database
     if (!(await isAwaited(query))) return
     const text = (await isEmpty(query)) ? await createFirst(operator, config, url) : null
     await query('end_welcome', 'comment on schema password_grant is null')

@@ -1,21 +1,32 @@
 /**
- * Runs one statement and returns its rows. `name` is the prepared statement's name; an empty name runs
- * the text unprepared and without a time limit, and without `values` it may hold several statements.
- * Throws OAuthError `temporarily_unavailable` when the database is away, slow, full or read-only.
+ * Runs one statement, which the database prepares under `name`, and returns its rows. Throws OAuthError
+ * `temporarily_unavailable` when the database is away, slow, full or read-only.
  */
 export type Query = <Row extends object>(name: string, text: string, values?: readonly unknown[]) => Promise<Row[]>
 
+/**
+ * Runs a text unprepared and without time limits, and returns the rows of its last statement. It may hold several
+ * statements where it has no `values`. Throws as `Query` does.
+ */
+export type Script = <Row extends object>(text: string, values?: readonly unknown[]) => Promise<Row[]>
+
 /** A PostgreSQL that keeps clients, users and tokens; whoever opened it closes it. */
 export interface Database {
-  /** For everything that writes, or that a sign-in needs. */
-  readonly query: Query
-  /** For checking tokens: connections of its own, so that no queue of sign-ins holds a check back. */
-  readonly tokenQuery: Query
   /**
-   * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. Where another session was
-   * in its way (a deadlock) it runs anew, from its start, three times in all.
+   * For reading, such as the check of a token: no queue of sign-ins holds a statement of this lane back. A statement that
+   * writes is refused here with Error.
    */
-  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>
+  readonly lookups: Query
+  /** For everything that writes, and for all that a sign-in asks. */
+  readonly writes: Query
+  /** For migrations and hands: each script runs on a connection of its own, in no transaction unless it begins one. */
+  readonly script: Script
+  /**
+   * Runs `work` in one transaction of the lane `writes`: committed when it resolves, rolled back when it rejects. Where
+   * another session was in its way (a deadlock) it runs anew, from its start, three times in all. From its first script on
+   * the transaction has no time limits.
+   */
+  transaction<T>(work: (query: Query, script: Script) => Promise<T>): Promise<T>
   /** Hears what is announced (see `Listener`), over one connection that all listeners share; until `close`. */
   listen(listener: Listener): void
   /** Ends all connections; an embedded PostgreSQL is stopped with its last user. */

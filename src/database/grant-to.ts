@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Database, Query } from './database.ts'
+import type { Database, Script } from './database.ts'
 import { migrationLock } from './migrate.ts'
 
 /** A privilege on a whole table, or on the columns that a server reads or writes. */
@@ -48,17 +48,16 @@ export const servingGrants: Readonly<Record<string, readonly Grant[]>> = {
  * is no such role, or when it has every right anyway.
  */
 export async function grantTo(database: Database, role: string): Promise<void> {
-  await database.transaction(async (query) => {
-    await query('', `select pg_advisory_xact_lock(${migrationLock})`)
-    await requireServingRole(query, role)
-    await query('', writeGrants(pg.escapeIdentifier(role), await findFunctions(query)))
-    await admitToDatabase(query, role)
+  await database.transaction(async (_query, script) => {
+    await script(`select pg_advisory_xact_lock(${migrationLock})`)
+    await requireServingRole(script, role)
+    await script(writeGrants(pg.escapeIdentifier(role), await findFunctions(script)))
+    await admitToDatabase(script, role)
   })
 }
 
-async function requireServingRole(query: Query, role: string): Promise<void> {
-  const [found] = await query<{ isMighty: boolean }>(
-    '',
+async function requireServingRole(script: Script, role: string): Promise<void> {
+  const [found] = await script<{ isMighty: boolean }>(
     `select rolsuper or pg_has_role(r.oid, n.nspowner, 'member') as "isMighty"
     from pg_roles r, pg_namespace n
     where r.rolname = $1 and n.nspname = 'password_grant'`,
@@ -74,9 +73,8 @@ async function requireServingRole(query: Query, role: string): Promise<void> {
 }
 
 /** Those that are called by name; a trigger calls its own for everybody. */
-async function findFunctions(query: Query): Promise<string[]> {
-  const found = await query<{ signature: string }>(
-    '',
+async function findFunctions(script: Script): Promise<string[]> {
+  const found = await script<{ signature: string }>(
     `select oid::regprocedure::text as signature
     from pg_proc
     where pronamespace = 'password_grant'::regnamespace and prorettype <> 'trigger'::regtype`,
@@ -104,14 +102,13 @@ function writePrivilege(grant: Grant): string {
 }
 
 /** Everybody may connect, unless that was revoked from `public`. */
-async function admitToDatabase(query: Query, role: string): Promise<void> {
-  const [refused] = await query<{ database: string }>(
-    '',
+async function admitToDatabase(script: Script, role: string): Promise<void> {
+  const [refused] = await script<{ database: string }>(
     `select current_database() as database
     from pg_roles
     where rolname = $1 and not has_database_privilege(oid, current_database(), 'connect')`,
     [role],
   )
   if (!refused) return
-  await query('', `grant connect on database ${pg.escapeIdentifier(refused.database)} to ${pg.escapeIdentifier(role)}`)
+  await script(`grant connect on database ${pg.escapeIdentifier(refused.database)} to ${pg.escapeIdentifier(role)}`)
 }

@@ -115,7 +115,6 @@ async function keepHeartbeat(client: pg.Client): Promise<never> {
 /** Null once the connection has heard something; else why it does not count as listening. */
 async function prepare(client: pg.Client, announce: Query): Promise<Error | null> {
   await client.connect()
-  await client.query('set search_path = pg_catalog')
   await client.query(`listen ${channel}`)
   const proof = `hello ${Math.random()}`
   const heard = new Promise<null>((resolve) => {

@@ -1,4 +1,4 @@
-import type { Database, Query } from './database.ts'
+import type { Database, Query, Script } from './database.ts'
 import { codeVersion, type MigrationFile, readMigrationFiles } from './migration-files.ts'
 import { runOnlineSteps } from './online-steps.ts'
 import { requireOwnReferences, requireOwnSchema, requireSchema } from './require-schema.ts'
@@ -28,9 +28,9 @@ type SchemaState = 'current' | 'not migrated' | 'too new for this version of fas
  * away.
  */
 export async function migrate(database: Database, onApplied?: OnApplied): Promise<Migration> {
-  await requireUtf8(database.query)
-  await requireOwnSchema(database.query)
-  const found = await readVersion(database.query)
+  await requireUtf8(database.lookups)
+  await requireOwnSchema(database.script)
+  const found = await readVersion(database.lookups)
   if (found.version > codeVersion) return { applied: [], version: requireAdmission(found).version }
   const files = readMigrationFiles('do')
   const applied: number[] = []
@@ -39,9 +39,9 @@ export async function migrate(database: Database, onApplied?: OnApplied): Promis
     await runOnlineSteps(database, online)
   }
   applied.push(...(await applyUpTo(database, codeVersion, files, onApplied)))
-  await validateConstraints(database.query)
-  await requireOwnReferences(database.query)
-  return { applied, version: requireVersion(await readVersion(database.query)) }
+  await validateConstraints(database)
+  await requireOwnReferences(database.lookups)
+  return { applied, version: requireVersion(await readVersion(database.lookups)) }
 }
 
 /** How the schema stands to this code, without changing it. Throws when the database is away. */
@@ -79,31 +79,29 @@ async function applyUpTo(
   onApplied?: OnApplied,
 ): Promise<number[]> {
   return retryLocked(() =>
-    database.transaction(async (query) => {
-      await query('', `select pg_advisory_xact_lock(${migrationLock})`)
+    database.transaction(async (query, script) => {
+      await script(`select pg_advisory_xact_lock(${migrationLock})`)
       requireAdmission(await readVersion(query))
-      await query('', `set local lock_timeout = ${lockTimeoutMs}`)
-      const applied = await applyFiles(query, version, files)
+      await script(`set local lock_timeout = ${lockTimeoutMs}`)
+      const applied = await applyFiles(script, version, files)
       await onApplied?.(query, applied)
       return applied
     }),
   )
 }
 
-async function applyFiles(query: Query, upTo: number, files: readonly MigrationFile[]): Promise<number[]> {
-  await requireSchema(query)
-  const known = await query<{ version: number; md5: string | null }>(
-    '',
+async function applyFiles(script: Script, upTo: number, files: readonly MigrationFile[]): Promise<number[]> {
+  await requireSchema(script)
+  const known = await script<{ version: number; md5: string | null }>(
     'select version::integer, md5 from password_grant.migrations where version > 0',
   )
   for (const { version, md5 } of known) requireUnchanged(files, version, md5)
   const newest = Math.max(0, ...known.map(({ version }) => version))
   const due = files.filter(({ version }) => version > newest && version <= upTo)
   for (const { version, words, text, md5 } of due) {
-    await query('', text)
-    await query('', 'delete from password_grant.migrations where version = $1', [-version]) // what its steps left
-    await query(
-      '',
+    await script(text)
+    await script('delete from password_grant.migrations where version = $1', [-version]) // what its steps left
+    await script(
       'insert into password_grant.migrations (version, name, md5, run_at) values ($1, $2, $3, clock_timestamp())',
       [version, words, md5],
     )
@@ -118,14 +116,14 @@ function requireUnchanged(files: readonly MigrationFile[], version: number, md5:
 }
 
 /** A constraint that a migration added as not valid is validated here, under a lock that neither readers nor writers feel. */
-async function validateConstraints(query: Query): Promise<void> {
-  const constraints = await query<{ statement: string }>(
+async function validateConstraints({ lookups, script }: Database): Promise<void> {
+  const constraints = await lookups<{ statement: string }>(
     'find_unvalidated',
     `select format('alter table %s validate constraint %I', conrelid::regclass, conname) as statement
     from pg_constraint
     where connamespace = to_regnamespace('password_grant') and not convalidated`,
   )
-  for (const { statement } of constraints) await query('', statement)
+  for (const { statement } of constraints) await script(statement)
 }
 
 interface SchemaVersion {

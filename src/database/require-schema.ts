@@ -1,11 +1,11 @@
-import type { Query } from './database.ts'
+import type { Query, Script } from './database.ts'
 
 /**
  * Makes the schema `password_grant` and its table of migrations where they are missing. Throws as `requireOwnSchema` does,
  * and Error when the role may not make a schema.
  */
-export async function requireSchema(query: Query): Promise<void> {
-  const { owner, hasTable, mayCreate, role, database } = await requireOwnSchema(query)
+export async function requireSchema(script: Script): Promise<void> {
+  const { owner, hasTable, mayCreate, role, database } = await requireOwnSchema(script)
   if (hasTable) return
   if (owner === null && !mayCreate) {
     throw new Error(
@@ -13,16 +13,16 @@ export async function requireSchema(query: Query): Promise<void> {
         `grant create on database ${database} to ${role}`,
     )
   }
-  if (owner === null) await query('', 'create schema password_grant')
-  await query('', migrationsText)
+  if (owner === null) await script('create schema password_grant')
+  await script(migrationsText)
 }
 
 /**
  * Throws Error with a sentence for the operator when the schema belongs to another role, which could have put views and
  * triggers there that run with the rights of the migrating role.
  */
-export async function requireOwnSchema(query: Query): Promise<SchemaRow> {
-  const [found] = await query<SchemaRow>('', schemaText)
+export async function requireOwnSchema(script: Script): Promise<SchemaRow> {
+  const [found] = await script<SchemaRow>(schemaText)
   const schema = found as SchemaRow // the database that answers is always there
   if (schema.owner === null || schema.isTrusted) return schema
   throw new Error(

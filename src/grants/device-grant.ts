@@ -19,7 +19,7 @@ export interface DeviceRequest extends SignedTime {
 
 /** What the grant works with. */
 export interface DeviceGrantTools {
-  readonly database: Pick<Database, 'query'>
+  readonly database: Pick<Database, 'writes'>
   readonly throttle: Throttle
   readonly seats: SeatTaker
   readonly lifetimeSeconds: number
@@ -57,7 +57,7 @@ export async function grantDevice(
   const device = await authenticateDevice(signing.findDevice, signing.encryptionKey, request).catch(
     recordRefusal(throttle, attempt, state),
   )
-  await useTimestamp(database.query, device, request.timestamp)
+  await useTimestamp(database.writes, device, request.timestamp)
   const secret = generateBytes(signedSecretBytes)
   const issue = await seats.take({
     attempt,
@@ -71,7 +71,7 @@ export async function grantDevice(
     secret,
   })
   if ('changed' in issue) throw refuseChanged(issue.changed, client)
-  await noteLifetime(database.query, key, issue.seat.lifetimeSeconds)
+  await noteLifetime(database.writes, key, issue.seat.lifetimeSeconds)
   return { ...issue.seat, value: await signTokenValue(key, issue.seat, secret) }
 }
 

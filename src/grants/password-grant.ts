@@ -24,7 +24,7 @@ export interface PasswordRequest {
 
 /** What the grant works with. */
 export interface PasswordGrantTools {
-  readonly database: Pick<Database, 'query'>
+  readonly database: Pick<Database, 'writes'>
   readonly findCredentials: FindCredentials
   readonly passwords: Passwords
   readonly throttle: Throttle
@@ -135,6 +135,6 @@ function renewLater(
   if (passwordHash === null || !passwords.needsRenewal(passwordHash)) return
   inBackground(async () => {
     const renewed = await passwords.hash(password)
-    await renewPasswordHash(database.query, id, { checked: passwordHash, renewed })
+    await renewPasswordHash(database.writes, id, { checked: passwordHash, renewed })
   })
 }

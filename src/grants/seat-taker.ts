@@ -27,7 +27,7 @@ const maxWaitMs = 5_000
  * the others, because another session has locked a row or failures must be cleared, is taken alone.
  */
 export class SeatTaker {
-  readonly #database: Pick<Database, 'query' | 'transaction'>
+  readonly #database: Pick<Database, 'writes' | 'transaction'>
   readonly #throttle: Throttle
   readonly #findBacklogMs: () => number
   readonly #waiting = new Set<WaitingOrder>()
@@ -39,7 +39,7 @@ export class SeatTaker {
   #isScheduled = false
 
   /** `findBacklogMs` returns how long sign-ins wait for their hash. */
-  constructor(database: Pick<Database, 'query' | 'transaction'>, throttle: Throttle, findBacklogMs = () => 0) {
+  constructor(database: Pick<Database, 'writes' | 'transaction'>, throttle: Throttle, findBacklogMs = () => 0) {
     this.#database = database
     this.#findBacklogMs = findBacklogMs
     this.#throttle = throttle
@@ -131,7 +131,7 @@ export class SeatTaker {
   #issue(ready: readonly (readonly [WaitingOrder, AttemptState])[]): Promise<(Seat | null)[]> {
     const orders = ready.map(([{ order }]) => order)
     const news = ready.map(([, { hasNews }]) => hasNews)
-    if (!news.includes(true)) return issueTokens(this.#database.query, orders)
+    if (!news.includes(true)) return issueTokens(this.#database.writes, orders)
     return this.#database.transaction(async (query) => {
       const seats = await issueTokens(query, orders)
       const signIns = orders.filter((_, place) => news[place] && seats[place])

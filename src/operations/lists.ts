@@ -13,17 +13,17 @@ export type Pages<Row> = AsyncGenerator<readonly Row[], void, undefined>
 
 /** Lists all users, devices included, by name. Throws OAuthError `temporarily_unavailable` when the database is away. */
 export function listUsers({ database }: Operator): Pages<User> {
-  return readPages((after: ListedUser | null) => findUsers(database.query, after))
+  return readPages((after: ListedUser | null) => findUsers(database.lookups, after))
 }
 
 /** Lists all clients, built-in ones included, by id. Throws OAuthError `temporarily_unavailable` when the database is away. */
 export function listClients({ database }: Operator): Pages<RegisteredClient> {
-  return readPages((after: RegisteredClient | null) => findClients(database.query, after))
+  return readPages((after: RegisteredClient | null) => findClients(database.lookups, after))
 }
 
 /** Lists all devices, by key. Throws OAuthError `temporarily_unavailable` when the database is away. */
 export function listDevices({ database }: Operator): Pages<Device> {
-  return readPages((after: Device | null) => findDevices(database.query, after))
+  return readPages((after: Device | null) => findDevices(database.lookups, after))
 }
 
 /**
@@ -32,11 +32,11 @@ export function listDevices({ database }: Operator): Pages<Device> {
  * `temporarily_unavailable` when the database is away.
  */
 export async function* listTokens(
-  { database: { query } }: Operator,
+  { database: { lookups } }: Operator,
   { userName }: { userName?: string | undefined } = {},
 ): Pages<ListedToken> {
-  const userId = userName === undefined ? null : (await requireUser(query, userName)).id
-  yield* readPages((after: ListedToken | null) => findTokens(query, userId, after))
+  const userId = userName === undefined ? null : (await requireUser(lookups, userName)).id
+  yield* readPages((after: ListedToken | null) => findTokens(lookups, userId, after))
 }
 
 /** Finds each page after the last row of the one before. The first page comes even when it is empty. */

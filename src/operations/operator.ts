@@ -5,7 +5,7 @@ import type { Passwords } from '../passwords/password.ts'
 /** What every operation works with. */
 export interface Operator {
   /** A migrated database, as `openDatabase` or `openEmbedded` opens it. */
-  readonly database: Pick<Database, 'query' | 'transaction'>
+  readonly database: Pick<Database, 'lookups' | 'writes' | 'transaction'>
   /** Is told of each operation after it has committed; `createEvents` makes one. Default: none. */
   readonly emit?: Emit | undefined
 }

@@ -24,16 +24,16 @@ export async function runTogether<Tools extends Operator, T>(
   operator: Tools,
   work: (operator: Tools) => Promise<T>,
 ): Promise<T> {
-  const { result, events } = await operator.database.transaction(async (query) => {
+  const { result, events } = await operator.database.transaction(async (query, script) => {
     const events: Event[] = []
     const failures: unknown[] = []
     const transaction: Operator['database']['transaction'] = (nested) =>
-      nested(query).catch((error: unknown) => {
+      nested(query, script).catch((error: unknown) => {
         failures.push(error)
         throw error
       })
     const emit = (event: Event) => void events.push(event)
-    const result = await work({ ...operator, database: { query, transaction }, emit })
+    const result = await work({ ...operator, database: { lookups: query, writes: query, transaction }, emit })
     if (failures.length > 0) throw failures[0]
     return { result, events }
   })

@@ -1,5 +1,5 @@
 import { boundQuery } from '../database/bound-query.ts'
-import type { Query } from '../database/database.ts'
+import type { Database, Query } from '../database/database.ts'
 import { createRowFinder, judgeToken } from './find-token.ts'
 import type { TokenValue } from './token-value.ts'
 
@@ -13,15 +13,17 @@ export type RevokeToken = (
  * Ends live tokens, one at a time, for the clients that they were given to; another client's is left alone. Looks the
  * token up first, so that values that name no live token cost no statement of their own.
  */
-export function createTokenRevoker(query: Query): RevokeToken {
-  const findRow = createRowFinder(query)
-  const write = boundQuery(query)
+export function createTokenRevoker({ lookups, writes }: Lanes): RevokeToken {
+  const findRow = createRowFinder(lookups)
+  const write = boundQuery(writes)
   return async (clientId, named) => {
     const found = judgeToken(named, await findRow(named.id))
     if (!('token' in found)) return null
     return found.token.clientId === clientId ? revokeToken(write, clientId, named) : 'of another client'
   }
 }
+
+type Lanes = Pick<Database, 'lookups' | 'writes'>
 
 /** Ends one live token for the client that it was given to, in one statement. */
 export async function revokeToken(query: Query, clientId: string, named: TokenValue): ReturnType<RevokeToken> {
@@ -50,9 +52,9 @@ export async function revokeToken(query: Query, clientId: string, named: TokenVa
 export type RevokeSeat = (userId: string, id: string) => Promise<boolean>
 
 /** Ends users' seats, one at a time; an id of no live token of the user costs no statement of its own. */
-export function createSeatRevoker(query: Query): RevokeSeat {
-  const findRow = createRowFinder(query)
-  const write = boundQuery(query)
+export function createSeatRevoker({ lookups, writes }: Lanes): RevokeSeat {
+  const findRow = createRowFinder(lookups)
+  const write = boundQuery(writes)
   return async (userId, id) => {
     const row = await findRow(id)
     if (row?.userId !== userId || row.state !== 'live') return false

@@ -33,7 +33,7 @@ export interface TokenCache {
  * `outageLeaseSeconds` a token that was live so recently is accepted while the database is away, unless its end was announced.
  */
 export function createTokenCache(
-  database: Pick<Database, 'tokenQuery' | 'listen'>,
+  database: Pick<Database, 'lookups' | 'listen'>,
   options: TokenCacheOptions = {},
 ): TokenCache {
   const finder = new CachedFinder(database, options)
@@ -52,11 +52,11 @@ class CachedFinder {
   #stallsSeen = 0
   #isListening = false
 
-  constructor({ tokenQuery, listen }: Pick<Database, 'tokenQuery' | 'listen'>, options: TokenCacheOptions) {
+  constructor({ lookups, listen }: Pick<Database, 'lookups' | 'listen'>, options: TokenCacheOptions) {
     this.#freshSeconds = options.seconds ?? defaultTokenOptions.cacheSeconds
     this.#staleSeconds = options.outageLeaseSeconds ?? defaultTokenOptions.outageLeaseSeconds
-    this.#findRow = createRowFinder(tokenQuery)
-    this.#readValue = createValueReader(tokenQuery)
+    this.#findRow = createRowFinder(lookups)
+    this.#readValue = createValueReader(lookups)
     this.#stallWatch = this.#freshSeconds > 0 || this.#staleSeconds > 0 ? watchStalls() : null
     if (this.#stallWatch === null) return
     this.#stallsSeen = this.#stallWatch.countStalls()

@@ -48,7 +48,7 @@ describe('the command line', () => {
   const addUser = () => makeUser(database)
 
   async function exists(table: 'clients' | 'users', column: 'id' | 'name', value: string): Promise<boolean> {
-    const rows = await database.query('', `select from password_grant.${table} where ${column} = $1`, [value])
+    const rows = await database.script(`select from password_grant.${table} where ${column} = $1`, [value])
     return rows.length > 0
   }
 
@@ -221,10 +221,7 @@ describe('the command line', () => {
       'remove, add and rotate refuse the built-in %s and change nothing',
       async (id) => {
         const readClients = () =>
-          database.query(
-            '',
-            "select to_jsonb(c) - 'credential_version' as row from password_grant.clients c order by id",
-          )
+          database.script("select to_jsonb(c) - 'credential_version' as row from password_grant.clients c order by id")
         const before = await readClients()
         expect(await run(`client remove ${id}`)).toEqual({
           code: 1,
@@ -290,8 +287,7 @@ describe('the command line', () => {
       const rotated = await json(`client rotate ${client.id} --overlap 3600`)
       const newer = { id: client.id, secret: keepSecret(rotated.client_secret) }
       expect([await statusOf(client, user), await statusOf(newer, user)]).toEqual([200, 200])
-      await database.query(
-        '',
+      await database.script(
         "update password_grant.clients set previous_secret_until = previous_secret_until - interval '1 hour' where id = $1",
         [client.id],
       )

@@ -51,7 +51,7 @@ describe('what was warned about is so', () => {
     const answered = await ask(`${server.url}/Token`, { method: 'POST', body: passwordForm(user) })
     expect(answered.status).toBe(200)
     keepSecret(answered.body.access_token)
-    const [seat] = await database.query('', 'select client_id from password_grant.tokens where user_id = $1', [user.id])
+    const [seat] = await database.script('select client_id from password_grant.tokens where user_id = $1', [user.id])
     expect(seat).toEqual({ client_id: client.id })
     await server.end()
   })

@@ -262,7 +262,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
   test('a device’s token goes in its own header', async () => {
     const page = await openDocs()
     const device = { deviceKey: `device-${randomWord()}`, customerKey: keepSecret(randomWord()) }
-    await registerDevice(database.query, plainOptions.encryptionKey as Buffer, device)
+    await registerDevice(database.writes, plainOptions.encryptionKey as Buffer, device)
     const timestamp = Math.floor(Date.now() / 1_000)
     const signature = createHmac('sha256', device.customerKey).update(`${timestamp}${device.deviceKey}`).digest('hex')
     await openOperation(page, 'signDeviceIn')

@@ -44,7 +44,7 @@ describe('an embedded database in a folder', () => {
   test('is made where there is nothing, for its owner only', async () => {
     const folder = join(await temporaryFolder(), 'a', 'data')
     const database = await open(folder)
-    expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
     expect((await stat(folder)).mode & 0o777).toBe(0o700)
     expect((await stat(join(folder, 'cluster'))).mode & 0o777).toBe(0o700)
     expect(await readdir(folder)).toEqual(['cluster'])
@@ -59,8 +59,7 @@ describe('an embedded database in a folder', () => {
 
   test('listens on no network address and loses nothing that it acknowledged', async () => {
     const database = await open(await madeFolder())
-    const settings = await database.query<{ name: string; setting: string }>(
-      '',
+    const settings = await database.script<{ name: string; setting: string }>(
       `select name, setting from pg_settings where name in
        ('listen_addresses', 'fsync', 'synchronous_commit', 'full_page_writes', 'unix_socket_permissions')`,
     )
@@ -76,16 +75,15 @@ describe('an embedded database in a folder', () => {
   test('keeps its rows when it is closed and opened again', async () => {
     const folder = await madeFolder()
     const first = await open(folder)
-    await first.query('', 'create table public.kept as select 7 as seven')
+    await first.script('create table public.kept as select 7 as seven')
     await first.close()
     const second = await open(folder)
-    expect(await second.query('', 'select seven from public.kept')).toEqual([{ seven: 7 }])
+    expect(await second.script('select seven from public.kept')).toEqual([{ seven: 7 }])
   })
 
   test('compares and sorts alike on every machine, in UTF-8', async () => {
     const database = await open(await temporaryFolder())
-    const found = await database.query(
-      '',
+    const found = await database.script(
       `select datlocprovider as provider, datlocale as locale, pg_encoding_to_char(encoding) as encoding
        from pg_database where datname = current_database()`,
     )
@@ -95,9 +93,9 @@ describe('an embedded database in a folder', () => {
   test('writes no statement and no value into its log', async () => {
     const folder = await madeFolder()
     const database = await open(folder)
-    await database.query('', 'create table public.words (word text primary key)')
+    await database.script('create table public.words (word text primary key)')
     for (const _ of ['once', 'twice']) {
-      await database.query('', 'insert into public.words values ($1)', ['pencil-case']).catch(() => undefined)
+      await database.script('insert into public.words values ($1)', ['pencil-case']).catch(() => undefined)
     }
     await database.close()
     const log = await readLogs(folder)
@@ -119,10 +117,10 @@ describe('an embedded database in a folder', () => {
   test.runIf(process.platform === 'linux')('works where the path is too long for a socket', async () => {
     const folder = join(await temporaryFolder(), 'long'.repeat(20), 'path'.repeat(20))
     const database = await open(folder)
-    expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
     await database.close()
     const again = await open(folder)
-    expect(await again.tokenQuery('', 'select 2 as two')).toEqual([{ two: 2 }])
+    expect(await again.script('select 2 as two')).toEqual([{ two: 2 }])
   })
 
   test.runIf(process.platform === 'linux')(
@@ -130,7 +128,7 @@ describe('an embedded database in a folder', () => {
     async () => {
       const folder = join(await temporaryFolder(), 'Büro "Nr. 1" – it\'s %20 データ')
       const database = await open(folder)
-      expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+      expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
     },
   )
 })
@@ -151,7 +149,7 @@ describe('several programs on one folder', () => {
     const server = await openElsewhere(folder)
     const pid = await postmasterPid(folder)
     const command = await open(folder)
-    await command.query('', 'create table public.made (n int)')
+    await command.script('create table public.made (n int)')
     await command.close()
     expect(await server.ask('select * from public.made')).toEqual({ rows: [] })
     expect(await postmasterPid(folder)).toBe(pid)
@@ -166,7 +164,7 @@ describe('several programs on one folder', () => {
     const comeAndGo = async (name: number) => {
       for (let round = 0; round < 8; round++) {
         const database = await openEmbedded({ folder })
-        expect(await database.query('', 'select $1::int as name', [name])).toEqual([{ name }])
+        expect(await database.script('select $1::int as name', [name])).toEqual([{ name }])
         await database.close()
       }
     }
@@ -201,7 +199,7 @@ describe('after a crash', () => {
     await crashing.kill()
     expect(isRunning(pid)).toBe(true)
     const next = await open(folder)
-    expect(await next.query('', 'select count(*)::int as rows from public.kept')).toEqual([{ rows: 1000 }])
+    expect(await next.script('select count(*)::int as rows from public.kept')).toEqual([{ rows: 1000 }])
     expect(await postmasterPid(folder)).toBe(pid)
     await next.close()
     expect(isRunning(pid)).toBe(false)
@@ -212,7 +210,7 @@ describe('after a crash', () => {
     const told: string[] = []
     const database = await openEmbedded({ folder, onProgress: (sentence) => told.push(sentence) })
     cleanups.push(() => database.close())
-    await database.query('', 'create table public.kept as select 7 as seven')
+    await database.script('create table public.kept as select 7 as seven')
     const pid = await postmasterPid(folder)
     process.kill(pid, 'SIGKILL')
     await expect(askUntilRefused(database)).rejects.toMatchObject({ code: 'temporarily_unavailable' })
@@ -239,7 +237,7 @@ describe('after a crash', () => {
   test('of one of its processes, queries work again', async () => {
     const folder = await madeFolder()
     const database = await open(folder)
-    const [backend] = await database.query<{ pid: number }>('', 'select pg_backend_pid() as pid')
+    const [backend] = await database.script<{ pid: number }>('select pg_backend_pid() as pid')
     process.kill(backend?.pid ?? 0, 'SIGKILL')
     expect(await askUntilAnswered(database, 'select 1 as one')).toEqual([{ one: 1 }])
     await database.close()
@@ -254,7 +252,7 @@ describe('after a crash', () => {
     process.kill(pid, 'SIGKILL')
     await crashing.kill()
     const next = await open(folder)
-    expect(await next.query('', 'select count(*)::int as rows from public.kept')).toEqual([{ rows: 1000 }])
+    expect(await next.script('select count(*)::int as rows from public.kept')).toEqual([{ rows: 1000 }])
     await next.close()
     expect(await isStopped(folder)).toBe(true)
   })
@@ -285,7 +283,7 @@ describe('after a crash', () => {
     const folder = await madeFolder()
     for (const waitMs of [0, 5, 20, 50, 100, 200]) {
       const database = await openEmbedded({ folder })
-      const [backend] = await database.query<{ pid: number }>('', 'select pg_backend_pid() as pid')
+      const [backend] = await database.script<{ pid: number }>('select pg_backend_pid() as pid')
       process.kill(backend?.pid ?? 0, 'SIGKILL')
       await sleep(waitMs)
       await database.close()
@@ -306,7 +304,7 @@ describe('after a crash', () => {
         if (isRoot) await chown(lock, nobody, nobody)
       }
       const database = await open(folder)
-      expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+      expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
     },
   )
 })
@@ -384,7 +382,7 @@ describe('the user that PostgreSQL runs as', () => {
       const parent = await temporaryFolder() // mkdtemp makes it 0700
       const folder = join(parent, 'data')
       const database = await open(folder)
-      expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+      expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
       expect((await stat(folder)).uid).toBe(0)
       const { uid } = await stat(join(folder, 'cluster'))
       expect([0, nobody]).not.toContain(uid)
@@ -402,13 +400,13 @@ describe('the user that PostgreSQL runs as', () => {
     expect(await uidOfProcess(await postmasterPid(one))).toBe(uids[0])
     // the superuser of one database may go where its PostgreSQL may
     const path = `/proc/${await postmasterPid(other)}/cwd/PG_VERSION`
-    const reading = first.query('', 'select pg_read_file($1)', [path])
+    const reading = first.script('select pg_read_file($1)', [path])
     await expect(reading).rejects.toMatchObject({ reason: expect.stringMatching(/permission denied/i) })
     await Promise.all([first.close(), second.close()])
     const moved = join(parent, 'moved')
     await rename(one, moved)
     const again = await open(moved)
-    expect(await again.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await again.script('select 1 as one')).toEqual([{ one: 1 }])
     expect(await uidOfCluster(moved)).toBe(uids[0])
   })
 
@@ -429,7 +427,7 @@ describe('the user that PostgreSQL runs as', () => {
     const shared = 65_432
     execFileSync('chown', ['-R', `${shared}:${shared}`, join(folder, 'cluster')])
     const database = await open(folder)
-    expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
     expect(await uidOfCluster(folder)).not.toBe(shared)
   })
 
@@ -439,7 +437,7 @@ describe('the user that PostgreSQL runs as', () => {
     const running = await openElsewhere(folder)
     await chown(folder, 0, 0)
     const database = await open(folder)
-    expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
     expect(await uidOfCluster(folder)).toBe(65_432)
     await running.close()
   })
@@ -456,12 +454,12 @@ describe('the user that PostgreSQL runs as', () => {
   test.runIf(isRoot)('gets back a cluster that root restored from a copy', async () => {
     const folder = await temporaryFolder()
     const first = await open(folder)
-    await first.query('', 'create table public.kept as select 7 as seven')
+    await first.script('create table public.kept as select 7 as seven')
     await first.close()
     const restored = join(await temporaryFolder(), 'restored')
     await cp(folder, restored, { recursive: true })
     const database = await open(restored)
-    expect(await database.query('', 'select seven from public.kept')).toEqual([{ seven: 7 }])
+    expect(await database.script('select seven from public.kept')).toEqual([{ seven: 7 }])
   })
 
   test.runIf(isRoot)('is the ordinary user who opens it', async (context) => {
@@ -483,10 +481,10 @@ describe('the user that PostgreSQL runs as', () => {
     const folder = join(parent, 'data')
     const ordinary = await openElsewhere(folder, asNobody)
     const database = await open(folder)
-    await database.query('', 'create table public.made as select 3 as three')
+    await database.script('create table public.made as select 3 as three')
     expect(await ordinary.ask('select three from public.made')).toEqual({ rows: [{ three: 3 }] })
     await ordinary.close()
-    expect(await database.query('', 'select three from public.made')).toEqual([{ three: 3 }])
+    expect(await database.script('select three from public.made')).toEqual([{ three: 3 }])
   })
 })
 
@@ -577,12 +575,12 @@ async function endProcess(child: ChildProcess): Promise<void> {
 }
 
 async function askUntilRefused(database: Database): Promise<void> {
-  for (let tries = 0; tries < 1_000; tries++) await database.query('', 'select 1')
+  for (let tries = 0; tries < 1_000; tries++) await database.script('select 1')
 }
 
 async function askUntilAnswered(database: Database, sql: string): Promise<object[]> {
   for (let tries = 0; tries < 500; tries++) {
-    const rows = await database.query<object>('', sql).catch((error: unknown) => {
+    const rows = await database.script<object>(sql).catch((error: unknown) => {
       expect(error).toMatchObject({ code: 'temporarily_unavailable' })
     })
     if (rows) return rows

@@ -228,8 +228,7 @@ print(ask().status_code)`)
       async () => output.stdout(),
       (said) => said.includes('[200, 200]'),
     )
-    await database.query(
-      '',
+    await database.script(
       `update password_grant.tokens
       set issued_at = issued_at - interval '60 s', expires_at = expires_at - interval '60 s' where user_id = $1`,
       [user.id],

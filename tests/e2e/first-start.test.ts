@@ -133,8 +133,7 @@ describe('a start with a database of its own', () => {
     const server = await readyServer({ environment: { DATABASE_URL: url }, cwd }, ['start'])
     const [text] = splitOutput(server)
     expect(text).toEqual([])
-    const counts = await database.query(
-      '',
+    const counts = await database.script(
       `select (select count(*)::integer from password_grant.clients where not is_built_in) as clients,
         (select count(*)::integer from password_grant.users) as users`,
     )

@@ -45,8 +45,7 @@ describe('while many wait for their turn', () => {
     // of the pipelined requests one is under way, and the server never begins the others
     expect(await reasonsOf(34)).toEqual({ 'unknown user': 24, 'the caller has hung up': 4 + 4 + 1 + 1 })
     // whose password was looked at, and was wrong
-    const [{ failures } = { failures: 0 }] = await database.query<{ failures: number }>(
-      '',
+    const [{ failures } = { failures: 0 }] = await database.script<{ failures: number }>(
       'select count(*)::integer as failures from password_grant.failures',
     )
     expect(failures).toBe(24)

@@ -105,7 +105,7 @@ describe('the packed package, installed in an empty folder', () => {
     const env = { PATH: process.env['PATH'], DATABASE_URL: url }
     const { stdout } = await execute(command, ['migrate', '--json'], { cwd: folder, env })
     expect(JSON.parse(stdout).applied[0]).toBe(1)
-    expect(await database.query('', 'select id from password_grant.clients where not is_built_in')).toEqual([])
+    expect(await database.script('select id from password_grant.clients where not is_built_in')).toEqual([])
   })
 
   test('says what to install when an embedded database is asked for and its engine is not there', async () => {
@@ -233,8 +233,8 @@ import {
 const database: Database = await openDatabase(process.env['DATABASE_URL'] ?? '')
 const cost = { memoryKib: 1024, passes: 1, lanes: 1, concurrency: 1, queueLimit: 8 }
 const passwords = await createPasswords(cost)
-const { secret } = await registerClient(database.query, passwords, { id: 'a-client', secret: 'generated' })
-await registerUser(database.query, { name: 'ada', passwordHash: await passwords.hash('password') })
+const { secret } = await registerClient(database.writes, passwords, { id: 'a-client', secret: 'generated' })
+await registerUser(database.writes, { name: 'ada', passwordHash: await passwords.hash('password') })
 
 const app = Fastify()
 await app.register(tokenServer, { database, dialects: [webapi], passwords: cost })
@@ -244,7 +244,7 @@ const answer = await app.inject({
   headers: { authorization: 'Basic ' + Buffer.from('a-client:' + secret).toString('base64') },
   payload: 'grant_type=password&username=ada&password=password',
 })
-const found = await findToken(database.tokenQuery, answer.json().access_token)
+const found = await findToken(database.lookups, answer.json().access_token)
 const name: IssuedToken['userName'] = 'token' in found ? found.token.userName : found.ended
 const year: number | undefined = 'token' in found ? found.token.expiresAt.year : undefined
 // @ts-expect-error a dialect is an object, not a name

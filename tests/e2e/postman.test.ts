@@ -374,7 +374,7 @@ function resolve(document: OpenApi, response: Response): Response {
 }
 
 /** What the environment needs for a device of its own: none can sign in twice with one second. */
-async function addDevice({ query }: Database): Promise<{ deviceKey: string; customerKey: string }> {
+async function addDevice({ writes: query }: Database): Promise<{ deviceKey: string; customerKey: string }> {
   const device = { deviceKey: `device-${randomWord()}`, customerKey: keepSecret(randomWord()) }
   await registerDevice(query, encryptionKey, device)
   return device

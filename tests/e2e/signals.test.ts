@@ -151,7 +151,7 @@ describe('a server that is told to stop', () => {
       password,
     )
     const names = Array.from({ length: count }, () => `user-${randomWord()}`)
-    await Promise.all(names.map((name) => registerUser(database.query, { name, passwordHash })))
+    await Promise.all(names.map((name) => registerUser(database.writes, { name, passwordHash })))
     return names.map((name) => ({ name, password }))
   }
 
@@ -202,7 +202,7 @@ describe('a server that is told to stop', () => {
   }
 
   async function endOf(value: string): Promise<string> {
-    const found = await findToken(database.tokenQuery, value)
+    const found = await findToken(database.lookups, value)
     return 'token' in found ? 'live' : found.ended
   }
 })

@@ -98,7 +98,7 @@ describe('every answer tells what is left', () => {
 
   test('404 while the dialect is closed', async () => {
     const own = await testServer(options)
-    await setClientEnabled(own.database.query, 'device', false)
+    await setClientEnabled(own.database.writes, 'device', false)
     const response = await login({ device_key: 'any', timestamp: 1, device_signature: 'x' }, { target: own.app })
     expect(response.statusCode).toBe(404)
     expectAllowance(response)
@@ -184,7 +184,7 @@ describe('ten attempts a minute', () => {
     const signer = await addDevice()
     await useUp(signer)
     const overSince = Date.now() - 1
-    const counts = await database.query('', 'update password_grant.attempts set expire = $1 returning key', [overSince])
+    const counts = await database.script('update password_grant.attempts set expire = $1 returning key', [overSince])
     expect(counts.length).toBeGreaterThan(0)
     const response = await login(signed(signer), { target: other })
     expect(response.statusCode).toBe(200)
@@ -213,7 +213,7 @@ describe('the database', () => {
     let statements = 0
     const throttle = throttleOver((...statement) => {
       statements += 1
-      return database.query(...statement)
+      return database.writes(...statement)
     })
     const name = randomWord()
     const waits = []
@@ -226,13 +226,13 @@ describe('the database', () => {
   test('keeps no count for longer than a minute after its end', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     onTestFinished(() => void vi.useRealTimers())
-    const throttle = throttleOver(database.query)
+    const throttle = throttleOver(database.writes)
     await throttle.recordRequest(randomWord(), '', 10)
-    await database.query('', 'update password_grant.attempts set expire = 1')
+    await database.script('update password_grant.attempts set expire = 1')
     vi.advanceTimersByTime(61_000)
     await throttle.recordRequest(randomWord(), '', 10)
     vi.useRealTimers()
-    const readOver = () => database.query('', 'select from password_grant.attempts where expire = 1')
+    const readOver = () => database.script('select from password_grant.attempts where expire = 1')
     expect(await eventually(readOver, ({ length }) => length === 0)).toEqual([])
   })
 })
@@ -274,7 +274,7 @@ describe('turns belong to a device and a network together', () => {
   test('and neither of them can be read in the database, nor found by trying', async () => {
     const signer = await addDevice()
     await login(wrong(signer), { from: '203.0.113.77' })
-    const rows = await database.query<{ row: string }>('', 'select a::text as row from password_grant.attempts a')
+    const rows = await database.script<{ row: string }>('select a::text as row from password_grant.attempts a')
     expect(rows.length).toBeGreaterThan(0)
     const stored = rows.map(({ row }) => row).join('\n')
     expect(stored).not.toMatch(new RegExp(`${signer.deviceKey}|203\\.0\\.113`))

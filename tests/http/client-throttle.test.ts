@@ -162,16 +162,14 @@ describe('five wrong secrets of a client from one network', () => {
   ])('and the one %s later make %i', async (interval, count) => {
     const [client, from] = [await addClient(database), newNetwork()]
     await tryWrong(5, client, from)
-    await database.query(
-      '',
+    await database.script(
       `update password_grant.failures
       set failed_at = failed_at - $1::interval, wait_until = wait_until - $1::interval`,
       [interval],
     )
     const target = await serverBeside(url, behindProxy)
     expect((await ask(wrong(client), from, { target })).statusCode).toBe(401)
-    const [latest] = await database.query<{ count: number }>(
-      '',
+    const [latest] = await database.script<{ count: number }>(
       'select count from password_grant.failures order by failed_at desc limit 1',
     )
     expect(latest?.count).toBe(count)
@@ -271,8 +269,7 @@ describe('what is no guess at a secret', () => {
     const told = tally(answers)
     expect(told[503]).toBeGreaterThan(0)
     expect((told[401] ?? 0) + (told[503] ?? 0)).toBe(6)
-    const [latest] = await database.query<{ count: number }>(
-      '',
+    const [latest] = await database.script<{ count: number }>(
       'select count from password_grant.failures order by failed_at desc limit 1',
     )
     expect(latest?.count).toBe(told[401])
@@ -293,7 +290,7 @@ describe('what is no guess at a secret', () => {
 test('a wrong secret is an outage while it cannot be counted, and a right one is not asked about', async () => {
   const own = await testServer(behindProxy)
   const [client, from] = [await addClient(own.database), newNetwork()]
-  await own.database.query('', 'alter table password_grant.failures rename to gone')
+  await own.database.script('alter table password_grant.failures rename to gone')
   for (let turn = 0; turn < 7; turn += 1) {
     const response = await ask(wrong(client), from, { target: own.app })
     expect([response.statusCode, response.json().error]).toEqual([503, 'temporarily_unavailable'])
@@ -315,8 +312,7 @@ describe('a chosen secret', () => {
     for (const length of [16, 43, 200]) {
       ids.push((await addClient(database, { secret: { chosen: randomWord().repeat(13).slice(0, length) } })).id)
     }
-    const stored = await database.query<{ hash: string }>(
-      '',
+    const stored = await database.script<{ hash: string }>(
       'select secret_hash as hash from password_grant.clients where id = any ($1)',
       [ids],
     )

@@ -18,12 +18,11 @@ describe('the costs of stored hashes', () => {
     await addUser(database)
     await addUser(database, { passwordHash: null })
     await addUser(database, { passwordHash })
-    await database.query(
-      '',
+    await database.script(
       `insert into password_grant.clients (id, is_public, secret_hash)
       values ('dear-client', false, '$argon2id$v=19$m=2048,t=7,p=1$c2FsdHNhbHQ$c2FsdHNhbHRzYWx0c2FsdA')`,
     )
-    const costs = await findHashCosts(database.query)
+    const costs = await findHashCosts(database.writes)
     expect(costs.toSorted()).toEqual(['m=1024,t=1,p=1', 'm=1024,t=3,p=1', 'm=2048,t=7,p=1'])
   })
 })

@@ -37,7 +37,7 @@ async function serverWith(environment: Record<string, string>): Promise<FastifyI
 /** The client that holds the user's seat. */
 async function holder(): Promise<string | undefined> {
   const sql = 'select client_id as client from password_grant.tokens where user_id = $1'
-  const [seat] = await database.query<{ client: string }>('', sql, [user.id])
+  const [seat] = await database.script<{ client: string }>(sql, [user.id])
   return seat?.client
 }
 
@@ -149,7 +149,7 @@ describe('the default stands for a client alone', () => {
   })
 
   const disabled = addClient(database, { secret: 'public' }).then(async ({ id }) => {
-    await setClientEnabled(database.query, id, false)
+    await setClientEnabled(database.writes, id, false)
     return id
   })
   test.each<[string, () => Promise<string>]>([
@@ -173,7 +173,7 @@ describe('the default stands for a client alone', () => {
     const { id } = await addClient(database, { secret: 'public' })
     const server = await serverWith({ WEBAPI_DEFAULT_CLIENT: id })
     expect((await sendToken(server, { body: passwordForm(user) })).statusCode).toBe(200)
-    await setClientEnabled(database.query, id, false)
+    await setClientEnabled(database.writes, id, false)
     expectRefusal(await sendToken(server, { body: passwordForm(user) }), 401, 'invalid_client')
   })
 

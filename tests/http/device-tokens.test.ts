@@ -413,8 +413,7 @@ describe('it is asked about', () => {
   test('and is over when the database says so, whatever its own claims say', async () => {
     const signer = await addDevice()
     const value = await signIn(signer)
-    await database.query(
-      '',
+    await database.script(
       "update password_grant.tokens set expires_at = now(), issued_at = now() - interval '1 s' where user_id = $1",
       [signer.userId],
     )
@@ -424,9 +423,9 @@ describe('it is asked about', () => {
   test('and is over when its device was disabled', async () => {
     const signer = await addDevice()
     const value = await signIn(signer)
-    await database.transaction(async (query) => {
+    await database.transaction(async (query, script) => {
       await changeUser(query, signer.deviceKey, { isEnabled: false })
-      await query('', 'update password_grant.tokens set revoked_at = now() where user_id = $1', [signer.userId])
+      await script('update password_grant.tokens set revoked_at = now() where user_id = $1', [signer.userId])
     })
     await expectEnded(value, 'revoked')
   })

@@ -36,7 +36,7 @@ function signed(signer: DeviceKeys, timestamp: number | string): Record<string, 
 
 /** The database's clock, which is the one that counts. */
 async function now(): Promise<number> {
-  const [row] = await database.query<{ seconds: number }>('', 'select floor(extract(epoch from now()))::int as seconds')
+  const [row] = await database.script<{ seconds: number }>('select floor(extract(epoch from now()))::int as seconds')
   return row?.seconds ?? 0
 }
 
@@ -243,9 +243,9 @@ describe('a refusal says the same, whatever is wrong', () => {
 
   test('disabled device, until it is enabled again', async () => {
     const signer = await addDevice()
-    await changeUser(database.query, signer.deviceKey, { isEnabled: false })
+    await changeUser(database.writes, signer.deviceKey, { isEnabled: false })
     expect(await reasonOf(signed(signer, await now()))).toBe('disabled device')
-    await changeUser(database.query, signer.deviceKey, { isEnabled: true })
+    await changeUser(database.writes, signer.deviceKey, { isEnabled: true })
     expect((await login(signed(signer, await now()))).statusCode).toBe(200)
   })
 })
@@ -381,8 +381,7 @@ describe('a server that cannot answer', () => {
 
   test('refuses a customer key that was moved from one device to another', async () => {
     const [robbed, thief] = [await addDevice(), await addDevice()]
-    await database.query(
-      '',
+    await database.script(
       `update password_grant.devices set customer_key =
         (select customer_key from password_grant.devices where user_id = $1) where user_id = $2`,
       [robbed.userId, thief.userId],
@@ -396,10 +395,10 @@ describe('the built-in client', () => {
   test('when it is disabled closes the dialect, whatever is sent, and opens it again', async () => {
     const own = await testServer({ ...options })
     const other = own.app
-    await setClientEnabled(own.database.query, 'device', false)
+    await setClientEnabled(own.database.writes, 'device', false)
     expectRefusal(await login(signed({ deviceKey: 'nobody', customerKey: 'x' }, await now()), other), 404, 'not_found')
     expect((await login({}, other)).statusCode).toBe(404)
-    await setClientEnabled(own.database.query, 'device', true)
+    await setClientEnabled(own.database.writes, 'device', true)
     expectRefusal(
       await login(signed({ deviceKey: 'nobody', customerKey: 'x' }, await now()), other),
       401,

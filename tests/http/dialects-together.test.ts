@@ -73,7 +73,7 @@ const ways: readonly {
     dialect: device,
     signIn: async (on, url) => {
       const [deviceKey, customerKey] = [`device-${randomWord()}`, keepSecret(randomWord())]
-      const { userId } = await registerDevice(database.query, encryptionKey, { deviceKey, customerKey })
+      const { userId } = await registerDevice(database.writes, encryptionKey, { deviceKey, customerKey })
       const timestamp = Math.floor(Date.now() / 1_000)
       const device_signature = signText(customerKey, timestamp + deviceKey).toString('hex')
       const body = { device_key: deviceKey, timestamp, device_signature }

@@ -246,7 +246,7 @@ describe('inside a host', () => {
     await host.register(tokenServer, mounting)
     expect((await askForToken(host, { client, user })).statusCode).toBe(200)
     await host.close()
-    expect(await database.query('', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
   })
 
   test('it says what it needs: another major version of Fastify is refused by its name', async () => {

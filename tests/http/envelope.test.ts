@@ -72,8 +72,7 @@ async function serverOn(other: Database, dialects: readonly Dialect[]): Promise<
 
 /** The seats of a user with a live token, by their labels. */
 async function seatsOf(user: Person): Promise<{ device: string; client: string }[]> {
-  return database.query(
-    '',
+  return database.script(
     `select device, client_id as client from password_grant.tokens
     where user_id = $1 and revoked_at is null order by device collate "C"`,
     [user.id],
@@ -132,8 +131,7 @@ describe('a sign-in', () => {
         password: `ü&= %+${randomWord()}`,
       })
       const response = await post(sent(user))
-      const [row] = await database.query<object>(
-        '',
+      const [row] = await database.script<object>(
         `select device, client_id as client, extract(epoch from expires_at)::int as end,
         extract(epoch from expires_at - issued_at)::int as seconds
       from password_grant.tokens where user_id = $1`,
@@ -168,8 +166,7 @@ describe('a sign-in', () => {
     const server = await serverOn(database, readConfig(environment).dialects)
     const user = await addUser(database)
     const { expiry } = (await post({ query: credentials(user) }, server)).json().data
-    const [row] = await database.query<object>(
-      '',
+    const [row] = await database.script<object>(
       `select extract(epoch from issued_at)::int as start from password_grant.tokens where user_id = $1`,
       [user.id],
     )
@@ -220,7 +217,7 @@ function expectAnswer(response: LightMyRequestResponse, status: number, body: st
 describe('a refusal', async () => {
   const user = await addUser(database)
   const disabled = await addUser(database)
-  await changeUser(database.query, disabled.name, { isEnabled: false })
+  await changeUser(database.writes, disabled.name, { isEnabled: false })
   const without = await addUser(database, { passwordHash: null })
   const right = credentials(user)
   const body = String(form(right).body)
@@ -293,7 +290,7 @@ describe('a refusal', async () => {
   test('of a fault of ours says so, and the log says which', async () => {
     const { database: broken } = await freshDatabase()
     const someone = await addUser(broken)
-    await broken.query('', 'alter table password_grant.tokens rename column secret_hash to secret_hash_of_old')
+    await broken.script('alter table password_grant.tokens rename column secret_hash to secret_hash_of_old')
     const server = await serverOn(broken, [envelope])
     afterAll(() => broken.close())
     const before = readLog().length
@@ -364,17 +361,17 @@ describe('a seat', () => {
 })
 
 describe('the client called envelope', () => {
-  afterEach(() => setClientEnabled(database.query, 'envelope', true))
+  afterEach(() => setClientEnabled(database.writes, 'envelope', true))
 
   test('closes the dialect while it is disabled, and no other', async () => {
     const user = await addUser(database)
-    await setClientEnabled(database.query, 'envelope', false)
+    await setClientEnabled(database.writes, 'envelope', false)
     for (const url of ['/v1/oauth/', '/v1/oauth']) {
       expectAnswer(await post({ url, query: credentials(user) }), 404, noPath)
       expectAnswer(await post({ url, query: { ...credentials(user), username: 'nobody' } }), 404, noPath)
     }
     expect((await askForToken(app, { client, user })).statusCode).toBe(200)
-    await setClientEnabled(database.query, 'envelope', true)
+    await setClientEnabled(database.writes, 'envelope', true)
     expect((await post({ query: credentials(user) })).statusCode).toBe(200)
   })
 
@@ -474,8 +471,7 @@ describe('Authorization: Token', async () => {
     'that expired': async () => {
       const owner = await addUser(database)
       const value = await signIn(owner)
-      await database.query(
-        '',
+      await database.script(
         `update password_grant.tokens
         set issued_at = issued_at - interval '31 days', expires_at = expires_at - interval '31 days'
         where user_id = $1`,
@@ -491,7 +487,7 @@ describe('Authorization: Token', async () => {
     'that was revoked': async () => {
       const owner = await addUser(database)
       const value = await signIn(owner)
-      await revokeTokensOfUser(database.query, owner.id)
+      await revokeTokensOfUser(database.writes, owner.id)
       return value
     },
   }

@@ -287,7 +287,7 @@ describe('a refusal tells nothing of users', async () => {
     ),
   )
   if (!known || !disabled || !without) throw new Error('three were added')
-  await changeUser(database.query, disabled.name, { isEnabled: false })
+  await changeUser(database.writes, disabled.name, { isEnabled: false })
   const wrong = keepSecret(`fail ${randomWord()}`)
   const situations = {
     'wrong password': { name: known.name, password: wrong },
@@ -353,7 +353,7 @@ describe('a refusal tells nothing of users', async () => {
 
 describe('a refusal tells nothing of clients', async () => {
   const disabled = await addClient(database)
-  await setClientEnabled(database.query, disabled.id, false)
+  await setClientEnabled(database.writes, disabled.id, false)
   const chosen = await addClient(database, { secret: { chosen: randomWord() } })
   const publicClient = await addClient(database, { secret: 'public' })
   const wrong = keepSecret(`wrong+${randomWord()}`)

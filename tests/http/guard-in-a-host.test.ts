@@ -367,9 +367,9 @@ describe('a host that is the token server too', () => {
     let statements = 0
     const counted: Database = {
       ...database,
-      tokenQuery: (...args) => {
+      lookups: (...args) => {
         statements += 1
-        return database.tokenQuery(...args)
+        return database.lookups(...args)
       },
     }
     const cache = createTokenCache(counted, { seconds: 3600 })

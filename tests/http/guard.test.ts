@@ -207,9 +207,9 @@ describe('RFC 6750 §3: the challenge', () => {
     set issued_at = now() - interval '2 s', expires_at = now() - interval '1 s' where user_id = $1`
   test.each<[keyof typeof sentences, (user: { id: string; name: string; password: string }) => Promise<unknown>]>([
     ['superseded', (user) => signIn(user)],
-    ['revoked', ({ id }) => revokeTokensOfUser(database.query, id)],
-    ['expired', ({ id }) => database.query('', expire, [id])],
-    ['unknown', ({ id }) => database.query('', 'delete from password_grant.users where id = $1', [id])],
+    ['revoked', ({ id }) => revokeTokensOfUser(database.writes, id)],
+    ['expired', ({ id }) => database.script(expire, [id])],
+    ['unknown', ({ id }) => database.script('delete from password_grant.users where id = $1', [id])],
   ])('of a token that is %s says so in process, and by introspection that it is not valid', async (ended, end) => {
     const user = await addUser(database)
     const value = await signIn(user)

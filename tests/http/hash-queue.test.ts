@@ -34,8 +34,7 @@ describe('while nobody gets a hash', () => {
     for (const { name } of [slowed, slowedElsewhere]) {
       await sendToken(app, { headers, body: passwordForm({ name, password: keepSecret(randomWord()) }) })
     }
-    const counted = await database.query(
-      '',
+    const counted = await database.script(
       `update password_grant.failures set count = 9, wait_until = clock_timestamp() + interval '15 minutes' returning key`,
     )
     expect(counted).toHaveLength(2)
@@ -119,7 +118,7 @@ test('made-up clients with short secrets take one client’s turns together', as
 describe('a client’s secret', async () => {
   const newChosen = async () => addClient(database, { secret: { chosen: keepSecret(`short-${randomWord()}`) } })
   const disabled = await newChosen()
-  await setClientEnabled(database.query, disabled.id, false)
+  await setClientEnabled(database.writes, disabled.id, false)
   const publicOne = await addClient(database, { secret: 'public' })
 
   test('that is short and right costs a hash once, and another one after it was changed', async () => {
@@ -128,7 +127,7 @@ describe('a client’s secret', async () => {
     expect(await countHashes(asks)).toBe(1)
     expect(await countHashes(asks)).toBe(0)
     expect(await countHashes(() => Promise.all([asks(), asks()]))).toBe(0)
-    await database.query('', 'update password_grant.clients set secret_hash = $2 where id = $1', [
+    await database.script('update password_grant.clients set secret_hash = $2 where id = $1', [
       id,
       await anotherHash(secret),
     ])

@@ -13,7 +13,7 @@ const { app } = await testServer()
 /** The health routes on a database of some kind. */
 function healthOn(database: Database) {
   const app = Fastify()
-  app.register(healthRoute, { findProblem: createReadinessCheck(database.tokenQuery) })
+  app.register(healthRoute, { findProblem: createReadinessCheck(database.lookups) })
   afterAll(async () => {
     await app.close()
     await database.close()
@@ -51,7 +51,7 @@ describe('health', () => {
   test('is not ready on a database made by a newer version that refuses this one', async () => {
     const { database } = await freshDatabase()
     const health = healthOn(database)
-    await database.query('', 'update password_grant.compatibility set oldest_code = 1000000')
+    await database.script('update password_grant.compatibility set oldest_code = 1000000')
     const response = await health.inject({ url: '/health/ready' })
     expect(response.statusCode).toBe(503)
     expect(response.json().reason).toBe('the database is too new for this version of fastify-password-grant')

@@ -175,7 +175,7 @@ describe('what was found', () => {
     const { user, value } = await signIn()
     const find = finder({ cacheSeconds: 1 })
     expect(await find(value)).toHaveProperty('token.userId', user.id)
-    await revokeTokensOfUser(database.query, user.id)
+    await revokeTokensOfUser(database.writes, user.id)
     expect(await later(1_000, () => find(value))).toEqual(inactive)
   })
 
@@ -183,7 +183,7 @@ describe('what was found', () => {
     const { user, value } = await signIn()
     const find = finder()
     expect(await find(value)).toHaveProperty('token.userId', user.id)
-    await revokeTokensOfUser(database.query, user.id)
+    await revokeTokensOfUser(database.writes, user.id)
     expect(await later(5_000, () => find(value))).toEqual(inactive)
   })
 
@@ -416,7 +416,7 @@ describe('how long a token has left', () => {
     const find = finder({ cacheSeconds: 3600 })
     expect(await find(value)).toHaveProperty('token')
     const back = `set issued_at = issued_at - interval '4 s', expires_at = expires_at - interval '4 s'`
-    await database.query('', `update password_grant.tokens ${back} where client_id = $1`, [short.id])
+    await database.script(`update password_grant.tokens ${back} where client_id = $1`, [short.id])
     expect(await later(4_000, () => find(value))).toEqual(inactive)
   })
 })
@@ -564,7 +564,7 @@ describe('what is no answer is an outage and never a verdict', () => {
 
   test.each(['wrong', 'disabled', 'public', 'unknown'])('credentials of this backend that are %s', async (kind) => {
     const asking = await addClient(database, kind === 'public' ? { secret: 'public' } : {})
-    if (kind === 'disabled') await setClientEnabled(database.query, asking.id, false)
+    if (kind === 'disabled') await setClientEnabled(database.writes, asking.id, false)
     const clientId = kind === 'unknown' ? `client-${randomWord()}` : asking.id
     const clientSecret = kind === 'wrong' || kind === 'public' ? keepSecret(`wrong-${randomWord()}`) : asking.secret
     basic(clientId, clientSecret || 'none')

@@ -82,7 +82,7 @@ describe('a refusal is one line that says why, as the answer may not', () => {
 
   test('disabled user, and user without a password', async () => {
     const disabled = await addUser(database)
-    await changeUser(database.query, disabled.name, { isEnabled: false })
+    await changeUser(database.writes, disabled.name, { isEnabled: false })
     const without = await addUser(database, { passwordHash: null })
     const lines = await linesOf(async () => {
       await askForToken(app, { client, user: disabled })

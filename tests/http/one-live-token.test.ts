@@ -45,7 +45,7 @@ describe('a user has at most one live token', () => {
     const values = await Promise.all(Array.from({ length: 200 }, () => signIn(user)))
     expect(new Set(values).size).toBe(200)
     expect(await liveOnes(values)).toHaveLength(1)
-    const rows = await database.query('', 'select from password_grant.tokens where user_id = $1', [user.id])
+    const rows = await database.script('select from password_grant.tokens where user_id = $1', [user.id])
     expect(rows).toHaveLength(1)
   })
 

@@ -168,9 +168,9 @@ describe('openapi.yaml describes what the server does', async () => {
       await expectSentence('unknown', withToken('x'))
       await expectSentence('none', { url: '/userinfo' })
       const set = 'update password_grant.tokens set'
-      await database.query('', `${set} issued_at = now() - interval '2 s', expires_at = now() - interval '1 s'`)
+      await database.script(`${set} issued_at = now() - interval '2 s', expires_at = now() - interval '1 s'`)
       await expectSentence('expired', withToken(last))
-      await database.query('', `${set} revoked_at = now()`)
+      await database.script(`${set} revoked_at = now()`)
       await expectSentence('revoked', withToken(last))
     })
 
@@ -396,7 +396,7 @@ describe('openapi.yaml describes what the server does', async () => {
       dialects: all,
       throttle: { ...defaultThrottleOptions, freeAttempts: 1_000 },
     })
-    await database.query('', 'update password_grant.clients set is_enabled = false')
+    await database.script('update password_grant.clients set is_enabled = false')
     const ways = { 'POST /v2/token': '/v2/token', 'POST /v1/oauth/': '/v1/oauth/', 'POST /auth/login': '/auth/login' }
     for (const [operation, url] of Object.entries(ways)) {
       const asked = url === '/auth/login' ? login({ device_key: 'x' }) : { ...post(form(signIn), {}), url }
@@ -532,7 +532,7 @@ describe('openapi.yaml describes what the server does', async () => {
   test('a fault of the server’s own', async () => {
     const asked = { client: await addClient(broken.database), user: await addUser(broken.database) }
     const { access_token: value } = (await askForToken(broken.app, asked)).json()
-    await broken.database.query('', 'alter table password_grant.tokens rename column issued_at to moved')
+    await broken.database.script('alter table password_grant.tokens rename column issued_at to moved')
     expectDescribed(await askForToken(broken.app, asked), 'POST /Token', 500)
     const { user } = asked
     const signIn = { grant_type: 'password', username: user.name, password: user.password }
@@ -546,7 +546,7 @@ describe('openapi.yaml describes what the server does', async () => {
       expectDescribed(response, operation, 500)
       expectExample(response, operation, 'enveloped')
     }
-    await broken.database.query('', 'alter table password_grant.signing_keys rename column public_key to moved')
+    await broken.database.script('alter table password_grant.signing_keys rename column public_key to moved')
     expectDescribed(await broken.app.inject('/.well-known/jwks.json'), 'GET /.well-known/jwks.json', 500)
     expectDescribed(await broken.app.inject(withToken(value)), 'GET /userinfo', 500)
     expectDescribed(await broken.app.inject({ ...withToken(value), url: '/seats' }), 'GET /seats', 500)
@@ -554,7 +554,7 @@ describe('openapi.yaml describes what the server does', async () => {
     expectDescribed(await broken.app.inject(seat), 'DELETE /seats/{id}', 500)
     const named = post(form({ token: value }), basic(asked.client.id, asked.client.secret))
     expectDescribed(await broken.app.inject({ ...named, url: '/introspect' }), 'POST /introspect', 500)
-    await broken.database.query('', 'alter table password_grant.tokens rename column revoked_at to gone')
+    await broken.database.script('alter table password_grant.tokens rename column revoked_at to gone')
     expectDescribed(await broken.app.inject({ ...named, url: '/revoke' }), 'POST /revoke', 500)
   })
 
@@ -574,7 +574,7 @@ interface Signed {
   readonly device_signature: string
 }
 
-async function addDevice({ query }: Database): Promise<{ deviceKey: string; customerKey: string }> {
+async function addDevice({ writes: query }: Database): Promise<{ deviceKey: string; customerKey: string }> {
   const device = { deviceKey: `device-${randomWord()}`, customerKey: keepSecret(randomWord()) }
   await registerDevice(query, plainOptions.encryptionKey as Buffer, device)
   return device

@@ -125,12 +125,12 @@ describe('a user who cannot sign in', () => {
 
   test('is disabled: the right password gets the same bytes as a wrong one', async () => {
     const user = await addUser(database)
-    await changeUser(database.query, user.name, { isEnabled: false })
+    await changeUser(database.writes, user.name, { isEnabled: false })
     const [right, wrong] = [await signIn(user.name, user.password), await signIn(user.name, 'wrong-password')]
     expectRefusal(right, 400, 'invalid_grant', wrongPassword)
     const [one, other] = [right, wrong].map(({ headers: { date: _date, ...rest }, body }) => ({ rest, body }))
     expect(one).toEqual(other)
-    await changeUser(database.query, user.name, { isEnabled: true })
+    await changeUser(database.writes, user.name, { isEnabled: true })
     expect((await signIn(user.name, user.password)).statusCode).toBe(200)
   })
 
@@ -151,7 +151,7 @@ describe('a changed password', () => {
     const user = await addUser(database)
     const next = keepSecret(randomWord())
     const passwordHash = await (await createPasswords(cheapPasswords)).hash(next)
-    await changeUser(database.query, user.name, { passwordHash })
+    await changeUser(database.writes, user.name, { passwordHash })
     await expectWrong(user.name, user.password)
     expect((await signIn(user.name, next)).statusCode).toBe(200)
   })
@@ -165,8 +165,7 @@ describe('an older hash', () => {
   ]
 
   async function rowOf(id: string) {
-    const [row] = await database.query<{ hash: string; version: string }>(
-      '',
+    const [row] = await database.script<{ hash: string; version: string }>(
       'select password_hash as hash, credential_version as version from password_grant.users where id = $1',
       [id],
     )

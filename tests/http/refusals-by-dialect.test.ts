@@ -91,7 +91,7 @@ const tooLong: Sent = () => ({ body: 'a'.repeat(16_385) })
 
 const client = await addClient(database)
 const closed = await addClient(database)
-await setClientEnabled(database.query, closed.id, false)
+await setClientEnabled(database.writes, closed.id, false)
 
 const says = {
   twice: 'The body has the same field twice.',
@@ -381,7 +381,7 @@ const deviceColumn: Column = {
   dialect: device,
   add: async () => {
     const [name, password] = [`device-${randomWord()}`, keepSecret(randomWord())]
-    const added = await registerDevice(database.query, encryptionKey, { deviceKey: name, customerKey: password })
+    const added = await registerDevice(database.writes, encryptionKey, { deviceKey: name, customerKey: password })
     return { id: added.userId, name, password }
   },
   headers: { 'content-type': 'application/json' },
@@ -443,7 +443,7 @@ await lengthenWaits(database)
 const strict = await serverOn(await openDatabase(url, { timeouts: patience }), { throttle: true })
 const broken = await serverOn((await freshDatabase()).database)
 await addClient(broken.database, { id: client.id, secret: { chosen: client.secret } })
-await broken.database.query('', 'alter table password_grant.users rename column is_enabled to was_enabled')
+await broken.database.script('alter table password_grant.users rename column is_enabled to was_enabled')
 // slow enough that all requests arrive while the first hash is under way
 const busy = await createServer(database, pino({ level: 'trace' }, logLines), {
   ...plainOptions,
@@ -499,15 +499,15 @@ async function provoke(situation: Situation, column: Column, sent: Sent) {
   const user = await column.add()
   switch (situation) {
     case 'the user is disabled':
-      await changeUser(database.query, user.name, { isEnabled: false })
+      await changeUser(database.writes, user.name, { isEnabled: false })
       return send(app, column, user, sent)
     case 'the client is none, or closed':
       if (column.dialect.client === 'authenticated') return send(app, column, user, sent)
-      await setClientEnabled(database.query, column.dialect.name, false)
+      await setClientEnabled(database.writes, column.dialect.name, false)
       try {
         return await send(app, column, user, sent)
       } finally {
-        await setClientEnabled(database.query, column.dialect.name, true)
+        await setClientEnabled(database.writes, column.dialect.name, true)
       }
     case 'there were too many attempts':
       return sendTooOften(column, user)

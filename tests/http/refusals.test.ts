@@ -99,7 +99,7 @@ describe('a client', () => {
 
   test('that is disabled', async () => {
     const disabled = await addClient(database)
-    await setClientEnabled(database.query, disabled.id, false)
+    await setClientEnabled(database.writes, disabled.id, false)
     expectRefusal(await askForToken(app, { client: disabled, user }), 401, 'invalid_client')
   })
 })
@@ -107,7 +107,7 @@ describe('a client', () => {
 describe('a user', () => {
   test('unknown, with a wrong password or disabled is one answer, byte for byte', async () => {
     const disabled = await addUser(database)
-    await changeUser(database.query, disabled.name, { isEnabled: false })
+    await changeUser(database.writes, disabled.name, { isEnabled: false })
     const without = await addUser(database, { passwordHash: null })
     const password = 'wrong-password'
     const asked = [

@@ -180,13 +180,13 @@ describe('RFC 6749 §5.2: invalid_client', () => {
   const disabled = { id: '', secret: '' }
   beforeAll(async () => {
     Object.assign(disabled, await addClient(database))
-    await setClientEnabled(database.query, disabled.id, false)
+    await setClientEnabled(database.writes, disabled.id, false)
   })
 
   test('is one answer, byte for byte, whoever is not let in', async () => {
     const base64 = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
     const disabledPublic = await addClient(database, { secret: 'public' })
-    await setClientEnabled(database.query, disabledPublic.id, false)
+    await setClientEnabled(database.writes, disabledPublic.id, false)
     const answers = [
       await askAs('nobody', client.secret),
       await askAs(client.id, 'wrong-secret'),
@@ -234,7 +234,7 @@ describe('RFC 6749 §5.2: invalid_client', () => {
   })
 
   test('is not the answer any more once a disabled client is enabled', async () => {
-    await setClientEnabled(database.query, disabled.id, true)
+    await setClientEnabled(database.writes, disabled.id, true)
     expect((await askAs(disabled.id, disabled.secret)).statusCode).toBe(200)
   })
 })
@@ -248,7 +248,7 @@ describe('a chosen secret', () => {
     expectRefusal(await askAs(id, `${secret}x`), 401, 'invalid_client')
     expectRefusal(await askAs(id, `${secret}x`), 401, 'invalid_client')
     expect((await askAs(id, secret)).statusCode).toBe(200)
-    const next = keepSecret(await rotateClient(database.query, id, 0))
+    const next = keepSecret(await rotateClient(database.writes, id, 0))
     expectRefusal(await askAs(id, secret), 401, 'invalid_client')
     expect((await askAs(id, next)).statusCode).toBe(200)
   })
@@ -265,25 +265,25 @@ describe('a chosen secret', () => {
 describe('rotation', () => {
   test('without overlap ends the old secret at once', async () => {
     const { id, secret } = await addClient(database)
-    const next = keepSecret(await rotateClient(database.query, id, 0))
+    const next = keepSecret(await rotateClient(database.writes, id, 0))
     expectRefusal(await askAs(id, secret), 401, 'invalid_client')
     expect((await askAs(id, next)).statusCode).toBe(200)
   })
 
   test('with overlap accepts both, until it is over', async () => {
     const { id, secret } = await addClient(database, { secret: { chosen: randomWord() } })
-    const next = keepSecret(await rotateClient(database.query, id, 3600))
+    const next = keepSecret(await rotateClient(database.writes, id, 3600))
     expect((await askAs(id, secret)).statusCode).toBe(200)
     expect((await askAs(id, next)).statusCode).toBe(200)
-    await database.query('', 'update password_grant.clients set previous_secret_until = now() where id = $1', [id])
+    await database.script('update password_grant.clients set previous_secret_until = now() where id = $1', [id])
     expectRefusal(await askAs(id, secret), 401, 'invalid_client')
     expect((await askAs(id, next)).statusCode).toBe(200)
   })
 
   test('twice leaves the secret before last behind', async () => {
     const { id, secret } = await addClient(database)
-    const second = keepSecret(await rotateClient(database.query, id, 3600))
-    const third = keepSecret(await rotateClient(database.query, id, 3600))
+    const second = keepSecret(await rotateClient(database.writes, id, 3600))
+    const third = keepSecret(await rotateClient(database.writes, id, 3600))
     expectRefusal(await askAs(id, secret), 401, 'invalid_client')
     for (const live of [second, third]) expect((await askAs(id, live)).statusCode).toBe(200)
   })
@@ -291,10 +291,7 @@ describe('rotation', () => {
 
 test('a stored secret hash that cannot be read refuses the client and is logged as a fault', async () => {
   const broken = await addClient(database, { secret: { chosen: 'a secret of a broken client' } })
-  await database.query(
-    '',
-    `update password_grant.clients set secret_hash = '$argon2id$garbage' where id = '${broken.id}'`,
-  )
+  await database.script(`update password_grant.clients set secret_hash = '$argon2id$garbage' where id = '${broken.id}'`)
   expectRefusal(await askAs(broken.id, broken.secret), 401, 'invalid_client')
   const [line] = readLog().filter(({ client: id }) => id === broken.id)
   expect(line).toMatchObject({ level: 50, event: 'refusal', reason: 'stored secret hash unreadable' })
@@ -302,10 +299,7 @@ test('a stored secret hash that cannot be read refuses the client and is logged 
 
 test('a stored secret hash that cannot be read refuses all who ask at once the same', async () => {
   const broken = await addClient(database, { secret: { chosen: 'a secret of another broken client' } })
-  await database.query(
-    '',
-    `update password_grant.clients set secret_hash = '$argon2id$garbage' where id = '${broken.id}'`,
-  )
+  await database.script(`update password_grant.clients set secret_hash = '$argon2id$garbage' where id = '${broken.id}'`)
   const answers = await Promise.all(Array.from({ length: 6 }, () => askAs(broken.id, broken.secret)))
   for (const answer of answers) expectRefusal(answer, 401, 'invalid_client')
 })

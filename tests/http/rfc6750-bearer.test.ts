@@ -146,8 +146,7 @@ describe('RFC 6750 §3.1: invalid_token says why', () => {
     const user = await addUser(database)
     const value = await signIn(user)
     const move = (interval: string) =>
-      database.query(
-        '',
+      database.script(
         `update password_grant.tokens set issued_at = now() - interval '1 day', expires_at = now() + interval '${interval}' where user_id = $1`,
         [user.id],
       )
@@ -162,7 +161,7 @@ describe('RFC 6750 §3.1: invalid_token says why', () => {
   test('revoked', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
-    expect(await revokeTokensOfUser(database.query, user.id)).toBe(1)
+    expect(await revokeTokensOfUser(database.writes, user.id)).toBe(1)
     await expectEnded(value, 'revoked')
     const next = await signIn(user)
     await expectEnded(value, 'superseded')
@@ -172,7 +171,7 @@ describe('RFC 6750 §3.1: invalid_token says why', () => {
   test('unknown, once the user is gone', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
-    await removeUser(database.query, user.name)
+    await removeUser(database.writes, user.name)
     await expectEnded(value, 'unknown')
   })
 
@@ -180,7 +179,7 @@ describe('RFC 6750 §3.1: invalid_token says why', () => {
     await expectEnded(keepSecret(writeTokenValue(generateId(), generateBytes(32))), 'unknown')
     const user = await addUser(database)
     await signIn(user)
-    const [row] = await database.query<{ id: string }>('', 'select id from password_grant.tokens where user_id = $1', [
+    const [row] = await database.script<{ id: string }>('select id from password_grant.tokens where user_id = $1', [
       user.id,
     ])
     await expectEnded(keepSecret(writeTokenValue(row?.id ?? '', generateBytes(32))), 'unknown')
@@ -205,8 +204,7 @@ describe('RFC 6750 §3.1: invalid_token says why', () => {
   test('nothing of the hash in the database is a token', async () => {
     const user = await addUser(database)
     await signIn(user)
-    const [row] = await database.query<{ id: string; hash: Buffer }>(
-      '',
+    const [row] = await database.script<{ id: string; hash: Buffer }>(
       'select id, secret_hash as hash from password_grant.tokens where user_id = $1',
       [user.id],
     )
@@ -218,7 +216,7 @@ describe('a user who is changed', () => {
   test('keeps the role of the row, not of the sign-in, while the token lives', async () => {
     const user = await addUser(database, { role: 'Editor' })
     const value = await signIn(user)
-    await changeUser(database.query, user.name, { role: 'Reader' })
+    await changeUser(database.writes, user.name, { role: 'Reader' })
     expect((await askWhose(app, value)).json().role).toBe('Reader')
   })
 })

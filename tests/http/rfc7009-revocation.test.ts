@@ -176,7 +176,7 @@ describe('RFC 7009 §2.1: who may end a token', () => {
   test('nobody else: who does not prove itself is 401, and the token lives on', async () => {
     const token = await liveToken()
     const disabled = await addClient(database)
-    await setClientEnabled(database.query, disabled.id, false)
+    await setClientEnabled(database.writes, disabled.id, false)
     const wrong = keepSecret(randomWord())
     const refused: [Fields, Record<string, string>][] = [
       [{}, {}],
@@ -218,9 +218,9 @@ describe('RFC 7009 §2.2: a token that is ended', () => {
     let lookUps = 0
     const counted: typeof database = {
       ...database,
-      tokenQuery: (name, text, values) => {
+      lookups: (name, text, values) => {
         if (name === 'find_token') lookUps += 1
-        return database.tokenQuery(name, text, values)
+        return database.lookups(name, text, values)
       },
     }
     const server = await createServer(counted, pino({ level: 'trace' }, logLines), {
@@ -267,7 +267,7 @@ describe('RFC 7009 §2.2: a value that is no live token is answered like one tha
   test('of a live seat, with another secret', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
-    const [row] = await database.query<{ id: string }>('', 'select id from password_grant.tokens where user_id = $1', [
+    const [row] = await database.script<{ id: string }>('select id from password_grant.tokens where user_id = $1', [
       user.id,
     ])
     await expectDone(revoke({ token: keepSecret(writeTokenValue(row?.id ?? '', generateBytes(32))) }))
@@ -277,8 +277,7 @@ describe('RFC 7009 §2.2: a value that is no live token is answered like one tha
   test('expired, and it stays expired', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
-    await database.query(
-      '',
+    await database.script(
       `update password_grant.tokens set issued_at = now() - interval '1 day', expires_at = now() where user_id = $1`,
       [user.id],
     )
@@ -314,7 +313,7 @@ describe('RFC 7009 §2.2.1: an outage', () => {
     const user = await addUser(broken.database)
     const token = await signIn(user, { server: broken.app, as: asking })
     const rename = (from: string, to: string) =>
-      broken.database.query('', `alter table password_grant.${from} rename to ${to}`)
+      broken.database.script(`alter table password_grant.${from} rename to ${to}`)
     await rename('tokens', 'moved')
     const said = basic(asking.id, asking.secret)
     expectRefusal(await revoke({ token }, said, broken.app), 503, 'temporarily_unavailable')
@@ -371,8 +370,7 @@ describe('ending a token while its user signs in again', () => {
 })
 
 async function subjectFor(userId: string) {
-  const [row] = await database.query<{ user: string; client: string }>(
-    '',
+  const [row] = await database.script<{ user: string; client: string }>(
     `select u.credential_version as user, c.credential_version as client
     from password_grant.users u, password_grant.clients c where u.id = $1 and c.id = $2`,
     [userId, client.id],
@@ -391,8 +389,7 @@ async function subjectFor(userId: string) {
 async function untilSomebodyWaits(): Promise<void> {
   await eventually(
     () =>
-      database.tokenQuery<{ pid: number }>(
-        '',
+      database.script<{ pid: number }>(
         `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
       ),
     (waiting) => waiting.length > 0,

@@ -204,7 +204,7 @@ describe('RFC 7662 §2.3: who asks without the right to', () => {
       'a disabled client',
       async () => {
         const disabled = await addClient(database)
-        await setClientEnabled(database.query, disabled.id, false)
+        await setClientEnabled(database.writes, disabled.id, false)
         return [{}, basic(disabled.id, disabled.secret)]
       },
     ],
@@ -249,7 +249,7 @@ describe('RFC 7662 §2.2: a live token', () => {
     const client = await addClient(database, { lifetimeSeconds: 77 })
     const user = await addUser(database, { role: 'Editor' })
     const token = await signIn(user, client)
-    await changeUser(database.query, user.name, { role: 'Reader' })
+    await changeUser(database.writes, user.name, { role: 'Reader' })
     const { role, iat, exp } = (await introspect({ token })).json()
     expect([role, exp - iat]).toEqual(['Reader', 77])
   })
@@ -273,8 +273,7 @@ describe('RFC 7662 §2.2: whatever is no live token is inactive and nothing more
   test('an expired one', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
-    await database.query(
-      '',
+    await database.script(
       `update password_grant.tokens set issued_at = now() - interval '1 day', expires_at = now() where user_id = $1`,
       [user.id],
     )
@@ -292,21 +291,21 @@ describe('RFC 7662 §2.2: whatever is no live token is inactive and nothing more
   test('a revoked one', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
-    await revokeTokensOfUser(database.query, user.id)
+    await revokeTokensOfUser(database.writes, user.id)
     await expectInactive(value, 'revoked', user.id)
   })
 
   test('one of a user who was removed', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
-    await removeUser(database.query, user.name)
+    await removeUser(database.writes, user.name)
     await expectInactive(value, 'unknown')
   })
 
   test('one of a client that was removed', async () => {
     const client = await addClient(database)
     const value = await signIn(await addUser(database), client)
-    await removeClient(database.query, client.id)
+    await removeClient(database.writes, client.id)
     await expectInactive(value, 'unknown')
   })
 
@@ -365,7 +364,7 @@ describe('RFC 7662 §2.2: an outage is no verdict', () => {
     const token = (await askForToken(broken.app, { client: asking, user })).json().access_token
     const said = basic(asking.id, asking.secret)
     const rename = (from: string, to: string) =>
-      broken.database.query('', `alter table password_grant.${from} rename to ${to}`)
+      broken.database.script(`alter table password_grant.${from} rename to ${to}`)
     await rename('tokens', 'moved')
     expectRefusal(await introspect({ token }, said, broken.app), 503, 'temporarily_unavailable')
     await rename('moved', 'tokens')

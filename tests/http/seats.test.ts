@@ -60,8 +60,7 @@ async function signInFrom<const Labels extends readonly string[]>(
 ): Promise<{ [index in keyof Labels]: string }> {
   const values: string[] = []
   for (const label of labels) {
-    await database.query(
-      '',
+    await database.script(
       `update password_grant.tokens
       set issued_at = issued_at - interval '1 hour', signed_in_at = signed_in_at - interval '1 hour'
       where user_id = $1`,
@@ -303,7 +302,7 @@ function seatOf(device: string, clientId: string, current: boolean): object {
 
 async function setSeat(user: Person, device: string, change: string): Promise<void> {
   const where = 'where user_id = $1 and device = $2'
-  await database.query('', `update password_grant.tokens set ${change} ${where}`, [user.id, device])
+  await database.script(`update password_grant.tokens set ${change} ${where}`, [user.id, device])
 }
 
 function expectUnknown(response: LightMyRequestResponse): void {

@@ -45,9 +45,8 @@ const addAsking = async (): Promise<Asking & { user: { id: string } }> => ({ cli
 const fiveTold = [400, 400, 400, 400, 400]
 
 /** Failures that are counted now, the latest first. */
-async function readFailures({ query }: Database = database) {
-  return query<{ count: number; wait: number | null; left: number | null }>(
-    '',
+async function readFailures({ script }: Database = database) {
+  return script<{ count: number; wait: number | null; left: number | null }>(
     `select count, extract(epoch from wait_until - failed_at)::float8 as wait,
       extract(epoch from wait_until - clock_timestamp())::float8 as left
     from password_grant.failures order by failed_at desc`,
@@ -55,9 +54,8 @@ async function readFailures({ query }: Database = database) {
 }
 
 /** As if all failures so far had been earlier. */
-async function moveFailures(interval: string, { query }: Database = database): Promise<void> {
-  await query(
-    '',
+async function moveFailures(interval: string, { script }: Database = database): Promise<void> {
+  await script(
     `update password_grant.failures
     set failed_at = failed_at - $1::interval, wait_until = wait_until - $1::interval`,
     [interval],
@@ -143,13 +141,13 @@ describe('each failure more', async () => {
     const [asking, from] = [{ client, user: await addUser(database) }, newNetwork()]
     if (number > 1) {
       await guess(app, asking, from)
-      await database.query('', 'update password_grant.failures set count = $1 where count = 1', [number - 1])
+      await database.script('update password_grant.failures set count = $1 where count = 1', [number - 1])
     }
     expect((await guess(app, asking, from)).statusCode).toBe(400)
     const [failure] = await readFailures(database)
     expect(failure?.count).toBe(number)
     expect(failure?.wait === null ? null : Math.round(failure?.wait ?? 0)).toBe(seconds)
-    await database.query('', 'delete from password_grant.failures')
+    await database.script('delete from password_grant.failures')
   })
 })
 
@@ -213,39 +211,39 @@ describe('a wait that another server begins while a right password is being look
       'update password_grant.guesses set guessed_at = array_fill(clock_timestamp(), array[100])',
     ],
   ])('%s: the seat stays whose it is, and nothing is forgotten or remembered', async (_, beginWait) => {
-    const { query } = database
-    await query('', 'delete from password_grant.failures; delete from password_grant.guesses')
+    const { script } = database
+    await script('delete from password_grant.failures; delete from password_grant.guesses')
     const [asking, from] = [await addAsking(), newNetwork()]
     const { access_token: token } = (await signInFrom(app, asking, newNetwork())).json()
     await guess(other, asking, from)
     const names: string[] = []
     const target = await serverOn(async (name) => {
       names.push(name)
-      if (name.startsWith('issue_token')) await query('', beginWait)
+      if (name.startsWith('issue_token')) await script(beginWait)
     })
     expectSlowDown(await signInFrom(target, asking, from))
     names.length = 0
     expectSlowDown(await signInFrom(target, asking, from))
     expect(names).toEqual(['find_client'])
     expect((await askWhose(app, keepSecret(token))).statusCode).toBe(200)
-    expect(await query('', 'select count from password_grant.failures')).toEqual([{ count: 1 }])
-    const networks = await query('', 'select from password_grant.known_networks where user_id = $1', [asking.user.id])
+    expect(await script('select count from password_grant.failures')).toEqual([{ count: 1 }])
+    const networks = await script('select from password_grant.known_networks where user_id = $1', [asking.user.id])
     expect(networks).toHaveLength(1)
   })
 })
 
 test('a right password whose client is disabled at the last moment settles nothing', async () => {
-  const { query } = database
-  await query('', 'delete from password_grant.failures')
+  const { script } = database
+  await script('delete from password_grant.failures')
   const [asking, from] = [{ client: await addClient(database), user: await addUser(database) }, newNetwork()]
   await guess(app, asking, from)
   const target = await serverOn(async (name) => {
     if (!name.startsWith('issue_token')) return
-    await query('', 'update password_grant.clients set is_enabled = false where id = $1', [asking.client.id])
+    await script('update password_grant.clients set is_enabled = false where id = $1', [asking.client.id])
   })
   expect((await signInFrom(target, asking, from)).statusCode).toBe(401)
-  expect(await query('', 'select count from password_grant.failures')).toEqual([{ count: 1 }])
-  expect(await query('', 'select from password_grant.known_networks where user_id = $1', [asking.user.id])).toEqual([])
+  expect(await script('select count from password_grant.failures')).toEqual([{ count: 1 }])
+  expect(await script('select from password_grant.known_networks where user_id = $1', [asking.user.id])).toEqual([])
 })
 
 /** Another server with limits of its own, over the same connections; closed after the test. */
@@ -263,16 +261,16 @@ async function serverOn(
 ): Promise<FastifyInstance> {
   const watched: Database = {
     ...database,
-    query: async (name, text, values) => {
+    writes: async (name, text, values) => {
       await onStatement(name)
-      return database.query(name, text, values)
+      return database.writes(name, text, values)
     },
     transaction: (work) =>
-      database.transaction((query) =>
+      database.transaction((query, script) =>
         work(async (name, text, values) => {
           await onStatement(name)
           return query(name, text, values)
-        }),
+        }, script),
       ),
   }
   const log = pino({ level: 'trace' }, logLines)
@@ -336,7 +334,7 @@ describe('guesses at', () => {
       'a disabled user',
       async () => {
         const { name } = await addUser(database)
-        await changeUser(database.query, name, { isEnabled: false })
+        await changeUser(database.writes, name, { isEnabled: false })
         return name
       },
     ],
@@ -500,8 +498,7 @@ describe('strangers', async () => {
     const home = newNetwork()
     await signInFrom(app, asking, home)
     await fromEach(app, asking, networksOf(limit))
-    await database.query(
-      '',
+    await database.script(
       'update password_grant.known_networks set signed_in_at = signed_in_at - make_interval(days => $1)',
       [days],
     )
@@ -514,7 +511,7 @@ describe('strangers', async () => {
     const move = "update password_grant.known_networks set signed_in_at = signed_in_at - interval '20 days'"
     for (let turn = 0; turn < 2; turn += 1) {
       expect((await signInFrom(app, asking, home)).statusCode).toBe(200)
-      await database.query('', move)
+      await database.script(move)
     }
     await fromEach(app, asking, networksOf(limit))
     expect((await signInFrom(app, asking, home)).statusCode).toBe(200)
@@ -533,8 +530,7 @@ describe('strangers', async () => {
     const { app, database, asking } = await strictServer()
     expect(await fromEach(app, asking, networksOf(limit + 1))).toEqual([400, 400, 400, 400, 429])
     const moveOldest = async (count: number, interval: string) => {
-      await database.query(
-        '',
+      await database.script(
         `update password_grant.guesses set guessed_at = array(
           select case when place <= $1 then at - $2::interval else at end
           from unnest(guessed_at) with ordinality listed (at, place) order by 1
@@ -553,10 +549,9 @@ describe('strangers', async () => {
   test('wait until the oldest of those guesses is an hour ago', async () => {
     const { app, database, asking } = await strictServer()
     await fromEach(app, asking, networksOf(limit))
-    await database.query('', "update password_grant.guesses set guessed_at[1] = guessed_at[1] - interval '10 minutes'")
+    await database.script("update password_grant.guesses set guessed_at[1] = guessed_at[1] - interval '10 minutes'")
     const secondsLeft = async () => {
-      const [row] = await database.query<{ left: number }>(
-        '',
+      const [row] = await database.script<{ left: number }>(
         `select extract(epoch from guessed_at[1] + interval '1 hour' - clock_timestamp())::float8 as left
         from password_grant.guesses order by guessed_at[cardinality(guessed_at)] desc limit 1`,
       )
@@ -574,8 +569,7 @@ describe('strangers', async () => {
     const wide = await serverBeside(url, behindProxy)
     const from = newNetwork()
     await guessTimes(20, wide, asking, from)
-    const [row] = await database.query<{ count: number }>(
-      '',
+    const [row] = await database.script<{ count: number }>(
       `select cardinality(guessed_at) as count from password_grant.guesses
       order by guessed_at[cardinality(guessed_at)] desc limit 1`,
     )
@@ -655,8 +649,7 @@ describe('a network that fails at many different names', () => {
     const [target, from] = [await strict(), newNetwork()]
     for (const one of nobodies(4)) await guess(target, one, from)
     const [next] = nobodies(1)
-    await database.query(
-      '',
+    await database.script(
       `update password_grant.network_names
       set failed_at = array(select at - interval '61 minutes' from unnest(failed_at) at order by at)`,
     )
@@ -667,8 +660,7 @@ describe('a network that fails at many different names', () => {
     const [target, from] = [await strict(), newNetwork()]
     const [first, second, third, fourth, fifth] = nobodies(5) as [Asking, Asking, Asking, Asking, Asking]
     const later = (interval: string) =>
-      database.query(
-        '',
+      database.script(
         `with moved as (
           update password_grant.network_names
           set failed_at = array(select at - $1::interval from unnest(failed_at) at order by at)
@@ -687,11 +679,11 @@ describe('a network that fails at many different names', () => {
 
   test('counts a name once, though its user signs in between failures', async () => {
     const [target, from, asking] = [await strict(), newNetwork(), await addAsking()]
-    await database.query('', 'delete from password_grant.known_networks')
+    await database.script('delete from password_grant.known_networks')
     for (let turn = 0; turn < 6; turn += 1) {
       expect((await guess(target, asking, from)).statusCode).toBe(400)
       expect((await signInFrom(target, asking, from)).statusCode).toBe(200)
-      await database.query('', 'delete from password_grant.known_networks')
+      await database.script('delete from password_grant.known_networks')
     }
     expect((await guess(target, nobodies(1)[0] as Asking, from)).statusCode).toBe(400)
   })
@@ -701,12 +693,11 @@ describe('the networks a user is known from', async () => {
   const { app, database } = await testServer(behindProxy)
   const client = await addClient(database)
   const countKnown = async ({ id }: { id: string }) =>
-    (await database.query('', 'select from password_grant.known_networks where user_id = $1', [id])).length
+    (await database.script('select from password_grant.known_networks where user_id = $1', [id])).length
 
   test('are the hundred newest', async () => {
     const asking = { client, user: await addUser(database) }
-    await database.query(
-      '',
+    await database.script(
       `insert into password_grant.known_networks
       select rpad('network-' || place, 43, '-'), $1, now() - make_interval(hours => place)
       from generate_series(2, 150) place`,
@@ -715,8 +706,7 @@ describe('the networks a user is known from', async () => {
     const home = newNetwork()
     expect((await signInFrom(app, asking, home)).statusCode).toBe(200)
     expect(await countKnown(asking.user)).toBe(100)
-    const kept = await database.query<{ age: number }>(
-      '',
+    const kept = await database.script<{ age: number }>(
       `select max(extract(epoch from now() - signed_in_at) / 3600)::integer as age
       from password_grant.known_networks where user_id = $1`,
       [asking.user.id],
@@ -730,7 +720,7 @@ describe('the networks a user is known from', async () => {
   ])('are forgotten with %s', async (_what, change) => {
     const [asking, neighbour] = [await addUser(database), await addUser(database)]
     for (const user of [asking, neighbour]) await signInFrom(app, { client, user }, newNetwork())
-    await changeUser(database.query, asking.name, change)
+    await changeUser(database.writes, asking.name, change)
     expect([await countKnown(asking), await countKnown(neighbour)]).toEqual([0, 1])
   })
 
@@ -740,7 +730,7 @@ describe('the networks a user is known from', async () => {
   ])('stay with %s', async (_what, change) => {
     const user = await addUser(database)
     await signInFrom(app, { client, user }, newNetwork())
-    await changeUser(database.query, user.name, change)
+    await changeUser(database.writes, user.name, change)
     expect(await countKnown(user)).toBe(1)
   })
 })
@@ -819,8 +809,7 @@ describe('what does not count as a guess at the user', () => {
 describe('a database that can be read and not written', async () => {
   const own = await testServer(behindProxy)
   const asking = { client: await addClient(own.database), user: await addUser(own.database) }
-  await own.database.query(
-    '',
+  await own.database.script(
     `create function public.disk_full() returns trigger language plpgsql
     as $$ begin raise 'could not extend file' using errcode = '53100'; end $$`,
   )
@@ -832,14 +821,14 @@ describe('a database that can be read and not written', async () => {
   ])('is an outage and no verdict: %s, when the password is %s', async (table, which) => {
     const full = `create trigger full_disk before insert or update on password_grant.${table}
       for each row execute function public.disk_full()`
-    await own.database.query('', full)
+    await own.database.script(full)
     const send = which === 'right' ? signInFrom : guess
     for (let turn = 0; turn < 7; turn += 1) {
       const response = await send(own.app, asking, newNetwork())
       expect([response.statusCode, response.json().error]).toEqual([503, 'temporarily_unavailable'])
       expect(response.headers['retry-after']).toMatch(/^[1-9]\d*$/)
     }
-    await own.database.query('', `drop trigger full_disk on password_grant.${table}`)
+    await own.database.script(`drop trigger full_disk on password_grant.${table}`)
     expect((await signInFrom(own.app, asking, newNetwork())).statusCode).toBe(200)
   })
 
@@ -849,7 +838,7 @@ describe('a database that can be read and not written', async () => {
     ['known_networks', [signInFrom]],
   ])('is one, too, without %s', async (table, sends) => {
     const rename = (from: string, to: string) =>
-      own.database.query('', `alter table password_grant.${from} rename to ${to}`)
+      own.database.script(`alter table password_grant.${from} rename to ${to}`)
     await rename(table, 'gone')
     for (const send of sends) {
       const response = await send(own.app, asking, newNetwork())
@@ -876,10 +865,7 @@ describe('what is stored', async () => {
   const readRows = async () => {
     const rows: Record<string, string[]> = {}
     for (const table of ['failures', 'guesses', 'known_networks', 'network_names']) {
-      const found = await own.database.query<{ row: string }>(
-        '',
-        `select t::text as row from password_grant.${table} t`,
-      )
+      const found = await own.database.script<{ row: string }>(`select t::text as row from password_grant.${table} t`)
       rows[table] = found.map(({ row }) => row)
     }
     return rows
@@ -926,7 +912,7 @@ describe('what is stored', async () => {
   test('is another thing with another encryption key, and with none', async () => {
     const asking = { client, user: await addUser(own.database) }
     const from = newNetwork()
-    await own.database.query('', 'delete from password_grant.failures')
+    await own.database.script('delete from password_grant.failures')
     const keys = [generateBytes(32), generateBytes(32), undefined]
     for (const encryptionKey of keys) {
       const target = await serverBeside(own.url, { ...behindProxy, encryptionKey })
@@ -941,11 +927,8 @@ describe('what is stored', async () => {
   test('of networks goes with the user', async () => {
     const [gone, stays] = [await addUser(own.database), await addUser(own.database)]
     for (const user of [gone, stays]) await signInFrom(own.app, { client, user }, newNetwork())
-    await removeUser(own.database.query, gone.name)
-    const known = await own.database.query<{ id: string }>(
-      '',
-      'select user_id as id from password_grant.known_networks',
-    )
+    await removeUser(own.database.writes, gone.name)
+    const known = await own.database.script<{ id: string }>('select user_id as id from password_grant.known_networks')
     const ids = known.map(({ id }) => id)
     expect(ids).toContain(stays.id)
     expect(ids).not.toContain(gone.id)
@@ -955,7 +938,7 @@ describe('what is stored', async () => {
 describe('each number of the throttle', async () => {
   const { database, url } = await freshDatabase()
   afterAll(() => database.close())
-  const { query } = database
+  const { writes: query, script } = database
   const { id: userId } = await addUser(database)
 
   const throttleWith = (options: Partial<ThrottleOptions> = {}) =>
@@ -1017,7 +1000,7 @@ describe('each number of the throttle', async () => {
   test('longestWaitSeconds: where the waits stop growing', async () => {
     const [name, from] = [randomWord(), newNetwork()]
     await fail(name, from)
-    await query('', 'update password_grant.failures set count = 9 where count = 1')
+    await script('update password_grant.failures set count = 9 where count = 1')
     await fail(name, from, { longestWaitSeconds: 7 })
     expect(await waitOf()).toBe(7)
   })
@@ -1038,8 +1021,7 @@ describe('each number of the throttle', async () => {
     const [name, from] = [randomWord(), newNetwork()]
     const options = { freeAttempts: 1, forgetSeconds: 60 }
     await fail(name, from, options)
-    await query(
-      '',
+    await script(
       `update password_grant.failures
       set failed_at = now() - interval '2 minutes', wait_until = now() + interval '1 hour'
       where count = 1`,
@@ -1054,7 +1036,7 @@ describe('each number of the throttle', async () => {
     const told = []
     for (let turn = 0; turn < 4; turn += 1) told.push(await fail(name, newNetwork(), options))
     expect(told).toEqual([null, null, 'slow_down', 'slow_down'])
-    await query('', "update password_grant.guesses set guessed_at[1] = guessed_at[1] - interval '11 minutes'")
+    await script("update password_grant.guesses set guessed_at[1] = guessed_at[1] - interval '11 minutes'")
     expect([await fail(name, newNetwork(), options), await fail(name, newNetwork(), options)]).toEqual([
       null,
       'slow_down',
@@ -1069,11 +1051,9 @@ describe('each number of the throttle', async () => {
     const options = { strangersLimit: 1, knownNetworkDays: 2 }
     await succeed(name, home, options)
     await fail(name, newNetwork(), options)
-    await query(
-      '',
-      'update password_grant.known_networks set signed_in_at = signed_in_at - make_interval(days => $1)',
-      [days],
-    )
+    await script('update password_grant.known_networks set signed_in_at = signed_in_at - make_interval(days => $1)', [
+      days,
+    ])
     expect(await outcomeOf(attemptAt(name, home, options))).toBe(outcome)
   })
 
@@ -1083,7 +1063,7 @@ describe('each number of the throttle', async () => {
     const from = newNetwork()
     expect(await guessTimes(5, server, asking, from)).toEqual(fiveTold)
     expect(await waitOf()).toBe(1)
-    await query('', 'update password_grant.failures set count = 8, wait_until = null where count = 5')
+    await script('update password_grant.failures set count = 8, wait_until = null where count = 5')
     await guess(await serverBeside(url, { ...behindProxy, throttle: { longestWaitSeconds: 3 } }), asking, from)
     expect(await waitOf()).toBe(3)
   })
@@ -1092,7 +1072,7 @@ describe('each number of the throttle', async () => {
 describe('what counts no more', async () => {
   const { database, url } = await freshDatabase()
   afterAll(() => database.close())
-  const { query } = database
+  const { writes: query, script } = database
   const { id: userId } = await addUser(database)
   const keyOf = (name: string) => name.padEnd(43, '-')
 
@@ -1101,8 +1081,7 @@ describe('what counts no more', async () => {
 
   async function makeRows(): Promise<void> {
     const failure = (name: string, failed: string, wait: string | null) =>
-      query(
-        '',
+      script(
         `insert into password_grant.failures (key, count, failed_at, wait_until)
         values ($1, 5, now() - $2::interval, now() + $3::interval)`,
         [keyOf(name), failed, wait],
@@ -1112,8 +1091,7 @@ describe('what counts no more', async () => {
     await failure('wait long over', '61 minutes', '-60 minutes')
     await failure('a wait that runs', '61 minutes', '1 minute')
     const guesses = (name: string, ...ages: string[]) =>
-      query(
-        '',
+      script(
         `insert into password_grant.guesses (key, guessed_at)
         select $1, array(select now() - age::interval from unnest($2::text[]) age)`,
         [keyOf(name), ages],
@@ -1122,7 +1100,7 @@ describe('what counts no more', async () => {
     await guesses('one of two is of this hour', '61 minutes', '59 minutes')
     await guesses('guess of before', '62 minutes', '61 minutes')
     const network = (name: string, days: number) =>
-      query('', 'insert into password_grant.known_networks values ($1, $2, now() - make_interval(days => $3))', [
+      script('insert into password_grant.known_networks values ($1, $2, now() - make_interval(days => $3))', [
         keyOf(name),
         userId,
         days,
@@ -1132,8 +1110,7 @@ describe('what counts no more', async () => {
   }
 
   async function readNames(): Promise<string[]> {
-    const rows = await query<{ key: string }>(
-      '',
+    const rows = await script<{ key: string }>(
       `select key from password_grant.failures union all select key from password_grant.guesses
       union all select key from password_grant.known_networks`,
     )
@@ -1141,8 +1118,7 @@ describe('what counts no more', async () => {
   }
 
   const emptied = () =>
-    query(
-      '',
+    script(
       `delete from password_grant.failures; delete from password_grant.guesses;
       delete from password_grant.known_networks`,
     )
@@ -1181,7 +1157,7 @@ describe('a server without a throttle', () => {
     for (let turn = 0; turn < 8; turn += 1) expect((await signInFrom(app, asking, from, wrong)).statusCode).toBe(401)
     expect((await signInFrom(app, asking, from)).statusCode).toBe(200)
     for (const table of ['failures', 'guesses', 'known_networks']) {
-      expect(await database.query('', `select from password_grant.${table}`), table).toEqual([])
+      expect(await database.script(`select from password_grant.${table}`), table).toEqual([])
     }
   })
 })

@@ -179,8 +179,7 @@ describe('a source of tokens', () => {
     /** For both sides: the server's clock is the database's, so there the token grows older. */
     const pass = async (seconds: number) => {
       clocks.monotonic += seconds * second
-      await database.query(
-        '',
+      await database.script(
         `update password_grant.tokens
         set issued_at = issued_at - make_interval(secs => $2), expires_at = expires_at - make_interval(secs => $2)
         where user_id = $1`,
@@ -498,7 +497,7 @@ describe('a verdict', () => {
     expect(refused).toMatchObject({ code: 'invalid_grant', status: 400, retryAfterSeconds: undefined })
     expect(refused.message).toContain('The user name or password is incorrect.')
     const passwordHash = await (await createPasswords(cheapPasswords)).hash(later)
-    await changeUser(database.query, user.name, { passwordHash })
+    await changeUser(database.writes, user.name, { passwordHash })
     clocks.monotonic = 55 * second
     expect(await failureOf(token())).toMatchObject({ code: 'invalid_grant', message: refused.message })
     expect(logged(user.id, 'refusal')).toBe(1)
@@ -742,7 +741,7 @@ describe('a fetch with the token', () => {
     const user = await addUser(database)
     const fetch = authorizedFetch(sourceFor(user, { takeOver: true }))
     expect((await fetch(`${url}/userinfo`)).status).toBe(200)
-    await revokeTokensOfUser(database.query, user.id)
+    await revokeTokensOfUser(database.writes, user.id)
     const response = await fetch(`${url}/userinfo`)
     expect(await response.json()).toMatchObject({ userName: user.name })
     expect(logged(user.id, 'sign-in')).toBe(2)

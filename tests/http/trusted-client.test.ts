@@ -92,7 +92,7 @@ describe('the address that a trusted client puts before its own', () => {
     const asking = await addAsking()
     expect((await signInFrom(app, asking, through('unknown'))).statusCode).toBe(200)
     const known = 'select from password_grant.known_networks where user_id = $1'
-    expect(await database.query('', known, [asking.user.id])).toEqual([])
+    expect(await database.script(known, [asking.user.id])).toEqual([])
   })
 })
 
@@ -181,9 +181,9 @@ test('a public client, which proves nothing, cannot be made a trusted one', asyn
   const passwords = await createPasswords({ ...defaultPasswordOptions, ...cheapPasswords })
   const id = `client-${randomWord()}`
   await expect(
-    registerClient(database.query, passwords, { id, secret: 'public', isTrusted: true }),
+    registerClient(database.writes, passwords, { id, secret: 'public', isTrusted: true }),
   ).rejects.toMatchObject({ code: 'invalid_request' })
-  expect(await database.query('', 'select from password_grant.clients where id = $1', [id])).toEqual([])
-  const { client } = await registerClient(database.query, passwords, { id, secret: 'public', isTrusted: false })
+  expect(await database.script('select from password_grant.clients where id = $1', [id])).toEqual([])
+  const { client } = await registerClient(database.writes, passwords, { id, secret: 'public', isTrusted: false })
   expect(client.isTrusted).toBe(false)
 })

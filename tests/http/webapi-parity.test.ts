@@ -104,8 +104,7 @@ async function signIn(sent: Sent, to = origin): Promise<Raw> {
 /** The seat as the database has it, its times as HTTP writes them. */
 async function seatOf(userId: string): Promise<{ issued: string; expires: string; seconds: number }> {
   const format = `'Dy, DD Mon YYYY HH24:MI:SS "GMT"'`
-  const [row] = await database.query<{ issued: string; expires: string; seconds: number }>(
-    '',
+  const [row] = await database.script<{ issued: string; expires: string; seconds: number }>(
     `select to_char(issued_at at time zone 'UTC', ${format}) as issued,
       to_char(expires_at at time zone 'UTC', ${format}) as expires,
       extract(epoch from expires_at - issued_at)::int as seconds
@@ -163,9 +162,9 @@ const invalid = (description: string) => `{"error":"invalid_request","error_desc
 
 describe('a refusal is 400 without a challenge, to the byte', async () => {
   const disabledUser = await addUser(database)
-  await changeUser(database.query, disabledUser.name, { isEnabled: false })
+  await changeUser(database.writes, disabledUser.name, { isEnabled: false })
   const disabledClient = await addClient(database)
-  await setClientEnabled(database.query, disabledClient.id, false)
+  await setClientEnabled(database.writes, disabledClient.id, false)
   const right = passwordForm(user)
   const wrong = keepSecret('wrong-password')
 

@@ -303,7 +303,7 @@ describe('a user', () => {
     'unknown, disabled or with a wrong password is one answer in %s',
     async (type) => {
       const disabled = await addUser(database)
-      await changeUser(database.query, disabled.name, { isEnabled: false })
+      await changeUser(database.writes, disabled.name, { isEnabled: false })
       const password = keepSecret('wrong-password')
       const asking = [{ ...user, name: `nobody-${randomWord()}` }, { ...user, password }, disabled]
       const answers = await Promise.all(asking.map((someone) => send({ type, body: rightBody(type, someone) })))
@@ -465,7 +465,7 @@ describe('the client that stands for everybody', () => {
 
   test('disabled closes the dialect in the form asked for; enabled opens it again', async () => {
     const type = 'application/xml'
-    await setClientEnabled(database.query, builtIn, false)
+    await setClientEnabled(database.writes, builtIn, false)
     try {
       expectRefused(await send({ type, body: rightBody(type) }), type, [404, 'not_found'])
       expectRefused(await send({ type: form, body: rightBody(form) }), 'application/json', [404, 'not_found'])
@@ -473,7 +473,7 @@ describe('the client that stands for everybody', () => {
       expectRefused(await send({ type, accept, body: rightBody(type) }), accept, [404, 'not_found'])
       expect((await askForToken(app, { client, user })).statusCode).toBe(200)
     } finally {
-      await setClientEnabled(database.query, builtIn, true)
+      await setClientEnabled(database.writes, builtIn, true)
     }
     expect((await send({ type, body: rightBody(type) })).statusCode).toBe(200)
   })

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Client } from '../../src/clients/client.ts'
 import { registerClient, setClientEnabled } from '../../src/clients/register-client.ts'
-import type { Database, Query } from '../../src/database/database.ts'
+import type { Database, Script } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { createServer } from '../../src/server.ts'
@@ -105,7 +105,7 @@ describe('a sign-in under way', async () => {
     'whose password was right gets no token when meanwhile %s',
     async (_what, { command, input, of }) => {
       const [client, user] = [await addClient(database), await addUser(database)]
-      const { query } = database
+      const { writes: query } = database
       const authenticated = await authenticateUser(query, passwords, user.name, user.password)
       const asking = await authenticateClient(query, passwords, client)
       await run(command(user, client), input)
@@ -118,8 +118,8 @@ describe('a sign-in under way', async () => {
   test.each(titled)('that waits to take its seat while %s is told the truth', async (_what, change) => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const earlier = (await signInAt(url, { client, user })).body.access_token
-    const { commanded, signingIn } = await database.transaction(async (query) => {
-      await lock(query, change.of, change.of === 'users' ? user.id : client.id)
+    const { commanded, signingIn } = await database.transaction(async (_query, script) => {
+      await lock(script, change.of, change.of === 'users' ? user.id : client.id)
       const commanded = run(change.command(user, client), change.input)
       await waitingSessions(1)
       const signingIn = signInAt(url, { client, user })
@@ -138,8 +138,8 @@ describe('a sign-in under way', async () => {
   test.each(titled)('that takes its seat just before %s keeps no token', async (_what, { command, input, of }) => {
     const [client, user] = [await addClient(database), await addUser(database)]
     await signInAt(url, { client, user }) // from a network that is known, the seat is all a sign-in has to lock
-    const { commanded, signingIn } = await database.transaction(async (query) => {
-      await lock(query, of, of === 'users' ? user.id : client.id)
+    const { commanded, signingIn } = await database.transaction(async (_query, script) => {
+      await lock(script, of, of === 'users' ? user.id : client.id)
       const signingIn = signInAt(url, { client, user })
       await waitingSessions(1)
       const commanded = run(command(user, client), input)
@@ -160,7 +160,7 @@ describe('a sign-in under way', async () => {
     ['the client is given a new secret without overlap', 'client'],
   ] as const)('whose password was right gets no token when meanwhile %s', async (what, changed) => {
     const [client, user] = [await addClient(database), await addUser(database)]
-    const { query } = database
+    const { writes: query } = database
     const authenticated = await authenticateUser(query, passwords, user.name, user.password)
     const asking = await authenticateClient(query, passwords, client)
     if (what.startsWith('the user')) {
@@ -181,16 +181,16 @@ describe('a sign-in under way', async () => {
 
   test('is not refused because its client gets a new secret while the old one still counts', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
-    const authenticated = await authenticateUser(database.query, passwords, user.name, user.password)
-    const asking = await authenticateClient(database.query, passwords, client)
+    const authenticated = await authenticateUser(database.writes, passwords, user.name, user.password)
+    const asking = await authenticateClient(database.writes, passwords, client)
     await run(['client', 'rotate', client.id, '--overlap', '60'])
-    expect(await takeSeat(database.query, subjectOf(authenticated, asking))).toHaveProperty('seat')
+    expect(await takeSeat(database.writes, subjectOf(authenticated, asking))).toHaveProperty('seat')
   })
 
   test('is not refused because a parallel one renews an old hash', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const dearer = await createPasswords({ ...cheapPasswords, memoryKib: 2048 })
-    const { query } = database
+    const { writes: query } = database
     const asking = await authenticateClient(query, dearer, client)
     const [first, second] = [
       await authenticateUser(query, dearer, user.name, user.password),
@@ -212,11 +212,11 @@ describe('a sign-in under way', async () => {
   test('of many at once with an old hash is never refused, and the hash is renewed', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const old = await createPasswords({ ...cheapPasswords, memoryKib: 512 })
-    await changeUser(database.query, user.name, { passwordHash: await old.hash(user.password) })
+    await changeUser(database.writes, user.name, { passwordHash: await old.hash(user.password) })
     const answers = await Promise.all(Array.from({ length: 40 }, () => signInAt(url, { client, user })))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
     await eventually(
-      async () => (await database.query<{ hash: string }>('', readHash, [user.id]))[0]?.hash,
+      async () => (await database.script<{ hash: string }>(readHash, [user.id]))[0]?.hash,
       (hash) => hash?.includes('m=1024,') === true,
     )
     expect((await signInAt(url, { client, user })).status).toBe(200)
@@ -230,14 +230,13 @@ describe('a sign-in under way', async () => {
   /** Waits until so many sessions wait for a lock. */
   async function waitingSessions(count: number): Promise<void> {
     await eventually(
-      async () => (await database.tokenQuery<{ count: number }>('', countWaiting))[0]?.count,
+      async () => (await database.script<{ count: number }>(countWaiting))[0]?.count,
       (found) => found === count,
     )
   }
 
   async function countLive(userId: string): Promise<number> {
-    const [row] = await database.query<{ count: number }>(
-      '',
+    const [row] = await database.script<{ count: number }>(
       `select count(*)::integer as count from password_grant.tokens
       where user_id = $1 and revoked_at is null and expires_at > now()`,
       [userId],
@@ -252,8 +251,8 @@ const countWaiting = `
 select count(*)::integer as count from pg_stat_activity
 where datname = current_database() and wait_event_type = 'Lock'`
 
-async function lock(query: Query, table: 'users' | 'clients', id: string): Promise<void> {
-  await query('', `select from password_grant.${table} where id = $1 for update`, [id])
+async function lock(script: Script, table: 'users' | 'clients', id: string): Promise<void> {
+  await script(`select from password_grant.${table} where id = $1 for update`, [id])
 }
 
 type Authenticated = Awaited<ReturnType<typeof authenticateUser>>
@@ -282,12 +281,12 @@ describe('a storm of sign-ins, disablings, enablings and revocations', async () 
       await Promise.all(databases.map((database) => database.close()))
     })
     const clients = ['a', 'b', 'c'].map((id) => `${id}-${randomWord()}`)
-    for (const id of clients) await registerClient(first.query, passwords, { id, secret: 'public' })
+    for (const id of clients) await registerClient(first.writes, passwords, { id, secret: 'public' })
     const users = await Promise.all(Array.from({ length: 4 }, () => addUser(first)))
     const devices = ['', 'phone', 'desk', 'lounge', 'car', 'attic']
 
     const works: ((database: Database, turn: number) => Promise<unknown>)[] = [
-      ...Array.from({ length: 6 }, () => async ({ query }: Database, turn: number) => {
+      ...Array.from({ length: 6 }, () => async ({ writes: query }: Database, turn: number) => {
         const user = pick(users, turn)
         const authenticated = await authenticateUser(query, passwords, user.name, user.password).catch(() => null)
         const asking = await authenticateClient(query, passwords, { id: pick(clients, random()), secret: null }).catch(
@@ -298,17 +297,17 @@ describe('a storm of sign-ins, disablings, enablings and revocations', async () 
       }),
       (database, turn) => changeAndRevoke(database, pick(users, turn), { isEnabled: false }),
       (database, turn) => changeAndRevoke(database, pick(users, turn), {}),
-      ({ query }, turn) => changeUser(query, pick(users, turn).name, { isEnabled: true }),
-      ({ query }, turn) => setClientEnabled(query, pick(clients, turn), true),
+      ({ writes: query }, turn) => changeUser(query, pick(users, turn).name, { isEnabled: true }),
+      ({ writes: query }, turn) => setClientEnabled(query, pick(clients, turn), true),
       (database, turn) => disableClient(database, pick(clients, turn)),
     ]
     for (let storm = 0; storm < 10; storm += 1) {
       const turns = Array.from({ length: 100 }, () => pick(works, random())(pick(databases, random()), random()))
       const failed = (await Promise.allSettled(turns)).filter((outcome) => outcome.status === 'rejected')
       expect(failed.map(({ reason }) => String(reason))).toEqual([])
-      expect(await first.query('', liveTokensOfDisabled)).toEqual([])
+      expect(await first.script(liveTokensOfDisabled)).toEqual([])
     }
-    const [{ count } = { count: 0 }] = await first.query<{ count: number }>('', countTokens)
+    const [{ count } = { count: 0 }] = await first.script<{ count: number }>(countTokens)
     expect(count).toBeGreaterThan(0)
     expect(count).toBeLessThanOrEqual(users.length * devices.length)
   })

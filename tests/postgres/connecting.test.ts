@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
-import { connectPools, openDatabase } from '../../src/database/postgres.ts'
+import { connectLanes, openDatabase } from '../../src/database/postgres.ts'
 import { createTokenCache } from '../../src/tokens/token-cache.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { addClient, addUser } from '../support/people.ts'
@@ -101,9 +101,9 @@ describe('a fault that is thrown while a connection is made', () => {
   test('is told as one by whoever needs the connection, and ends nothing', async () => {
     const told: Error[] = []
     const connectionString = 'postgres://localhost/tokens?sslmode=verify-full&sslrootcert=/does/not/exist.pem'
-    const database = connectPools({ connectionString }, { onDeaf: (cause) => told.push(cause) })
+    const database = connectLanes({ connectionString }, { onDeaf: (cause) => told.push(cause) })
     onTestFinished(() => database.close())
-    await expect(database.query('one', 'select 1')).rejects.toMatchObject({ code: 'temporarily_unavailable' })
+    await expect(database.writes('one', 'select 1')).rejects.toMatchObject({ code: 'temporarily_unavailable' })
     database.listen({ onNotice: () => {}, onListening: () => {} })
     await eventually(
       async () => told.length,

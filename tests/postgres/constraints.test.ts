@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { Database } from '../../src/database/database.ts'
+import type { Database, Script } from '../../src/database/database.ts'
 import { generateBytes, generateId } from '../../src/secrets.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 import { randomWord } from '../support/people.ts'
@@ -208,8 +208,7 @@ describe('a row that must be impossible', async () => {
   )
 
   test('is listed here for every constraint and every unique index there is', async () => {
-    const constraints = await database.query<{ name: string }>(
-      '',
+    const constraints = await database.script<{ name: string }>(
       `select name from (
         select conname as name, conrelid as relation from pg_constraint where contype <> 'n'
         union
@@ -224,8 +223,7 @@ describe('a row that must be impossible', async () => {
   })
 
   test('is every one with nothing in a column that needs something', async () => {
-    const columns = await database.query<{ change: string }>(
-      '',
+    const columns = await database.script<{ change: string }>(
       `select table_name || ' ' || column_name as change from information_schema.columns
       where table_schema = 'password_grant' and is_nullable = 'NO' and table_name <> 'migrations'`,
     )
@@ -248,17 +246,14 @@ describe('removing', async () => {
     ['a user', 'users'],
     ['a client', 'clients'],
   ])('%s takes the tokens along, and a user the device and the networks', async (_what, table) => {
-    await database.transaction(async (query) => {
-      await makeSoundRows(query)
-      await query('', `delete from ${table}`)
-      expect(await query('', 'select id from tokens')).toEqual([])
-      if (table === 'users') expect(await query('', 'select user_id from devices')).toEqual([])
-      if (table === 'users') expect(await query('', 'select key from known_networks')).toEqual([])
-      await query('', 'delete from users; delete from clients; delete from signing_keys; delete from attempts')
-      await query(
-        '',
-        'delete from failures; delete from guesses; delete from network_names; delete from encryption_key',
-      )
+    await database.transaction(async (_query, script) => {
+      await makeSoundRows(script)
+      await script(`delete from ${table}`)
+      expect(await script('select id from tokens')).toEqual([])
+      if (table === 'users') expect(await script('select user_id from devices')).toEqual([])
+      if (table === 'users') expect(await script('select key from known_networks')).toEqual([])
+      await script('delete from users; delete from clients; delete from signing_keys; delete from attempts')
+      await script('delete from failures; delete from guesses; delete from network_names; delete from encryption_key')
     })
   })
 })
@@ -267,11 +262,11 @@ describe('removing', async () => {
 async function tryChange(database: Database, change: string, value?: unknown): Promise<void> {
   const undo = new Error('undo')
   await database
-    .transaction(async (query) => {
-      await makeSoundRows(query)
+    .transaction(async (_query, script) => {
+      await makeSoundRows(script)
       const [, table, column] = /^(\w+) (\w+)$/.exec(change) ?? []
-      if (table) await query('', `update ${table} set ${column} = $1`, [value])
-      else await query('', change)
+      if (table) await script(`update ${table} set ${column} = $1`, [value])
+      else await script(change)
       throw undo
     })
     .catch((error: unknown) => {
@@ -279,41 +274,37 @@ async function tryChange(database: Database, change: string, value?: unknown): P
     })
 }
 
-async function makeSoundRows(query: Database['query']): Promise<void> {
-  await query('', 'set local search_path = password_grant')
-  await query('', 'delete from clients') // the built-in ones: one row of each kind is easier to change
-  await query('', `insert into clients (id, is_public, secret_hash) values ('sound', false, $1)`, [sha256])
-  await query('', `insert into users (id, name, name_key, password_hash) values ($1, $2, $2, $3)`, [
+async function makeSoundRows(script: Script): Promise<void> {
+  await script('set local search_path = password_grant')
+  await script('delete from clients') // the built-in ones: one row of each kind is easier to change
+  await script(`insert into clients (id, is_public, secret_hash) values ('sound', false, $1)`, [sha256])
+  await script(`insert into users (id, name, name_key, password_hash) values ($1, $2, $2, $3)`, [
     generateId(),
     randomWord(),
     argon2id,
   ])
-  await query(
-    '',
+  await script(
     `insert into tokens (id, user_id, device, client_id, secret_hash, issued_at, expires_at)
     select gen_random_uuid(), users.id, 'label', clients.id, $1, now(), now() + interval '1 hour' from users, clients`,
     [generateBytes(32)],
   )
-  await query(
-    '',
+  await script(
     `insert into devices (user_id, device_key, customer_key, last_timestamp) select id, 'sound', $1, 1 from users`,
     [generateBytes(44)],
   )
-  await query('', `insert into signing_keys (id, public_key, private_key) values ('sound', '{}', $1)`, [
-    generateBytes(44),
-  ])
-  await query('', `insert into attempts (key, points, expire) values ('sound', 1, 1)`)
-  await query('', 'insert into failures (key, count, failed_at, wait_until) values ($1, 5, now(), now())', [
+  await script(`insert into signing_keys (id, public_key, private_key) values ('sound', '{}', $1)`, [generateBytes(44)])
+  await script(`insert into attempts (key, points, expire) values ('sound', 1, 1)`)
+  await script('insert into failures (key, count, failed_at, wait_until) values ($1, 5, now(), now())', [
     keyOf('sound'),
   ])
-  await query('', 'insert into guesses (key, guessed_at) values ($1, array[now()])', [keyOf('sound')])
-  await query('', 'insert into network_names (key, names, failed_at) values ($1, array[$1], array[now()])', [
+  await script('insert into guesses (key, guessed_at) values ($1, array[now()])', [keyOf('sound')])
+  await script('insert into network_names (key, names, failed_at) values ($1, array[$1], array[now()])', [
     keyOf('sound'),
   ])
-  await query('', 'insert into known_networks (key, user_id, signed_in_at) select $1, id, now() from users', [
+  await script('insert into known_networks (key, user_id, signed_in_at) select $1, id, now() from users', [
     keyOf('sound'),
   ])
-  await query('', 'insert into encryption_key (fingerprint) values ($1)', [keyOf('sound')])
+  await script('insert into encryption_key (fingerprint) values ($1)', [keyOf('sound')])
 }
 
 /** As long as a keyed hash. */

@@ -30,23 +30,22 @@ describe('servers of one database', () => {
   ])('%s', async (_, keys, mismatches) => {
     const { database } = await open()
     const found = []
-    for (const one of keys) found.push(await noteEncryptionKey(database.query, one))
+    for (const one of keys) found.push(await noteEncryptionKey(database.writes, one))
     expect(found).toEqual(mismatches)
   })
 
   test('agree on one key when they start at the same time', async () => {
     const { database } = await open()
     const found = await Promise.all(
-      Array.from({ length: 20 }, (_, turn) => noteEncryptionKey(database.query, turn % 2 ? key : other)),
+      Array.from({ length: 20 }, (_, turn) => noteEncryptionKey(database.writes, turn % 2 ? key : other)),
     )
     expect(found.filter((mismatch) => mismatch === null)).toHaveLength(10)
   })
 
   test('leave a fingerprint that is neither the key nor a plain hash of it', async () => {
     const { database } = await open()
-    await noteEncryptionKey(database.query, key)
-    const [row] = await database.query<{ fingerprint: string }>(
-      '',
+    await noteEncryptionKey(database.writes, key)
+    const [row] = await database.script<{ fingerprint: string }>(
       'select fingerprint from password_grant.encryption_key',
     )
     expect(row?.fingerprint).toMatch(/^[\w-]{43}$/)

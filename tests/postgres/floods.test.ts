@@ -37,7 +37,8 @@ function watch(query: Query) {
 describe('while thousands of requests are in flight', () => {
   let database: Database
   let app: Awaited<ReturnType<typeof createServer>>
-  let checks: ReturnType<typeof watch>['lane']
+  type Watched = ReturnType<typeof watch>['lane']
+  let lanes: [lookups: Watched, writes: Watched]
   let client: { id: string; secret: string }
   let token: string
 
@@ -45,9 +46,9 @@ describe('while thousands of requests are in flight', () => {
     const fresh = await freshDatabase()
     await fresh.database.close()
     const opened = await openDatabase(fresh.url, { timeouts: patience })
-    const { lane, watched } = watch(opened.tokenQuery)
-    checks = lane
-    database = { ...opened, tokenQuery: watched }
+    const [lookups, writes] = [watch(opened.lookups), watch(opened.writes)]
+    lanes = [lookups.lane, writes.lane]
+    database = { ...opened, lookups: lookups.watched, writes: writes.watched }
     app = await createServer(database, pino({ level: 'silent' }, logLines), {
       ...plainOptions,
       dialects: [webapi, device],
@@ -61,6 +62,10 @@ describe('while thousands of requests are in flight', () => {
       await database.close()
     }
   })
+
+  const forget = () => {
+    for (const lane of lanes) lane.most = lane.sent = 0
+  }
 
   const form = { 'content-type': 'application/x-www-form-urlencoded' }
   const floods: [string, () => Promise<LightMyRequestResponse>, ...number[]][] = [
@@ -99,7 +104,7 @@ describe('while thousands of requests are in flight', () => {
   test.each(floods)(
     'at %s, tokens are checked, the server is ready, and few statements wait',
     async (_path, send, ...expected) => {
-      checks.most = 0
+      forget()
       const flood = Array.from({ length: count }, send)
       const others = [
         ...Array.from({ length: 20 }, () => app.inject({ url: '/userinfo', headers: bearer(token) })),
@@ -116,7 +121,7 @@ describe('while thousands of requests are in flight', () => {
       for (const { statusCode } of await Promise.all([...others, ...ready])) expect(statusCode).toBe(200)
       const statuses = new Set((await Promise.all(flood)).map(({ statusCode }) => statusCode))
       for (const status of statuses) expect(expected).toContain(status)
-      expect(checks.most).toBeLessThan(30)
+      expect(lanes[0].most).toBeLessThan(30)
     },
   )
 
@@ -130,18 +135,18 @@ describe('while thousands of requests are in flight', () => {
         headers: { ...form, ...basic(client.id, client.secret) },
         payload: `token=${value}`,
       })
-    checks.most = 0
+    forget()
     const answers = await Promise.all(Array.from({ length: 100 }, revoke))
     expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([200]))
-    expect(checks.most).toBeLessThan(30)
+    expect(Math.max(...lanes.map(({ most }) => most))).toBeLessThan(30)
     expect((await app.inject({ url: '/userinfo', headers: bearer(value) })).statusCode).toBe(401)
-    checks.sent = 0
+    forget()
     await Promise.all(Array.from({ length: 100 }, revoke))
-    expect(checks.sent).toBeLessThan(10)
+    expect(lanes.reduce((sum, { sent }) => sum + sent, 0)).toBeLessThan(10)
   })
 
   test('seats are listed and ended in a lane of their own', async () => {
-    checks.most = 0
+    forget()
     const headers = bearer(token)
     const lists = Array.from({ length: 150 }, () => app.inject({ url: '/seats', headers }))
     const ends = Array.from({ length: 150 }, () =>
@@ -149,7 +154,7 @@ describe('while thousands of requests are in flight', () => {
     )
     for (const { statusCode } of await Promise.all(lists)) expect(statusCode).toBe(200)
     for (const { statusCode } of await Promise.all(ends)) expect(statusCode).toBe(404)
-    expect(checks.most).toBeLessThan(30)
+    expect(Math.max(...lanes.map(({ most }) => most))).toBeLessThan(30)
   })
 })
 
@@ -161,13 +166,13 @@ test('a pool refuses the statement after the thousandth that waits, and goes on 
     // three connections are free
     await expect(ask(database)).rejects.toMatchObject({ code: 'temporarily_unavailable', isOverload: true })
     await expect(database.transaction(async () => 'in vain')).rejects.toMatchObject({ isOverload: true })
-    expect(await database.tokenQuery('one', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await database.lookups('one', 'select 1 as one')).toEqual([{ one: 1 }])
   })
   for (const rows of await Promise.all(waiting)) expect(rows).toEqual([{ one: 1 }])
   expect(await ask(database)).toEqual([{ one: 1 }])
   await database.close()
 })
 
-function ask({ query }: Database): Promise<object[]> {
+function ask({ writes: query }: Database): Promise<object[]> {
   return query('one', 'select 1 as one')
 }

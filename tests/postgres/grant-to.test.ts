@@ -40,9 +40,9 @@ describe('`migrate --grant-to` gives a role', () => {
 
   test('all that a server does', async () => {
     await useWholeServer(owner, serving)
-    await serving.query('', 'delete from password_grant.attempts where expire < 0') // a server does so every minute
-    expect(await noteEncryptionKey(serving.query, null)).toBe(null)
-    expect(await noteEncryptionKey(serving.query, generateBytes(32))).toBe(null)
+    await serving.script('delete from password_grant.attempts where expire < 0') // a server does so every minute
+    expect(await noteEncryptionKey(serving.writes, null)).toBe(null)
+    expect(await noteEncryptionKey(serving.writes, generateBytes(32))).toBe(null)
     const { url: address } = await readyServer({ environment: { DATABASE_URL: role.urlOf(url) } }, [
       'serve',
       '--no-migrate',

@@ -66,9 +66,9 @@ describe('guarded routes', () => {
     const { findToken } = createTokenCache(
       {
         ...opened,
-        tokenQuery: (...args) => {
+        lookups: (...args) => {
           statements += 1
-          return opened.tokenQuery(...args)
+          return opened.lookups(...args)
         },
       },
       { seconds },

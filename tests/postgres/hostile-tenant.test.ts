@@ -71,8 +71,7 @@ describe('in a database whose other tenant plants namesakes of everything, and w
   })
 
   test('no function of ours calls one of them, whatever the caller’s search path', async () => {
-    const functions = await database.query<{ called: string }>(
-      '',
+    const functions = await database.script<{ called: string }>(
       `select format('password_grant.%I(%s)', proname, array_to_string(array(
         select 'null::pg_catalog.' || typname from unnest(proargtypes::oid[]) with ordinality argument (type, place)
         join pg_type on pg_type.oid = type order by place
@@ -86,8 +85,7 @@ describe('in a database whose other tenant plants namesakes of everything, and w
   })
 
   test('each function in PL/pgSQL has a search path of its own', async () => {
-    const loose = await database.query(
-      '',
+    const loose = await database.script(
       `select proname from pg_proc
       join pg_language l on l.oid = prolang
       where pronamespace = 'password_grant'::regnamespace and lanname = 'plpgsql'
@@ -131,7 +129,7 @@ function requireOwnFault(error: unknown): void {
 }
 
 async function useCommands(database: Database): Promise<void> {
-  const { query } = database
+  const { writes: query } = database
   const encryptionKey = plainOptions.encryptionKey ?? generateBytes(32)
   const client = await addClient(database)
   const user = await addUser(database)

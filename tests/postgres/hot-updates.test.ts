@@ -27,15 +27,15 @@ test.each([
   const database = await openDatabase(url, { timeouts: patience, connections })
   await migrate(database)
   const passwords = await createPasswords(cheapPasswords)
-  const client = await authenticateClient(database.query, passwords, await addClient(database))
+  const client = await authenticateClient(database.writes, passwords, await addClient(database))
   const users = await database.transaction(async (query) => {
     const added = []
-    while (added.length < usersCount) added.push(await addUser({ ...database, query }))
+    while (added.length < usersCount) added.push(await addUser({ ...database, writes: query }))
     return added
   })
   const tools = {
     database,
-    findCredentials: createCredentialsFinder(database.query),
+    findCredentials: createCredentialsFinder(database.writes),
     passwords,
     throttle: noThrottle,
     seats: new SeatTaker(database, noThrottle),

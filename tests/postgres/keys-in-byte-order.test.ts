@@ -51,8 +51,7 @@ describe('every key of the schema', () => {
   test('is compared byte by byte in each index, whatever the collation of the database', async () => {
     const { database } = await freshDatabase()
     onTestFinished(() => database.close())
-    const others = await database.query(
-      '',
+    const others = await database.script(
       `select indexrelid::regclass::text as index
       from pg_index join pg_class c on c.oid = indrelid, unnest(indcollation::oid[]) used
       where c.relnamespace = 'password_grant'::regnamespace and used not in (0, '"C"'::regcollation)`,
@@ -181,7 +180,7 @@ describe('a collation whose version changed', () => {
     const { database, url } = await freshDatabase()
     onTestFinished(() => database.close())
     const name = new URL(url).pathname.slice(1)
-    expect(await findCollationChanges(database.query)).toEqual([])
+    expect(await findCollationChanges(database.writes)).toEqual([])
     await runOn(url, [`update pg_database set datcollversion = '0.1' where datname = '${name}'`])
     const sentence = expect.stringMatching(
       new RegExp(
@@ -189,7 +188,7 @@ describe('a collation whose version changed', () => {
           `reindex database ${name}; alter database ${name} refresh collation version$`,
       ),
     )
-    expect(await findCollationChanges(database.query)).toEqual([sentence])
+    expect(await findCollationChanges(database.writes)).toEqual([sentence])
     const environment = { DATABASE_URL: url }
     const migrated = await runCommand(['migrate'], { environment })
     expect({ code: migrated.code, said: migrated.stderr.trim() }).toEqual({ code: 0, said: sentence })
@@ -207,7 +206,7 @@ describe('a collation whose version changed', () => {
       'create table public.names (name text collate "und-x-icu" primary key)',
       `update pg_collation set collversion = '1' where collname = 'und-x-icu'`,
     ])
-    expect(await findCollationChanges(database.query)).toEqual([
+    expect(await findCollationChanges(database.writes)).toEqual([
       expect.stringMatching(
         /^The collation "und-x-icu", by which an index goes, changed .*alter collation "und-x-icu" refresh version$/,
       ),

@@ -46,7 +46,7 @@ test.each<[string, Ending, Ending]>([
     await database.close()
     await third.close()
   })
-  const { query, tokenQuery } = database
+  const { writes: query, script } = database
   const user = await addUser(database)
   const sitting = await addClient(database, { secret: 'public' })
   const coming = await addClient(database, { secret: 'public' })
@@ -69,11 +69,11 @@ test.each<[string, Ending, Ending]>([
   }
   const isWaiting = (wanted: number) =>
     eventually(
-      async () => (await tokenQuery<{ count: number }>('', countWaiting))[0]?.count,
+      async () => (await script<{ count: number }>(countWaiting))[0]?.count,
       (count) => count === wanted,
     )
-  const [pending] = await third.transaction(async (locking) => {
-    await locking('', lockLowest)
+  const [pending] = await third.transaction(async (_query, script) => {
+    await script(lockLowest)
     const first = one(query, parties)
     await isWaiting(1)
     const second = other(query, parties)

@@ -1,7 +1,6 @@
 // A row that another session has locked keeps its own user waiting, and no other.
 import { pino } from 'pino'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Query } from '../../src/database/database.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { createServer } from '../../src/server.ts'
 import { behindProxy, guess, newNetwork, signInFrom } from '../support/guesses.ts'
@@ -31,8 +30,8 @@ describe.each(rows)('while the row of %s is locked', (row, hold) => {
     const [from, elsewhere] = [newNetwork(), newNetwork()]
     for (const user of [held, free]) expect((await signInFrom(app, { client, user }, from)).statusCode).toBe(200)
     if (row === 'the failures') await guess(app, { client, user: held }, from) // which alone keeps it out of the batch
-    const { waiting } = await database.transaction(async (query: Query) => {
-      await query('', hold, [held.id])
+    const { waiting } = await database.transaction(async (_query, script) => {
+      await script(hold, [held.id])
       const waiting = signInFrom(app, { client, user: held }, from)
       const others = await Promise.all([from, elsewhere].map((at) => signInFrom(app, { client, user: free }, at)))
       expect(others.map(({ statusCode }) => statusCode)).toEqual([200, 200])
@@ -57,8 +56,8 @@ test('sign-ins of one user at once that a lock holds up are all answered within 
   const user = await addUser(database)
   const from = newNetwork()
   await signInFrom(server, { client, user }, from)
-  const answers = await database.transaction(async (query: Query) => {
-    await query('', 'select from password_grant.users where id = $1 for update', [user.id])
+  const answers = await database.transaction(async (_query, script) => {
+    await script('select from password_grant.users where id = $1 for update', [user.id])
     return Promise.all(Array.from({ length: 30 }, () => signInFrom(server, { client, user }, from)))
   })
   expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([503]))

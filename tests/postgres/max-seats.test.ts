@@ -41,15 +41,15 @@ describe('a user’s seats', () => {
 
   /** Signs in at each label in turn; with the values of their tokens. */
   const signIn = (user: Person, labels: readonly string[], maxSeats: number) =>
-    signInAt(database.query, clientId, user, labels, maxSeats)
+    signInAt(database.writes, clientId, user, labels, maxSeats)
 
   test('are fifty when fifty-one labels have signed in: the first gave way', async () => {
     const user = await addUser(database)
     const labels = Array.from({ length: 51 }, (_, index) => `label ${index}`)
     const values = await signIn(user, labels, 50)
     expect((await readLabels(user)).toSorted()).toEqual(labels.slice(1).toSorted())
-    expect(await findToken(database.query, values[0] ?? '')).toEqual({ ended: 'unknown' })
-    for (const value of values.slice(1)) expect(await findToken(database.query, value)).toHaveProperty('token')
+    expect(await findToken(database.writes, values[0] ?? '')).toEqual({ ended: 'unknown' })
+    for (const value of values.slice(1)) expect(await findToken(database.writes, value)).toHaveProperty('token')
   })
 
   test('give way in the order of their sign-ins, hour by hour', async () => {
@@ -78,8 +78,7 @@ describe('a user’s seats', () => {
       await signIn(user, labels, 4)
       for (const [index, label] of ['x', 'y', 'z'].entries()) {
         // what is told of their times is the same second for all
-        await database.query(
-          '',
+        await database.script(
           `update password_grant.tokens set issued_at = date_trunc('minute', now() - interval '1 minute')
           where user_id = $1`,
           [user.id],
@@ -98,9 +97,7 @@ describe('a user’s seats', () => {
     async (_what, to) => {
       const user = await addUser(database)
       await signIn(user, ['old', 'older', 'empty'], 3)
-      await database.query('', `update password_grant.tokens set ${to} where user_id = $1 and device = 'empty'`, [
-        user.id,
-      ])
+      await database.script(`update password_grant.tokens set ${to} where user_id = $1 and device = 'empty'`, [user.id])
       await signIn(user, ['new'], 3)
       expect(await readLabels(user)).toEqual(['new', 'old', 'older'])
       await signIn(user, ['newer'], 3)
@@ -111,8 +108,7 @@ describe('a user’s seats', () => {
   test('of which several are empty lose those that have been so longest first', async () => {
     const user = await addUser(database)
     await signIn(user, ['a', 'b', 'c', 'd'], 4)
-    await database.query(
-      '',
+    await database.script(
       `update password_grant.tokens set revoked_at = now() where user_id = $1 and device in ('b', 'd')`,
       [user.id],
     )
@@ -130,14 +126,14 @@ describe('a user’s seats', () => {
     const user = await addUser(database)
     const [, b, c] = await signIn(user, ['a', 'b', 'c', 'a'], 3)
     expect(await readLabels(user)).toEqual(['a', 'b', 'c'])
-    for (const value of [b, c]) expect(await findToken(database.query, value ?? '')).toHaveProperty('token')
+    for (const value of [b, c]) expect(await findToken(database.writes, value ?? '')).toHaveProperty('token')
   })
 
   test('are one where one is the most there can be', async () => {
     const user = await addUser(database)
     const values = await signIn(user, ['a', '', 'b', 'b'], 1)
     expect(await readLabels(user)).toEqual(['b'])
-    const found = await Promise.all(values.map((value) => findToken(database.query, value)))
+    const found = await Promise.all(values.map((value) => findToken(database.writes, value)))
     expect(found).toEqual([
       { ended: 'unknown' },
       { ended: 'unknown' },
@@ -167,28 +163,27 @@ describe('a user’s seats', () => {
     await signIn(user, ['a', 'b', 'c', 'd', 'e'], 2)
     expect(await readLabels(user)).toEqual(['d', 'e'])
     expect(await readLabels(other)).toEqual(['a', 'b', 'c'])
-    expect(await findToken(database.query, value ?? '')).toHaveProperty('token')
+    expect(await findToken(database.writes, value ?? '')).toHaveProperty('token')
   })
 
   test('are not touched by a sign-in that is refused meanwhile', async () => {
     const user = await addUser(database)
     await signIn(user, ['a', 'b'], 2)
-    const subject = await subjectFor(database.query, clientId, user)
+    const subject = await subjectFor(database.writes, clientId, user)
     const refused = [
-      await takeSeat(database.query, { ...subject, clientVersion: user.id, device: 'c', maxSeats: 1 }),
-      await takeSeat(database.query, { ...subject, userVersion: user.id, device: 'c', maxSeats: 1 }),
+      await takeSeat(database.writes, { ...subject, clientVersion: user.id, device: 'c', maxSeats: 1 }),
+      await takeSeat(database.writes, { ...subject, userVersion: user.id, device: 'c', maxSeats: 1 }),
     ]
     expect(refused).toEqual([{ changed: 'client' }, { changed: 'user' }])
     expect(await readLabels(user)).toEqual(['a', 'b'])
   })
 
   async function readLabels(user: Person): Promise<string[]> {
-    return (await readSeats(database.query, user)).map(({ device }) => device)
+    return (await readSeats(database.writes, user)).map(({ device }) => device)
   }
 
   async function moveBack(user: Person, device: string, hours: number): Promise<void> {
-    await database.query(
-      '',
+    await database.script(
       `update password_grant.tokens
       set issued_at = issued_at - make_interval(hours => $3), signed_in_at = signed_in_at - make_interval(hours => $3)
       where user_id = $1 and device = $2`,
@@ -211,9 +206,9 @@ describe('two servers', async () => {
     let lookUps = 0
     const database: Database = {
       ...opened,
-      tokenQuery: (name, ...statement) => {
+      lookups: (name, ...statement) => {
         if (name === 'find_token') lookUps += 1
-        return opened.tokenQuery(name, ...statement)
+        return opened.lookups(name, ...statement)
       },
     }
     const app = await createServer(database, pino({ level: 'trace' }, logLines), {
@@ -261,16 +256,15 @@ describe('two servers', async () => {
   test('answer two hundred sign-ins at once at two hundred labels, and leave the fifty that came last', async () => {
     const { database, apps } = await openServers()
     const user = await addUser(database)
-    await database.query('', noteWhatGivesWay)
+    await database.script(noteWhatGivesWay)
     const answers = await Promise.all(
       Array.from({ length: 200 }, (_, turn) => signIn(apps[turn % 2 === 0 ? 0 : 1], user, `label ${turn}`)),
     )
     expect(answers.map(({ statusCode }) => statusCode)).toEqual(answers.map(() => 200))
-    const seats = await readSeats(database.query, user)
+    const seats = await readSeats(database.writes, user)
     expect(seats).toHaveLength(50)
 
-    const [order] = await database.query<{ gone: number; isOrdered: boolean }>(
-      '',
+    const [order] = await database.script<{ gone: number; isOrdered: boolean }>(
       `select count(*)::integer as gone,
         max(signed_in_at) < (select min(signed_in_at) from password_grant.tokens) as "isOrdered"
       from password_grant.gave_way`,
@@ -339,7 +333,7 @@ describe('two servers', async () => {
     const user = await addUser(database)
     const value = await readValue(apps[0], user, 'phone')
     await untilRemembered(servers[0], value)
-    await database.query('', 'alter table password_grant.tokens disable trigger tokens_ended')
+    await database.script('alter table password_grant.tokens disable trigger tokens_ended')
     const [seat] = (await apps[0].inject({ url: '/seats', headers: bearer(value) })).json()
     const ended = await apps[0].inject({ method: 'DELETE', url: `/seats/${seat.id}`, headers: bearer(value) })
     expect([ended.statusCode, (await askWhose(apps[0], value)).statusCode]).toEqual([204, 401])
@@ -363,7 +357,7 @@ describe('a storm of sign-ins whose seats give way, revocations and disablings',
     const users = await Promise.all(Array.from({ length: 3 }, () => addUser(first)))
 
     const works: ((database: Database, user: Person, clientId: string) => Promise<unknown>)[] = [
-      ...Array.from({ length: 8 }, () => async ({ query }: Database, user: Person, clientId: string) => {
+      ...Array.from({ length: 8 }, () => async ({ writes: query }: Database, user: Person, clientId: string) => {
         const subject = await subjectFor(query, clientId, user).catch(() => null) // disabled at this moment
         if (subject) await takeSeat(query, { ...subject, device: pick(labels), maxSeats: pick(limits) })
       }),
@@ -377,25 +371,25 @@ describe('a storm of sign-ins whose seats give way, revocations and disablings',
           await setClientEnabled(query, clientId, false)
           await revokeTokensOfClient(query, clientId)
         }),
-      ({ query }, _user, clientId) => setClientEnabled(query, clientId, true),
+      ({ writes: query }, _user, clientId) => setClientEnabled(query, clientId, true),
       (database, user) =>
         database.transaction(async (query) => {
           await changeUser(query, user.name, {})
           await revokeTokenOfDevice(query, user.id, pick(labels))
         }),
-      async ({ query }, user) => {
+      async ({ writes: query }, user) => {
         const seats = await readSeats(query, user)
         if (seats.length > 0) await revokeTokenOfUser(query, user.id, pick(seats).id)
       },
     ]
     for (let storm = 0; storm < 12; storm += 1) {
-      for (const clientId of clients) await setClientEnabled(first.query, clientId, true)
+      for (const clientId of clients) await setClientEnabled(first.writes, clientId, true)
       const turns = Array.from({ length: 120 }, () => pick(works)(pick(databases), pick(users), pick(clients)))
       const failed = (await Promise.allSettled(turns)).filter((outcome) => outcome.status === 'rejected')
       expect(failed.map(({ reason }) => [String(reason), String(reason.reason)])).toEqual([])
     }
     for (const user of users)
-      expect((await readSeats(first.query, user)).length).toBeLessThanOrEqual(Math.max(...limits))
+      expect((await readSeats(first.writes, user)).length).toBeLessThanOrEqual(Math.max(...limits))
   })
 })
 
@@ -420,7 +414,9 @@ async function signInAt(query: Query, clientId: string, user: Person, labels: re
 }
 
 async function readSeats(query: Query, user: Person): Promise<{ id: string; device: string }[]> {
-  return query('', 'select id, device from password_grant.tokens where user_id = $1 order by device', [user.id])
+  return query('read_seats', 'select id, device from password_grant.tokens where user_id = $1 order by device', [
+    user.id,
+  ])
 }
 
 const noteWhatGivesWay = `

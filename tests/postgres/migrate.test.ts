@@ -23,9 +23,9 @@ const allVersions = Array.from({ length: codeVersion }, (_, index) => index + 1)
 describe('migrating', () => {
   test('makes the tables of an empty database', async () => {
     const { database } = await emptyDatabase()
-    expect(await schemaState(database.query)).toBe('not migrated')
+    expect(await schemaState(database.writes)).toBe('not migrated')
     expect(await migrate(database)).toEqual({ applied: allVersions, version: codeVersion })
-    expect(await schemaState(database.query)).toBe('current')
+    expect(await schemaState(database.writes)).toBe('current')
   })
 
   test('again does nothing and keeps every row', async () => {
@@ -33,7 +33,7 @@ describe('migrating', () => {
     await migrate(database)
     const user = await addUser(database)
     expect(await migrate(database)).toEqual({ applied: [], version: codeVersion })
-    expect(await database.query('', 'select name from password_grant.users')).toEqual([{ name: user.name }])
+    expect(await database.script('select name from password_grant.users')).toEqual([{ name: user.name }])
   })
 
   test('succeeds in eight processes at once on an empty database, and happens in one of them', async () => {
@@ -52,7 +52,7 @@ describe('migrating', () => {
     onTestFinished(async () => {
       await Promise.all(databases.map((database) => database.close()))
     })
-    const found = await Promise.all(databases.map(({ query }) => schemaState(query)))
+    const found = await Promise.all(databases.map(({ writes: query }) => schemaState(query)))
     expect(found).toEqual(databases.map(() => 'not migrated'))
     const done = await Promise.all(databases.map((database) => migrate(database)))
     expect(done.flatMap(({ applied }) => applied)).toEqual(allVersions)
@@ -64,7 +64,7 @@ describe('migrating', () => {
     await addMigration(newer, 'create table password_grant.half_done (id integer); select 1 / 0;')
     const { code, stderr } = await runCommand(['migrate'], { bin: newer.bin, environment: { DATABASE_URL: url } })
     expect({ code, stderr }).toEqual({ code: 1, stderr: 'division by zero\n' })
-    expect(await schemaState(database.query)).toBe('not migrated')
+    expect(await schemaState(database.writes)).toBe('not migrated')
     expect(await readTables(database)).toEqual([])
   })
 })
@@ -77,16 +77,15 @@ describe('a database at version 2', () => {
     const before = await readRows(database)
     expect(before.map(({ length }) => length)).toEqual([1, 1, 4])
     expect(await migrate(database)).toEqual({ applied: allVersions.slice(2), version: codeVersion })
-    expect(await schemaState(database.query)).toBe('current')
+    expect(await schemaState(database.writes)).toBe('current')
     expect(await readRows(database)).toEqual(before)
-    expect(await findToken(database.query, value)).toHaveProperty('token.device', 'three hours ago')
+    expect(await findToken(database.writes, value)).toHaveProperty('token.device', 'three hours ago')
   })
 
   test('gets the built-in clients, which are public and enabled', async () => {
     const { database } = await databaseAt2()
     await migrate(database)
-    const added = await database.query(
-      '',
+    const added = await database.script(
       'select id, is_public, is_enabled from password_grant.clients where is_built_in order by id',
     )
     expect(added).toEqual(
@@ -99,7 +98,7 @@ describe('a database at version 2', () => {
     await migrate(database)
     const taken = []
     for (const device of ['new', 'newer', 'newest']) {
-      await takeSeat(database.query, { ...subject, device, maxSeats: 4 })
+      await takeSeat(database.writes, { ...subject, device, maxSeats: 4 })
       taken.push(await readDevices(database))
     }
     expect(taken).toEqual([
@@ -112,14 +111,14 @@ describe('a database at version 2', () => {
   test('has a seat whose latest sign-in counts, though it was written by code of version 2', async () => {
     const { database, subject } = await databaseAt2()
     await migrate(database)
-    await database.query('', `delete from password_grant.tokens`)
-    for (const device of ['a', 'b']) await takeSeat(database.query, { ...subject, device })
+    await database.script(`delete from password_grant.tokens`)
+    for (const device of ['a', 'b']) await takeSeat(database.writes, { ...subject, device })
     const setBack = `update password_grant.tokens set ${older}, signed_in_at = now() - make_interval(hours => $1)`
-    await database.query('', `${setBack} where device = 'a'`, [5])
-    await database.query('', `${setBack} where device = 'b'`, [4])
+    await database.script(`${setBack} where device = 'a'`, [5])
+    await database.script(`${setBack} where device = 'b'`, [4])
     // a server that was not upgraded yet knows nothing of signed_in_at
-    await database.query('', `update password_grant.tokens set ${older} where device = 'a'`, [3])
-    await takeSeat(database.query, { ...subject, device: 'c', maxSeats: 2 })
+    await database.script(`update password_grant.tokens set ${older} where device = 'a'`, [3])
+    await takeSeat(database.writes, { ...subject, device: 'c', maxSeats: 2 })
     expect(await readDevices(database)).toEqual(['a', 'c'])
   })
 
@@ -135,8 +134,8 @@ describe('a database at version 2', () => {
     })
     expect({ code, answered: JSON.parse(stdout) }).toEqual({ code: 0, answered: { applied: [1, 2], version: 2 } })
     const [userId, clientId] = [generateId(), `client-${randomWord()}`]
-    await database.query('', 'insert into password_grant.clients (id, is_public) values ($1, true)', [clientId])
-    await database.query('', 'insert into password_grant.users (id, name, name_key) values ($1, $2, $2)', [
+    await database.script('insert into password_grant.clients (id, is_public) values ($1, true)', [clientId])
+    await database.script('insert into password_grant.users (id, name, name_key) values ($1, $2, $2)', [
       userId,
       randomWord(),
     ])
@@ -148,8 +147,7 @@ describe('a database at version 2', () => {
       ['half an hour ago', 0.5, generateId(), true],
     ] as const
     for (const [device, hours, seatId, isRevoked] of seats) {
-      await database.query(
-        '',
+      await database.script(
         `insert into password_grant.tokens
           (id, user_id, device, client_id, secret_hash, issued_at, expires_at, revoked_at)
         select $1, $2, $3, $4, $5, at, at + interval '1 day', case when $7 then now() end
@@ -157,8 +155,7 @@ describe('a database at version 2', () => {
         [seatId, userId, device, clientId, hashSecret(secret), hours * 60, isRevoked],
       )
     }
-    const [versions] = await database.query<{ user: string; client: string }>(
-      '',
+    const [versions] = await database.script<{ user: string; client: string }>(
       `select u.credential_version as user, c.credential_version as client
       from password_grant.users u, password_grant.clients c`,
     )
@@ -173,15 +170,15 @@ describe('a database at version 2', () => {
   }
 
   /** All that was there at version 2, and nothing that came later. */
-  async function readRows({ query }: Database): Promise<object[][]> {
+  async function readRows({ script }: Database): Promise<object[][]> {
     const later = `'is_built_in', 'is_trusted', 'signed_in_at'`
     const read = (table: string, where = 'true') =>
-      query('', `select to_jsonb(t) - array[${later}] as row from password_grant.${table} t where ${where} order by id`)
+      script(`select to_jsonb(t) - array[${later}] as row from password_grant.${table} t where ${where} order by id`)
     return [await read('clients', `id like 'client-%'`), await read('users'), await read('tokens')]
   }
 
-  async function readDevices({ query }: Database): Promise<string[]> {
-    const rows = await query<{ device: string }>('', 'select device from password_grant.tokens order by device')
+  async function readDevices({ script }: Database): Promise<string[]> {
+    const rows = await script<{ device: string }>('select device from password_grant.tokens order by device')
     return rows.map(({ device }) => device)
   }
 })
@@ -255,7 +252,7 @@ describe('a migration that was edited after it was applied', () => {
     await addMigration(edited, 'create table password_grant.of_the_future (id integer);')
     const { code, stderr } = await runCommand(['migrate'], { bin: edited.bin, environment: { DATABASE_URL: url } })
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/checksum.*migration \[1\]/i) })
-    expect(await schemaState(database.query)).toBe('current')
+    expect(await schemaState(database.writes)).toBe('current')
     expect(await readTables(database)).not.toContain('of_the_future')
   })
 
@@ -417,17 +414,16 @@ async function editedInstallation() {
   return copy
 }
 
-async function readTables({ query }: Database): Promise<string[]> {
-  const rows = await query<{ name: string }>(
-    '',
+async function readTables({ script }: Database): Promise<string[]> {
+  const rows = await script<{ name: string }>(
     "select tablename as name from pg_tables where schemaname = 'password_grant' order by tablename",
   )
   return rows.map(({ name }) => name)
 }
 
 /** From the catalogs, in words that are the same in every major version. */
-async function describeSchema({ query }: Database): Promise<string> {
-  const rows = await query<{ line: string }>('', schemaText)
+async function describeSchema({ script }: Database): Promise<string> {
+  const rows = await script<{ line: string }>(schemaText)
   return `${rows.map(({ line }) => line).join('\n')}\n`
 }
 

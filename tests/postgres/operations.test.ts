@@ -68,32 +68,30 @@ async function newDevice(): Promise<{ deviceKey: string; userId: string }> {
 }
 
 const checkClient = (client: { id: string; secret: string }): Promise<Client> =>
-  createClientCheck({ query: database.query, passwords, throttle: noThrottle })([client], '')
+  createClientCheck({ query: database.writes, passwords, throttle: noThrottle })([client], '')
 
 const checkUser = ({ name, password }: { name: string; password: string }) =>
-  authenticateUser(database.query, passwords, name, password)
+  authenticateUser(database.writes, passwords, name, password)
 
 /** Gives a token to the user of that id, at a device label, without asking for a password. */
 async function giveToken(userId: string, client: { id: string; secret: string }, device = ''): Promise<string> {
-  const [row] = await database.query<{ version: string }>(
-    '',
+  const [row] = await database.script<{ version: string }>(
     'select credential_version as version from password_grant.users where id = $1',
     [userId],
   )
   const { id: clientId, credentialVersion: clientVersion } = await checkClient(client)
   const userVersion = `${row?.version}`
   const subject = { userId, userVersion, clientId, clientVersion, lifetimeSeconds: 3_600, device }
-  const issue = await takeSeat(database.query, subject)
+  const issue = await takeSeat(database.writes, subject)
   return issue.value ?? expect.fail('no token was given')
 }
 
-const isLive = async (value: string): Promise<boolean> => 'token' in (await findToken(database.tokenQuery, value))
+const isLive = async (value: string): Promise<boolean> => 'token' in (await findToken(database.lookups, value))
 
 /** The transactions that last wrote the row of a user or a client, and the user's or client's tokens. */
 async function findWriters(table: 'users' | 'clients', id: string): Promise<{ row: string[]; tokens: string[] }> {
   const column = table === 'users' ? 'user_id' : 'client_id'
-  const [found] = await database.query<{ row: string[]; tokens: string[] }>(
-    '',
+  const [found] = await database.script<{ row: string[]; tokens: string[] }>(
     `select array(select xmin::text from password_grant.${table} where id::text = $1) as row,
       array(select distinct xmin::text from password_grant.tokens where ${column}::text = $1) as tokens`,
     [id],
@@ -185,9 +183,9 @@ describe('a change that ends tokens', () => {
     const { operator, heard } = newOperator()
     let runs = 0
     const transaction: Database['transaction'] = (work) =>
-      database.transaction((query) => {
+      database.transaction((query, script) => {
         runs += 1
-        return work(query)
+        return work(query, script)
       })
     const acting = change.act({ ...operator, database: { ...database, transaction } }, user)
     await waitingSessions(1)
@@ -352,7 +350,7 @@ describe('a change that ends no tokens', () => {
   test('rotateSigningKey resolves with the id of the key that signs from now on', async () => {
     const { operator, heard } = newOperator()
     const keyId = await rotateSigningKey(operator)
-    const [row] = await database.query('', 'select id from password_grant.signing_keys where replaced_at is null')
+    const [row] = await database.script('select id from password_grant.signing_keys where replaced_at is null')
     expect(row).toEqual({ id: keyId })
     expect(heard).toEqual([{ type: 'key.rotated', keyId }])
     const other = { ...operator, encryptionKey: generateBytes(32) }
@@ -369,7 +367,7 @@ describe('what is added', () => {
     expect(user).toMatchObject({ id: uuid, name, role: 'Editor', isEnabled: true })
     expect(advice).toBe('A password of at least 15 characters is advised.')
     await checkUser({ name, password })
-    const rows = await database.query('', 'select u::text as text from password_grant.users u where name = $1', [name])
+    const rows = await database.script('select u::text as text from password_grant.users u where name = $1', [name])
     expect(leakedLines([JSON.stringify(rows), JSON.stringify(heard)])).toEqual([])
     expect(heard).toEqual([{ type: 'user.created', userId: user.id, role: 'Editor' }])
     const { user: plain, advice: none } = await addUser(silent, `user-${randomWord()}`, {
@@ -401,7 +399,7 @@ describe('what is added', () => {
     expect(client).not.toHaveProperty('secret')
     expect([secret, hasShortSecret]).toEqual([expect.stringMatching(/^[A-Za-z0-9]{43}$/), false])
     await checkClient({ id, secret: keepSecret(`${secret}`) })
-    const rows = await database.query('', 'select c::text as text from password_grant.clients c where id = $1', [id])
+    const rows = await database.script('select c::text as text from password_grant.clients c where id = $1', [id])
     expect(leakedLines([JSON.stringify(rows), JSON.stringify(heard)])).toEqual([])
     expect(heard).toEqual([{ type: 'client.created', clientId: id }])
   })
@@ -422,8 +420,7 @@ describe('what is added', () => {
     const [deviceKey, customerKey] = [`device-${randomWord()}`, keepSecret(randomWord())]
     const { device, hasShortKey } = await addDevice(operator, deviceKey, { customerKey, role: 'Sensor' })
     expect([device, hasShortKey]).toEqual([expect.objectContaining({ deviceKey, role: 'Sensor', userId: uuid }), false])
-    const [row] = await database.query<{ key: Buffer }>(
-      '',
+    const [row] = await database.script<{ key: Buffer }>(
       'select customer_key as key from password_grant.devices where device_key = $1',
       [deviceKey],
     )

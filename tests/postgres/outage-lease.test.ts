@@ -72,9 +72,9 @@ describe('a token that the database has confirmed', () => {
     let statements = 0
     const { findToken } = createTokenCache(
       {
-        tokenQuery: (...args) => {
+        lookups: (...args) => {
           statements += 1
-          return opened.tokenQuery(...args)
+          return opened.lookups(...args)
         },
         listen: (listener) => opened.listen(listener),
       },
@@ -205,8 +205,8 @@ describe('a token that the database has confirmed', () => {
     await run(revoke)
     expect(await findToken(value)).toHaveProperty('token') // nobody can know
     let unlock = () => {}
-    const locked = direct.transaction(async (query) => {
-      await query('', 'lock table password_grant.tokens in access exclusive mode') // look-ups fail, hearing does not
+    const locked = direct.transaction(async (_query, script) => {
+      await script('lock table password_grant.tokens in access exclusive mode') // look-ups fail, hearing does not
       await new Promise<void>((resolve) => {
         unlock = resolve
       })

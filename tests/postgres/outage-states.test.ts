@@ -90,8 +90,8 @@ async function lockTables(): Promise<void> {
   const locked = new Promise<void>((resolve) => {
     isLocked = resolve
   })
-  const holding = locking.transaction(async (query) => {
-    await query('', `lock table ${tables.join(', ')} in access exclusive mode`)
+  const holding = locking.transaction(async (_query, script) => {
+    await script(`lock table ${tables.join(', ')} in access exclusive mode`)
     isLocked()
     await new Promise<void>((resolve) => {
       unlockTables = async () => {

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { Database, Query } from '../../src/database/database.ts'
+import type { Database, Query, Script } from '../../src/database/database.ts'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { generateBytes, generateId, signText } from '../../src/secrets.ts'
 import { findToken } from '../../src/tokens/find-token.ts'
@@ -46,7 +46,7 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users, tokens and devi
   /** Passes everything on, and keeps what was asked: the statements as they are in the source. */
   const recording: Query = (name, text, values = []) => {
     statements.push({ name, text, values })
-    return database.query(name, text, values)
+    return database.writes(name, text, values)
   }
 
   beforeAll(async () => {
@@ -115,34 +115,30 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users, tokens and devi
   }
 })
 
-async function fill({ query }: Database, passwordHash: string): Promise<void> {
+async function fill({ script }: Database, passwordHash: string): Promise<void> {
   const count = `generate_series(1, ${rowsCount}) n`
-  await query('', `insert into password_grant.clients (id, is_public) select 'client-' || n, true from ${count}`)
-  await query(
-    '',
+  await script(`insert into password_grant.clients (id, is_public) select 'client-' || n, true from ${count}`)
+  await script(
     `insert into password_grant.users (id, name, name_key, password_hash)
     select gen_random_uuid(), 'user-' || n, 'user-' || n, $1 from ${count}`,
     [passwordHash],
   )
-  await query(
-    '',
+  await script(
     `insert into password_grant.tokens (id, user_id, device, client_id, secret_hash, issued_at, expires_at)
     select gen_random_uuid(), id, '', replace(name, 'user', 'client'), sha256(id::text::bytea), now(), now() + interval '1 day'
     from password_grant.users`,
   )
-  await query(
-    '',
+  await script(
     `insert into password_grant.tokens (id, user_id, device, client_id, secret_hash, issued_at, expires_at)
     select gen_random_uuid(), t.user_id, 'label-' || n, t.client_id, t.secret_hash, t.issued_at, t.expires_at
     from password_grant.tokens t, generate_series(1, ${seatsCount - 1}) n
     where t.client_id = 'client-20000'`,
   )
-  await query(
-    '',
+  await script(
     `insert into password_grant.devices (user_id, device_key, customer_key)
     select id, name, sha256(id::text::bytea) from password_grant.users`,
   )
-  await query('', 'analyze password_grant.clients, password_grant.users, password_grant.tokens, password_grant.devices')
+  await script('analyze password_grant.clients, password_grant.users, password_grant.tokens, password_grant.devices')
 }
 
 /** As a device does, once. */
@@ -165,16 +161,15 @@ interface Scans {
 async function countScans(database: Database, mode: string, maxSeats: number): Promise<Scans> {
   const undo = new Error('undo')
   const counted: Scans[] = []
-  const count = async (query: Query) => counted.push(...(await query<Scans>('', readScans)))
+  const count = async (script: Script) => counted.push(...(await script<Scans>(readScans)))
   await database
-    .transaction(async (query) => {
-      await query('', `set local plan_cache_mode = ${mode}`)
-      await count(query)
-      await query(
-        '',
+    .transaction(async (_query, script) => {
+      await script(`set local plan_cache_mode = ${mode}`)
+      await count(script)
+      await script(
         `select password_grant.make_room(id, 'new', ${maxSeats}) from password_grant.users where name = 'user-20000'`,
       )
-      await count(query)
+      await count(script)
       throw undo
     })
     .catch((error: unknown) => {
@@ -195,18 +190,18 @@ select
   pg_stat_get_xact_numscans('password_grant.tokens_seat'::regclass)::integer as "bySeat",
   pg_stat_get_xact_tuples_deleted('password_grant.tokens'::regclass)::integer as deleted`
 
-async function findUserId({ query }: Database): Promise<string> {
-  const [row] = await query<{ id: string }>('', "select id from password_grant.users where name = 'user-20000'")
+async function findUserId({ script }: Database): Promise<string> {
+  const [row] = await script<{ id: string }>("select id from password_grant.users where name = 'user-20000'")
   return row?.id ?? ''
 }
 
 async function explain(database: Database, mode: string, { text, values }: Statement): Promise<Plan> {
-  return database.transaction(async (query) => {
-    await query('', `set local plan_cache_mode = ${mode}`)
-    await query('', `prepare looked_at as ${text}`)
+  return database.transaction(async (_query, script) => {
+    await script(`set local plan_cache_mode = ${mode}`)
+    await script(`prepare looked_at as ${text}`)
     const given = values.length > 0 ? `(${values.map(literal).join(', ')})` : ''
-    const [row] = await query<{ 'QUERY PLAN': { Plan: Plan }[] }>('', `explain (format json) execute looked_at${given}`)
-    await query('', 'deallocate looked_at')
+    const [row] = await script<{ 'QUERY PLAN': { Plan: Plan }[] }>(`explain (format json) execute looked_at${given}`)
+    await script('deallocate looked_at')
     return row?.['QUERY PLAN'][0]?.Plan as Plan
   })
 }

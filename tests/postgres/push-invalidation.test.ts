@@ -25,9 +25,9 @@ async function openNode(url: string, seconds = 3600) {
   let statements = 0
   const database: Database = {
     ...opened,
-    tokenQuery: (...args) => {
+    lookups: (...args) => {
       statements += 1
-      return opened.tokenQuery(...args)
+      return opened.lookups(...args)
     },
   }
   const cache = createTokenCache(database, { seconds })
@@ -91,7 +91,7 @@ describe('a token that ended somewhere', async () => {
     for (const user of users) values.push((await askForToken(app, { client: other, user })).json().access_token)
     const node = await openNode(url)
     for (const value of values) await untilRemembered(node, value)
-    await database.query('', `delete from password_grant.clients where id = '${other.id}'`)
+    await database.script(`delete from password_grant.clients where id = '${other.id}'`)
     await sleep(boundMs)
     for (const value of values) expect(await node.findToken(value)).toEqual({ ended: 'unknown' })
   })
@@ -219,7 +219,7 @@ describe('who cannot hear remembers nothing, and says so once', () => {
     const announcer = await openDatabase(announcedAt, { timeouts: patience })
     onTestFinished(() => announcer.close())
     const told: string[] = []
-    const listening = createListening({ connectionString: url }, announcer.query, {
+    const listening = createListening({ connectionString: url }, announcer.writes, {
       onDeaf: ({ message }) => void told.push(message),
       onHearing: () => void told.push('hears'),
     })
@@ -267,8 +267,8 @@ test('an end announced while a row is on its way is not missed', async () => {
   let hold: Promise<unknown> = Promise.resolve()
   const slow: Database = {
     ...opened,
-    tokenQuery: async (...args) => {
-      const rows = await opened.tokenQuery(...args)
+    lookups: async (...args) => {
+      const rows = await opened.lookups(...args)
       await hold // read, but not yet handed over
       return rows as never
     },

@@ -1,6 +1,5 @@
 // What a right password settles in the throttle, while somebody else holds the rows it needs.
 import { describe, expect, test } from 'vitest'
-import type { Query } from '../../src/database/database.ts'
 import { behindProxy, expectSlowDown, guess, newNetwork, signInFrom } from '../support/guesses.ts'
 import { addClient, addUser } from '../support/people.ts'
 import { askWhose } from '../support/requests.ts'
@@ -21,26 +20,26 @@ const waiting: [string, string][] = [
 describe.each(waiting)('a right password that waits for the row of %s', (_, hold) => {
   /** Signs in while the row is held, and lets it go when `change` has been made. */
   async function signInDuring(change: string) {
-    await database.query('', 'delete from password_grant.failures')
+    await database.script('delete from password_grant.failures')
     const [asking, from] = [{ client, user: await addUser(database) }, newNetwork()]
     const token = (await signInFrom(app, asking, newNetwork())).json().access_token
     await guess(app, asking, from)
-    const { answer } = await database.transaction(async (query: Query) => {
-      await query('', hold)
+    const { answer } = await database.transaction(async (_query, script) => {
+      await script(hold)
       const answer = signInFrom(app, asking, from)
       await eventually(
         () => countSessions(url, "wait_event_type = 'Lock'"),
         (count) => count === 1,
       )
-      await query('', change)
+      await script(change)
       return { answer } // waited for when the row is free
     })
     const networks = 'select from password_grant.known_networks where user_id = $1'
     return {
       answer: await answer,
       token,
-      failures: await database.query('', 'select count from password_grant.failures'),
-      networks: (await database.query('', networks, [asking.user.id])).length,
+      failures: await database.script('select count from password_grant.failures'),
+      networks: (await database.script(networks, [asking.user.id])).length,
     }
   }
 

@@ -67,8 +67,7 @@ describe('two servers on one database', () => {
   })
 
   async function countTokens(userId: string | null): Promise<number> {
-    const [row] = await database.query<{ count: number }>(
-      '',
+    const [row] = await database.script<{ count: number }>(
       'select count(*)::integer as count from password_grant.tokens where $1::uuid is null or user_id = $1',
       [userId],
     )

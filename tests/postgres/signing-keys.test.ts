@@ -48,7 +48,7 @@ async function setUp({ servers = 2, lifetimeSeconds = 600 } = {}) {
 type App = Awaited<ReturnType<typeof setUp>>['app']
 type Databases = Awaited<ReturnType<typeof setUp>>['database']
 
-async function addDevice({ query }: Databases) {
+async function addDevice({ writes: query }: Databases) {
   const deviceKey = `device-${randomWord()}`
   const customerKey = keepSecret(randomWord())
   const { userId } = await registerDevice(query, encryptionKey, { deviceKey, customerKey })
@@ -83,18 +83,16 @@ const kidsOf = async (app: App) => (await published(app)).map(({ kid }) => kid)
 const statusOf = async (app: App, value: string) =>
   (await app.inject({ url: '/userinfo', headers: bearer(value) })).statusCode
 
-async function countSigning({ query }: Databases): Promise<number> {
-  const [row] = await query<{ count: number }>(
-    '',
+async function countSigning({ script }: Databases): Promise<number> {
+  const [row] = await script<{ count: number }>(
     'select count(*)::int as count from password_grant.signing_keys where replaced_at is null',
   )
   return row?.count ?? -1
 }
 
 /** As if the key had been replaced so many seconds ago. */
-async function replacedAgo({ query }: Databases, kid: string | undefined, seconds: number): Promise<void> {
-  const moved = await query(
-    '',
+async function replacedAgo({ script }: Databases, kid: string | undefined, seconds: number): Promise<void> {
+  const moved = await script(
     'update password_grant.signing_keys set replaced_at = now() - make_interval(secs => $2) where id = $1 returning id',
     [kid, seconds],
   )
@@ -104,10 +102,10 @@ async function replacedAgo({ query }: Databases, kid: string | undefined, second
 describe('the first signing key', () => {
   test('is one, however many servers need it at once', async () => {
     const { database, opened } = await setUp({ servers: 5 })
-    const finders = opened.map(({ query }) => createSigningKeyFinder(query, encryptionKey))
+    const finders = opened.map(({ writes: query }) => createSigningKeyFinder(query, encryptionKey))
     const keys = await Promise.all([...finders, ...finders].map((find) => find()))
     expect(new Set(keys.map(({ id }) => id)).size).toBe(1)
-    expect(await database.query('', 'select from password_grant.signing_keys')).toHaveLength(1)
+    expect(await database.script('select from password_grant.signing_keys')).toHaveLength(1)
   })
 
   test('is not published before there is one', async () => {
@@ -182,7 +180,7 @@ describe('a new signing key', () => {
 
   test('is exactly one, when it is made while servers look for the first', async () => {
     const { database, opened, rotate } = await setUp({ servers: 4 })
-    const find = opened.map(({ query }) => createSigningKeyFinder(query, encryptionKey)())
+    const find = opened.map(({ writes: query }) => createSigningKeyFinder(query, encryptionKey)())
     await Promise.all([rotate(), ...find, rotate()])
     expect(await countSigning(database)).toBe(1)
   })
@@ -190,8 +188,7 @@ describe('a new signing key', () => {
   test('is never two: the database itself refuses a second', async () => {
     const { database, rotate } = await setUp({ servers: 1 })
     await rotate()
-    const second = database.query(
-      '',
+    const second = database.script(
       `insert into password_grant.signing_keys (id, public_key, private_key)
       select 'another', public_key, private_key from password_grant.signing_keys`,
     )
@@ -212,9 +209,9 @@ describe('a replaced signing key', () => {
 
   test('stays for the longest life any of its tokens has, whatever lifetimes followed', async () => {
     const { database, app, rotate } = await setUp({ servers: 1 })
-    await database.query('', "update password_grant.clients set lifetime_seconds = 7200 where id = 'device'")
+    await database.script("update password_grant.clients set lifetime_seconds = 7200 where id = 'device'")
     await signIn(app, await addDevice(database))
-    await database.query('', "update password_grant.clients set lifetime_seconds = null where id = 'device'")
+    await database.script("update password_grant.clients set lifetime_seconds = null where id = 'device'")
     const { kid: old } = await signIn(app, await addDevice(database))
     const kid = await rotate()
     await replacedAgo(database, old, 7_199)
@@ -227,7 +224,7 @@ describe('a replaced signing key', () => {
     const middle = await rotate()
     await replacedAgo(database, old, 1_000)
     const kid = await rotate()
-    const rows = await database.query<{ id: string }>('', 'select id from password_grant.signing_keys')
+    const rows = await database.script<{ id: string }>('select id from password_grant.signing_keys')
     expect(rows.map(({ id }) => id).toSorted()).toEqual([middle, kid].toSorted())
   })
 })
@@ -239,8 +236,7 @@ describe('in the database', () => {
     const { value } = await signIn(app, signer)
     await rotate()
     await signIn(app, await addDevice(database))
-    const keys = await database.query<{ id: string; encrypted: Buffer }>(
-      '',
+    const keys = await database.script<{ id: string; encrypted: Buffer }>(
       'select id, private_key as encrypted from password_grant.signing_keys',
     )
     const pems = keys.map(({ id, encrypted }) => decrypt(encryptionKey, `signing key ${id}`, encrypted))
@@ -266,16 +262,16 @@ describe('in the database', () => {
     const { database } = await setUp({ servers: 1 })
     const customerKey = keepSecret(randomWord())
     for (const deviceKey of ['one', 'two']) {
-      await registerDevice(database.query, encryptionKey, { deviceKey, customerKey })
+      await registerDevice(database.writes, encryptionKey, { deviceKey, customerKey })
     }
-    const rows = await database.query<{ key: Buffer }>('', 'select customer_key as key from password_grant.devices')
+    const rows = await database.script<{ key: Buffer }>('select customer_key as key from password_grant.devices')
     expect(new Set(rows.map(({ key }) => key.toString('hex', 28))).size).toBe(2)
   })
 
   test('a signing key opens with its own encryption key only', async () => {
     const { database } = await setUp({ servers: 1 })
-    const { id } = await createSigningKeyFinder(database.query, encryptionKey)()
-    await expect(createSigningKeyFinder(database.query, generateBytes(32))()).rejects.toThrow(
+    const { id } = await createSigningKeyFinder(database.writes, encryptionKey)()
+    await expect(createSigningKeyFinder(database.writes, generateBytes(32))()).rejects.toThrow(
       `signing key ${id} cannot be decrypted: ENCRYPTION_KEY is not the one it was encrypted with`,
     )
     expect(await countSigning(database)).toBe(1)
@@ -283,22 +279,21 @@ describe('in the database', () => {
 
   test('a signing key is not replaced by somebody with another encryption key', async () => {
     const { database } = await setUp({ servers: 1 })
-    const { id } = await createSigningKeyFinder(database.query, encryptionKey)()
+    const { id } = await createSigningKeyFinder(database.writes, encryptionKey)()
     const rotating = database.transaction((query) => rotateSigningKey(query, generateBytes(32)))
     await expect(rotating).rejects.toThrow('ENCRYPTION_KEY is not the one it was encrypted with')
-    expect((await createSigningKeyFinder(database.query, encryptionKey)()).id).toBe(id)
+    expect((await createSigningKeyFinder(database.writes, encryptionKey)()).id).toBe(id)
   })
 })
 
 /** Every row of every table as text. */
-async function dumpRows({ query }: Databases): Promise<string> {
-  const tables = await query<{ name: string }>(
-    '',
+async function dumpRows({ script }: Databases): Promise<string> {
+  const tables = await script<{ name: string }>(
     "select tablename as name from pg_tables where schemaname = 'password_grant'",
   )
   expect(tables.length).toBeGreaterThanOrEqual(6)
   const dumps = await Promise.all(
-    tables.map(({ name }) => query<{ row: string }>('', `select t::text as row from password_grant."${name}" t`)),
+    tables.map(({ name }) => script<{ row: string }>(`select t::text as row from password_grant."${name}" t`)),
   )
   return dumps.flatMap((rows) => rows.map(({ row }) => row)).join('\n')
 }

@@ -28,29 +28,30 @@ const limits = { statement: '3s', lock: '2s', idle: '10s' }
 const noLimits = { statement: '0', lock: '0', idle: '0' }
 
 describe('a statement', () => {
-  test('with a name has limits on every connection, whatever the database’s own defaults are', async () => {
+  test('has limits on every lane, whatever the database’s own defaults are', async () => {
     const { database, url } = await open()
     await runOn(url, [`alter database ${new URL(url).pathname.slice(1)} set statement_timeout = '1h'`])
-    expect(await database.query('limits', readLimits)).toEqual([limits])
-    expect(await database.tokenQuery('limits', readLimits)).toEqual([limits])
+    expect(await database.writes('limits', readLimits)).toEqual([limits])
+    expect(await database.lookups('limits', readLimits)).toEqual([limits])
     expect(await database.transaction((query) => query('limits', readLimits))).toEqual([limits])
   })
 
-  test('without a name has none, and the next one on its connection has them again', async () => {
+  test('of a script has none', async () => {
     const { database } = await open({ connections: 1, timeouts: { statementMs: 100 } })
-    await database.query('', 'select pg_sleep(0.3)')
-    await expect(database.query('nap', 'select pg_sleep(0.3)')).rejects.toMatchObject(away)
+    expect(await database.script(readLimits)).toEqual([noLimits])
+    await database.script('select pg_sleep(0.3)')
+    await expect(database.writes('nap', 'select pg_sleep(0.3)')).rejects.toMatchObject(away)
   })
 
-  test('of a transaction has none after one without a name, as in a migration', async () => {
+  test('of a transaction has none after a script, as in a migration', async () => {
     const { database } = await open({ connections: 1, timeouts: { statementMs: 100, idleInTransactionMs: 100 } })
-    const within = await database.transaction(async (query) => {
-      await query('', 'select pg_sleep(0.3)')
+    const within = await database.transaction(async (query, script) => {
+      await script('select pg_sleep(0.3)')
       await new Promise((resolve) => setTimeout(resolve, 300))
       return query('limits', readLimits)
     })
     expect(within).toEqual([noLimits])
-    expect(await database.query('limits', readLimits)).toEqual([{ ...limits, statement: '100ms', idle: '100ms' }])
+    expect(await database.writes('limits', readLimits)).toEqual([{ ...limits, statement: '100ms', idle: '100ms' }])
   })
 })
 
@@ -62,7 +63,7 @@ test('of connections that are dead without a word, one question finds all', asyn
   onTestFinished(() => proxy.close())
   const database = await openDatabase(proxy.url, { timeouts: { statementMs: 400, answerMs: 1_000 } })
   onTestFinished(() => database.close())
-  const ask = () => database.query('one', 'select 1 as one')
+  const ask = () => database.writes('one', 'select 1 as one')
   await Promise.all(Array.from({ length: 8 }, ask))
   proxy.become('forgotten')
   await expect(ask()).rejects.toMatchObject(away)
@@ -73,8 +74,8 @@ describe('a limit that is reached is an outage', () => {
   const timeouts = { connectionMs: 1_000, lockMs: 100, statementMs: 200, answerMs: 3_500, idleInTransactionMs: 100 }
 
   test.each<[string, (tools: { database: Database; url: string }) => Promise<unknown>, RegExp]>([
-    ['of a statement', ({ database }) => database.query('nap', 'select pg_sleep(5)'), /^database slow: .*statement/],
-    ['of a check', ({ database }) => database.tokenQuery('nap', 'select pg_sleep(5)'), /^database slow: .*statement/],
+    ['of a statement', ({ database }) => database.writes('nap', 'select pg_sleep(5)'), /^database slow: .*statement/],
+    ['of a check', ({ database }) => database.lookups('nap', 'select pg_sleep(5)'), /^database slow: .*statement/],
     ['of a lock', waitForLock, /^database slow: .*lock timeout/],
     ['of a connection that others hold', waitForConnection, /^database slow: timeout/],
     ['of a transaction that does nothing', idle, /^database away: /],
@@ -82,7 +83,7 @@ describe('a limit that is reached is an outage', () => {
     const tools = await open({ connections: 1, timeouts })
     const error = await reach(tools).catch((thrown) => thrown)
     expect(error).toMatchObject({ ...away, reason: expect.stringMatching(reason) })
-    expect(await tools.database.query('one', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await tools.database.writes('one', 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
   async function waitForLock({ database, url }: { database: Database; url: string }) {
@@ -92,11 +93,11 @@ describe('a limit that is reached is an outage', () => {
     await holder.connect()
     onTestFinished(() => holder.end())
     await holder.query(`begin; ${lock}`)
-    return database.query('lock', lock)
+    return database.writes('lock', lock)
   }
 
   async function waitForConnection({ database }: { database: Database }) {
-    return database.transaction(() => database.query('one', 'select 1 as one'))
+    return database.transaction(() => database.writes('one', 'select 1 as one'))
   }
 
   async function idle({ database }: { database: Database }) {
@@ -120,7 +121,7 @@ describe('a connection that is lost', () => {
       return query('one', 'select 1 as one')
     })
     await expect(work).rejects.toMatchObject(away)
-    expect(await database.query('one', 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await database.writes('one', 'select 1 as one')).toEqual([{ one: 1 }])
     expect(await runOn(url, [`select role from password_grant.users where id = '${user.id}'`])).toEqual([
       { role: 'Editor' },
     ])
@@ -133,8 +134,8 @@ describe('connections to what has become read-only', () => {
     const name = new URL(url).pathname.slice(1)
     await runOn(url, [`alter database ${name} set default_transaction_read_only = on`])
     const nap = 'select pg_sleep(0.2)'
-    await Promise.all(Array.from({ length: 4 }, () => database.query('nap', nap)))
-    await Promise.all(Array.from({ length: 4 }, () => database.tokenQuery('nap', nap)))
+    await Promise.all(Array.from({ length: 4 }, () => database.writes('nap', nap)))
+    await Promise.all(Array.from({ length: 4 }, () => database.lookups('nap', nap)))
     const countSessions = async () =>
       (
         await runOn(url, [
@@ -146,7 +147,7 @@ describe('connections to what has become read-only', () => {
       'set default_transaction_read_only = off',
       `alter database ${name} reset default_transaction_read_only`,
     ])
-    const write = () => database.query('write', 'delete from password_grant.tokens')
+    const write = () => database.writes('write', 'delete from password_grant.tokens')
     await expect(write()).rejects.toMatchObject({ ...away, reason: expect.stringMatching(/^database read-only: /) })
     expect(await write()).toEqual([])
     await eventually(countSessions, (count) => count === 1)

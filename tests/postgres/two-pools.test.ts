@@ -17,8 +17,8 @@ describe('a server that has no connection left for sign-ins', async () => {
     const token = (await askForToken(app, { client, user })).json().access_token
     const locked = await Promise.all(Array.from({ length: connections }, () => addUser(database)))
     // the two transactions take two of the connections, and two sign-ins that wait for a lock the others
-    const asked = await database.transaction(async (query) => {
-      await query('', 'select from password_grant.users where id <> $1 for update', [user.id])
+    const asked = await database.transaction(async (_query, script) => {
+      await script('select from password_grant.users where id <> $1 for update', [user.id])
       return database.transaction(async () => {
         const waiting = locked.map((one) => askForToken(app, { client, user: one }))
         await eventually(

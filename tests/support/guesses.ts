@@ -47,11 +47,10 @@ export async function guessTimes(times: number, app: FastifyInstance, asking: As
 }
 
 /** From now on every wait in this database is as many minutes as it would be seconds: a slow machine ends none. */
-export async function lengthenWaits({ query }: Database): Promise<void> {
+export async function lengthenWaits({ script }: Database): Promise<void> {
   const signature = 'password_grant.wait_after (failures integer, free integer, longest_seconds integer)'
-  await query('', 'alter function password_grant.wait_after (integer, integer, integer) rename to wait_in_truth')
-  await query(
-    '',
+  await script('alter function password_grant.wait_after (integer, integer, integer) rename to wait_in_truth')
+  await script(
     `create function ${signature} returns interval language sql
     as 'select 60 * password_grant.wait_in_truth(failures, free, longest_seconds)'`,
   )

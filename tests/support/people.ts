@@ -28,7 +28,7 @@ export function randomWord(): string {
 
 /** A client in the database, with the secret it got or chose. */
 export async function addClient(
-  { query }: Database,
+  { writes: query }: Database,
   client: Partial<NewClient> = {},
 ): Promise<{ id: string; secret: string }> {
   const chosen = typeof client.secret === 'object' ? client.secret.chosen : ''
@@ -51,7 +51,7 @@ export function authenticateClient(
 
 /** A user in the database, with the password. */
 export async function addUser(
-  { query }: Database,
+  { writes: query }: Database,
   user: Partial<NewUser> & { password?: string } = {},
 ): Promise<{ id: string; name: string; role: string; password: string }> {
   const password = keepSecret(user.password ?? randomWord())
@@ -78,7 +78,7 @@ export interface Signer extends DeviceKeys {
 
 /** Adds a device whose customer key is encrypted with the server's key. */
 export async function addDevice(
-  { query }: Database,
+  { writes: query }: Database,
   encryptionKey: Buffer,
   device: Partial<NewDevice> = {},
 ): Promise<Signer> {

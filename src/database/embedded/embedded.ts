@@ -1,5 +1,5 @@
 import type { Database } from '../database.ts'
-import { connectPools, type PostgresOptions } from '../postgres.ts'
+import { connectLanes, type PostgresOptions } from '../postgres.ts'
 import { once, type StartOptions, startEmbedded } from './start-embedded.ts'
 
 /** Which folder holds the database, how it is used, and who hears about it. */
@@ -11,7 +11,7 @@ export interface EmbeddedOptions extends Omit<StartOptions, 'onConnectionLost'>,
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Database> {
   const postgres = await startEmbedded(options)
-  const database = connectPools(postgres.connection, options)
+  const database = connectLanes(postgres.connection, options)
   const close = once(async () => {
     await database.close()
     await postgres.close()

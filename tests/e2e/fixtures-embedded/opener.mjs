@@ -16,7 +16,7 @@ try {
       say({ closed: true })
       break
     }
-    say(await database.query('', line).then((rows) => ({ rows }), failed))
+    say(await database.script(line).then((rows) => ({ rows }), failed))
   }
 } catch (error) {
   say(failed(error))
