@@ -1,9 +1,9 @@
 /** A batch that follows another within this time is one of a flood. */
 const closelyMs = 4
 const floodPauseMs = 2
-const maxPauseMs = 25
+const maxPauseMs = 60
 /** Of the time that sign-ins wait for their hash anyway. */
-const shareOfBacklog = 1 / 20
+const shareOfBacklog = 1 / 12
 
 /**
  * Returns how many milliseconds a batch waits for more members: a shared statement saves more than a short pause costs. The
