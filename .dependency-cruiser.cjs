@@ -19,7 +19,7 @@ const rooms = {
   database: { uses: ['errors'] },
   // a package of its own: knows nothing of our tables
   'database/embedded': {},
-  'database/embedded/embedded.ts': { uses: ['database/embedded'] }, // besides what the database may: its pools on it
+  'database/embedded/embedded.ts': { uses: ['database/embedded'] }, // besides what the database may: the lanes on it
   'database/embedded/encryption-key.ts': { uses: ['database/embedded', 'secrets'] },
   passwords: { uses: ['errors', 'secrets', 'fold-case'] },
   clients: {

@@ -12,7 +12,7 @@ export interface Batching {
 /** For sign-ins: more statements would only take the processor from hashing. */
 export const forSignIns = { maxUnderWay: 2, findBacklogMs: () => 0 } satisfies Batching
 
-/** As many statements as a pool has connections, so that none waits behind its own kind. */
+/** As many statements as a lane has connections, so that none waits behind its own kind. */
 const usual: Batching = { maxUnderWay: 4 }
 
 /** One statement at a time, for an answer that all callers share. */

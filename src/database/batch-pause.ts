@@ -2,12 +2,13 @@
 const closelyMs = 4
 const floodPauseMs = 2
 const maxPauseMs = 60
-/** Of the time that sign-ins wait for their hash anyway. */
+/** The part of the backlog that a batch may wait. */
 const shareOfBacklog = 1 / 12
 
 /**
  * Returns how many milliseconds a batch waits for more members: a shared statement saves more than a short pause costs. The
- * pause grows with the backlog of hashes, since sign-ins that wait for their hash are not delayed by it.
+ * pause grows with the backlog of hashes: beside the wait for a hash it is short, and each statement less leaves processor
+ * time to hashing.
  */
 export function findPause(previousEndedAt: number, backlogMs: number): number {
   const isClose = performance.now() - previousEndedAt < closelyMs

@@ -5,7 +5,7 @@ const maxWaiting = 200
 
 /**
  * Bounds statements of one kind that cannot be batched: `maxUnderWay` are under way and 200 wait, so that their callers hold
- * as many connections of a pool and leave the others to the rest. Rejects with `temporarily_unavailable` where more wait. Where
+ * as many connections of a lane and leave the others to the rest. Rejects with `temporarily_unavailable` where more wait. Where
  * the connection failed, those that wait fail with the statement that found out.
  */
 export function boundQuery(query: Query, maxUnderWay = 1): Query {

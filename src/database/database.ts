@@ -14,12 +14,12 @@ export type Script = <Row extends object>(text: string, values?: readonly unknow
 export interface Database {
   /**
    * For reading, such as the check of a token: no queue of sign-ins holds a statement of this lane back. A statement that
-   * writes is refused here with Error.
+   * writes fails here with Error, unless a pooler dropped the settings of the connection.
    */
   readonly lookups: Query
   /** For everything that writes, and for all that a sign-in asks. */
   readonly writes: Query
-  /** For migrations and hands: each script runs on a connection of its own, in no transaction unless it begins one. */
+  /** For migrations and hands: each script runs on a connection of a third lane, in no transaction unless it begins one. */
   readonly script: Script
   /**
    * Runs `work` in one transaction of the lane `writes`: committed when it resolves, rolled back when it rejects. Where

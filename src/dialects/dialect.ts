@@ -29,7 +29,7 @@ export interface Dialect {
   readonly tokenPlace?: 'Token' | 'x-access-token' | undefined
   /** A request to send, for refusals that explain; null: its refusals have fixed words. */
   readonly example: string | null
-  /** The field by which attempts are counted, and how many a minute are let in from one network. */
+  /** The field by which requests are counted, and how many a minute are let in from one network. */
   readonly limit?: { readonly field: string; readonly attempts: number } | undefined
   /** Their bytes → fields given once. Throws OAuthError `invalid_request`. */
   decode(request: WireRequest): Fields | Promise<Fields>

@@ -12,7 +12,7 @@ export interface Attempt {
   readonly network: string
 }
 
-/** The keys that no attempt at a client has. */
+/** An attempt at a client has none of these keys. */
 const noUserKeys = { user: '', userAndSource: '', network: '' }
 
 /** An attempt that counts nowhere. */
@@ -30,6 +30,7 @@ export class UserAttempt implements Attempt {
   #rest: Omit<Attempt, 'subjectAndNetwork'> | null = null
 
   constructor(key: Buffer, nameKey: string, network: string) {
+    // stored rows have 'pair' in their keys
     this.subjectAndNetwork = keyedHash(key, `pair\n${nameKey}\n${network}`)
     this.#hashRest = () => ({
       user: keyedHash(key, `user\n${nameKey}`),

@@ -62,14 +62,14 @@ export async function clearEndedFailures(query: Query, { subjectAndNetwork }: At
 const maxWaitSeconds = 2 ** 30
 
 /** The waits in seconds from the last free failure on: 1, 2, 4 … up to the longest, which then stays. */
-export function listWaits(longestWaitSeconds: number): number[] {
+function listWaits(longestWaitSeconds: number): number[] {
   const longest = Math.min(longestWaitSeconds, maxWaitSeconds)
   const waits: number[] = []
   for (let wait = 1; wait < longest; wait *= 2) waits.push(wait)
   return [...waits, longest]
 }
 
-/** Where a guess is counted besides its failures, each with a limit within the window. No bucket is null. */
+/** Where a guess is counted besides its failures, each with a limit within the window. Null stands for no bucket. */
 interface GuessBuckets {
   readonly source: string | null
   readonly sourceLimit: number

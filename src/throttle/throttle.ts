@@ -18,8 +18,8 @@ export type { SignIn } from './known-networks.ts'
 export { defaultThrottleOptions, type ThrottleOptions } from './throttle-options.ts'
 
 /**
- * Limits guesses at users' passwords, devices' signatures and clients' secrets, and the requests of devices. It knows two
- * verbs. `check` an attempt before the credentials are compared, and once more when they were right. `record` the result
+ * Limits guesses at users' passwords, devices' signatures and clients' secrets, and the requests of devices. Name an
+ * attempt, `check` it before the credentials are compared and once more when they were right, and `record` the result
  * before you answer. The throttle throws no refusal: it returns seconds to wait. Its statements throw OAuthError
  * `temporarily_unavailable` in an outage.
  */

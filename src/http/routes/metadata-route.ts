@@ -15,7 +15,7 @@ export interface MetadataRouteOptions {
 }
 
 /** Where it is (§3). */
-export const metadataPath = '/.well-known/oauth-authorization-server'
+const metadataPath = '/.well-known/oauth-authorization-server'
 
 /** `GET /.well-known/oauth-authorization-server` (RFC 8414): what is mounted here, and nothing that is not. */
 export async function metadataRoute(scope: FastifyInstance, options: MetadataRouteOptions): Promise<void> {

@@ -5,7 +5,7 @@ import { countSessions } from '../support/test-cluster.ts'
 import { testServer } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
 
-/** As many as a pool has connections. */
+/** As many as a lane has connections. */
 const connections = 4
 
 describe('a server that has no connection left for sign-ins', async () => {
