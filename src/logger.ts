@@ -6,7 +6,7 @@ export interface Log {
   readonly logger: Logger
   /** Writes the lines that were held back, and holds none back from now on. */
   release(): void
-  /** Resolves when every line is written, after a second at the latest. */
+  /** Resolves when every line is written, after five seconds at the latest. */
   flush(): Promise<void>
 }
 
