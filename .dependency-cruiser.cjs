@@ -24,7 +24,7 @@ const rooms = {
   passwords: { uses: ['errors', 'secrets', 'fold-case'] },
   clients: {
     uses: ['errors', 'secrets', 'database/database.ts', 'database/batch-lookups.ts'],
-    types: ['passwords'],
+    types: ['passwords', 'wire'],
   },
   users: {
     uses: [
@@ -62,7 +62,7 @@ const rooms = {
       'database/to-outage.ts',
       'database/batch-pause.ts',
     ],
-    types: ['throttle/throttle.ts', 'database/database.ts', 'database/batch-lookups.ts'],
+    types: ['throttle/throttle.ts', 'database/database.ts', 'database/batch-lookups.ts', 'wire'],
   },
   // what an administrator can do: one function a use case, with its transaction and its event
   operations: {

@@ -15,12 +15,6 @@ export interface Client {
   readonly credentialVersion: string
 }
 
-/** The client credentials of a request; no secret for a public client. */
-export interface ClientCredentials {
-  readonly id: string
-  readonly secret: string | null
-}
-
 /** Refuses a client: one answer for all, `reason` and the rest are for the log (RFC 6749 §5.2). */
 export function refuseClient(
   reason: string,

@@ -1,7 +1,8 @@
 import { OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import { generateBytes, hashSecret, keyedHash, matchHash } from '../secrets.ts'
-import { type ClientCredentials, type ClientRow, refuseClient } from './client.ts'
+import type { ClientCredentials } from '../wire/client-credentials.ts'
+import { type ClientRow, refuseClient } from './client.ts'
 
 /** Whether a secret is the generated one of a client, or the one before it. Costs one fast hash: 256 bits cannot be guessed. */
 export function matchGeneratedSecret(client: ClientRow, secret: string): boolean {

@@ -1,27 +1,18 @@
-import {
-  type Client,
-  type ClientCredentials,
-  type ClientRow,
-  createClientFinder,
-  type FindClient,
-  refuseClient,
-} from '../clients/client.ts'
+import { type Client, type ClientRow, createClientFinder, type FindClient, refuseClient } from '../clients/client.ts'
 import { createChosenSecretMatcher, matchGeneratedSecret } from '../clients/match-secret.ts'
 import type { Batching } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
 import { isOutage, type OAuthError } from '../errors.ts'
 import type { Passwords } from '../passwords/password.ts'
 import type { Attempt, Throttle } from '../throttle/throttle.ts'
+import type { ClientCredentials, CredentialReadings } from '../wire/client-credentials.ts'
 import { recordRefusal, requireNoWait } from './slow-down.ts'
-
-/** The readings of one request's credentials: a Basic header may be form-encoded or not (RFC 6749 §2.3.1). */
-export type ClientReadings = readonly [ClientCredentials, ...ClientCredentials[]]
 
 /**
  * Authenticates the client of a request from a network. Throws OAuthError `invalid_client`, the same for an unknown client, a
  * wrong secret and a disabled client (RFC 6749 §5.2), `slow_down` after too many wrong secrets, or `temporarily_unavailable`.
  */
-export type AuthenticateClient = (readings: ClientReadings, network: string) => Promise<Client>
+export type AuthenticateClient = (readings: CredentialReadings, network: string) => Promise<Client>
 
 /** What client authentication works with. */
 export interface ClientTools {

@@ -60,7 +60,7 @@ export class RateLimit {
     return { limit, remaining: Math.max(0, limit - requests), resetAt, waitSeconds }
   }
 
-  /** Deletes the counts of minutes that are over, once a minute: anybody can invent keys. */
+  /** Deletes the counts of minutes that are over, once a minute: a stranger can invent keys. */
   #purge(): void {
     if (performance.now() - this.#purgedAt < windowMs) return
     this.#purgedAt = performance.now()

@@ -13,21 +13,12 @@ export type FoundToken = { readonly token: Token } | { readonly ended: TokenEnd;
 export type FindToken = (value: string) => Promise<FoundToken>
 
 /**
- * Looks values up by the rows they name: a primary-key look-up and a comparison of hashes. The row tells
+ * Looks a value up by the row it names: a primary-key look-up and a comparison of hashes. The row tells
  * live, expired, superseded (the value replaced last) and revoked apart; everything else is unknown.
  */
-export function createTokenFinder(query: Query): FindToken {
-  const findRow = createRowFinder(query)
-  const readValue = createValueReader(query)
-  return async (value) => {
-    const named = await readValue(value)
-    return named ? judgeToken(named, await findRow(named.id)) : { ended: 'unknown' }
-  }
-}
-
-/** Looks one value up, as a finder does. */
-export function findToken(query: Query, value: string): Promise<FoundToken> {
-  return createTokenFinder(query)(value)
+export async function findToken(query: Query, value: string): Promise<FoundToken> {
+  const named = await createValueReader(query)(value)
+  return named ? judgeToken(named, await createRowFinder(query)(named.id)) : { ended: 'unknown' }
 }
 
 /** What its row says of a value. */

@@ -3,13 +3,13 @@ import { type Fields, optionalField } from './fields.ts'
 import { formDecode } from './form-decode.ts'
 
 /** The client credentials of a request. A public client has no secret. */
-export interface SentCredentials {
+export interface ClientCredentials {
   readonly id: string
   readonly secret: string | null
 }
 
 /** The readings of one request's credentials: a Basic header may be form-encoded or not (RFC 6749 §2.3.1). */
-export type CredentialReadings = readonly [SentCredentials, ...SentCredentials[]]
+export type CredentialReadings = readonly [ClientCredentials, ...ClientCredentials[]]
 
 /** The two halves of a Basic header as they stand there. */
 export interface BasicHalves {
@@ -55,7 +55,7 @@ export function isReadableBasic(header: string): boolean {
 }
 
 /** RFC 6749 §2.3.1: an empty secret may be left out, so both mean none. */
-function withoutEmptySecret({ id, secret }: BasicHalves): SentCredentials {
+function withoutEmptySecret({ id, secret }: BasicHalves): ClientCredentials {
   return { id, secret: secret === '' ? null : secret }
 }
 

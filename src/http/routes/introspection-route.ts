@@ -4,10 +4,9 @@ import type { AuthenticateClient } from '../../grants/authenticate-client.ts'
 import type { FindToken } from '../../tokens/find-token.ts'
 import type { Token } from '../../tokens/token.ts'
 import { requiredField } from '../../wire/fields.ts'
-import { readForm } from '../../wire/read-form.ts'
-import { writeJson, writeRefusal } from '../../wire/wire-reply.ts'
-import { clientEndpoint } from '../client-endpoint.ts'
+import { writeJson } from '../../wire/wire-reply.ts'
 import { describeOrigin, type EmitFrom } from '../log-events.ts'
+import { tokenValueEndpoint } from '../token-value-endpoint.ts'
 
 /** Who may ask, and how tokens are found. */
 export interface IntrospectionRouteOptions {
@@ -16,7 +15,6 @@ export interface IntrospectionRouteOptions {
   readonly emit: EmitFrom
 }
 
-const example = 'token=...'
 const place = { endpoint: 'introspection' }
 
 /** Where it is. */
@@ -27,16 +25,12 @@ export const introspectionPath = '/introspect'
  * `{"active":false}` and nothing more (§2.2); why stands in the log.
  */
 export async function introspectionRoute(scope: FastifyInstance, options: IntrospectionRouteOptions): Promise<void> {
-  const { findToken, emit } = options
-  await scope.register(clientEndpoint, {
-    urls: [introspectionPath],
-    methods: ['POST'],
-    example,
-    decode: ({ text }) => readForm(text, example),
+  const { authenticateClient, findToken, emit } = options
+  await tokenValueEndpoint(scope, {
+    url: introspectionPath,
     place,
     emit,
-    credentials: {},
-    identifyClient: options.authenticateClient,
+    authenticateClient,
     answer: async ({ client, fields, request, reply }) => {
       // §2.1: who only says its id could scan for tokens
       if (client.isPublic) throw refuseClient('public client at introspection', { clientId: client.id })
@@ -50,7 +44,6 @@ export async function introspectionRoute(scope: FastifyInstance, options: Intros
       )
       return writeJson(200, { active: false })
     },
-    refuse: writeRefusal,
   })
 }
 

@@ -5,10 +5,8 @@ import type { RevokeToken } from '../../tokens/revoke-token.ts'
 import type { ReadValue } from '../../tokens/signed-value.ts'
 import type { TokenCache } from '../../tokens/token-cache.ts'
 import { requiredField } from '../../wire/fields.ts'
-import { readForm } from '../../wire/read-form.ts'
-import { writeRefusal } from '../../wire/wire-reply.ts'
-import { clientEndpoint } from '../client-endpoint.ts'
 import { describeOrigin, type EmitFrom } from '../log-events.ts'
+import { tokenValueEndpoint } from '../token-value-endpoint.ts'
 
 /** Who may ask, where tokens end, and who is to forget them. */
 export interface RevocationRouteOptions {
@@ -19,7 +17,6 @@ export interface RevocationRouteOptions {
   readonly emit: EmitFrom
 }
 
-const example = 'token=...'
 const place = { endpoint: 'revocation' }
 
 /** Where it is. */
@@ -30,16 +27,12 @@ export const revocationPath = '/revoke'
  * is no live token (§2.2); another client's live token is left alone.
  */
 export async function revocationRoute(scope: FastifyInstance, options: RevocationRouteOptions): Promise<void> {
-  const { readValue, revokeToken, forgetToken, emit } = options
-  await scope.register(clientEndpoint, {
-    urls: [revocationPath],
-    methods: ['POST'],
-    example,
-    decode: ({ text }) => readForm(text, example),
+  const { authenticateClient, readValue, revokeToken, forgetToken, emit } = options
+  await tokenValueEndpoint(scope, {
+    url: revocationPath,
     place,
     emit,
-    credentials: {},
-    identifyClient: options.authenticateClient,
+    authenticateClient,
     answer: async ({ client, fields, request, reply }) => {
       const named = await readValue(requiredField(fields, 'token'))
       const revoked = named && (await revokeToken(client.id, named))
@@ -52,7 +45,6 @@ export async function revocationRoute(scope: FastifyInstance, options: Revocatio
       }
       return { status: 200, headers: {}, body: '' }
     },
-    refuse: writeRefusal,
   })
 }
 

@@ -56,7 +56,7 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
       if (limit) await countRequest(asked, limit, tools.throttle)
       const source = { network: networkOf(asked.address), signal: connectionSignal(asked.request) }
       const token = await grantToken(tools, asked.client, request, source)
-      forgetToken(token.id) // nobody here is to be let in with the value it replaced
+      forgetToken(token.id) // this server must not accept the value that it replaced
       const { id: tokenId, userId, clientId, device } = token
       const origin = describeOrigin(asked.request, asked.reply, place, asked.address)
       emit({ type: 'user.signed_in', userId, clientId, tokenId, device, ...origin }, asked.request)
