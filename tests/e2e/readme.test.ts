@@ -218,6 +218,7 @@ describe('every snippet of the README, as a new user would run it', () => {
 
   test('a role of its own serves, and names that two users share are found', { timeout: 60_000 }, async (context) => {
     const [grant, find] = [snippet('--grant-to'), snippet('having count(*) > 1')]
+    const settings = snippet('alter role token_server set')
     if (spawnSync('psql', ['--version']).status !== 0) return context.skip('psql is not installed')
     const { database, url } = await freshDatabase()
     const role = `token_server_${randomWord()}`
@@ -226,6 +227,7 @@ describe('every snippet of the README, as a new user would run it', () => {
     const serving = await run(script, { PORT: '0', DATABASE_URL: url })
     expect((await fetch(`http://127.0.0.1:${serving.port}/health/ready`)).status).toBe(200)
     await end(serving.child)
+    await runOn(url, settings.replaceAll('token_server', role).split(/;\s*/).filter(Boolean))
     expect(await runOn(url, find.split(/;\s*/).filter(Boolean))).toEqual([])
     await runOn(url, [`drop owned by ${role}`, `drop role ${role}`])
     await database.close()
