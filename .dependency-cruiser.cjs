@@ -98,6 +98,7 @@ const rooms = {
         'passwords',
         'users',
         'throttle/throttle.ts',
+        'throttle/database-throttle.ts',
         'throttle/purge-attempts.ts',
         'tokens',
         'grants',
