@@ -62,6 +62,24 @@ export function createClientCheck({ query, passwords, throttle, batching }: Clie
   }
 }
 
+/** Refuses the built-in clients, which prove nothing and count in their own dialect only. */
+export function refuseBuiltIn(authenticate: AuthenticateClient): AuthenticateClient {
+  return async (readings, network) => {
+    const client = await authenticate(readings, network)
+    if (client.isBuiltIn) throw refuseClient('built-in client', { clientId: client.id })
+    return client
+  }
+}
+
+/** Authenticates the built-in client of a dialect, whose requests name none. */
+export function authenticateBuiltIn(authenticate: AuthenticateClient, id: string): AuthenticateClient {
+  return async () => {
+    const client = await authenticate([{ id, secret: null }], '')
+    if (!client.isBuiltIn) throw refuseClient('not a built-in client', { clientId: id })
+    return client
+  }
+}
+
 /** One reading, and the client it names. */
 interface Candidate {
   readonly credentials: ClientCredentials

@@ -1,25 +1,16 @@
 import type { FastifyInstance } from 'fastify'
-import { type Client, refuseClient } from '../../clients/client.ts'
+import type { Client } from '../../clients/client.ts'
 import type { Dialect, TokenRequest } from '../../dialects/dialect.ts'
 import { OAuthError } from '../../errors.ts'
-import type { AuthenticateClient } from '../../grants/authenticate-client.ts'
+import { type AuthenticateClient, authenticateBuiltIn, refuseBuiltIn } from '../../grants/authenticate-client.ts'
 import { type DeviceGrantTools, grantDevice } from '../../grants/device-grant.ts'
 import { grantPassword, type PasswordGrantTools } from '../../grants/password-grant.ts'
 import type { Source } from '../../grants/source.ts'
-import { type Allowance, fullAllowance } from '../../throttle/allowance.ts'
-import type { Throttle } from '../../throttle/throttle.ts'
 import type { IssuedToken } from '../../tokens/token.ts'
 import type { TokenCache } from '../../tokens/token-cache.ts'
-import type { Fields } from '../../wire/fields.ts'
-import { requireAllowance, writeAllowance } from '../allowance.ts'
-import {
-  type Asked,
-  type ClientEndpointOptions,
-  type CredentialRules,
-  clientEndpoint,
-  describeRequest,
-} from '../client-endpoint.ts'
+import { clientEndpoint } from '../client-endpoint.ts'
 import { connectionSignal } from '../connection-signal.ts'
+import { limitRequests } from '../limit-requests.ts'
 import { describeOrigin, type EmitFrom } from '../log-events.ts'
 import { networkOf } from '../network.ts'
 import { pathInAnyCase } from '../path-pattern.ts'
@@ -39,9 +30,8 @@ export interface TokenRouteOptions {
 export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOptions): Promise<void> {
   const { dialect, mounted, authenticateClient, tools, forgetToken, emit } = options
   const place = { dialect: dialect.name }
-  const { methods, example, decode, refuse } = dialect
-  const { limit } = dialect
-  if (limit) tellAllowance(scope, limit, tools.throttle)
+  const { methods, example, decode, refuse, limit } = dialect
+  const countRequest = limit ? limitRequests(scope, limit, tools.throttle) : null
   await scope.register(clientEndpoint, {
     urls: spellings(dialect, mounted, ignoresSlash(scope)),
     methods,
@@ -50,10 +40,12 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
     refuse,
     place,
     emit,
-    ...(dialect.client === 'built-in' ? asBuiltIn(authenticateClient, dialect) : asSent(authenticateClient, dialect)),
+    ...(dialect.client === 'built-in'
+      ? { credentials: null, identifyClient: authenticateBuiltIn(authenticateClient, dialect.name), translate: closed }
+      : { credentials: dialect, identifyClient: refuseBuiltIn(authenticateClient) }),
     answer: async (asked) => {
       const request = dialect.read(asked.fields)
-      if (limit) await countRequest(asked, limit, tools.throttle)
+      await countRequest?.(asked)
       const source = { network: networkOf(asked.address), signal: connectionSignal(asked.request) }
       const token = await grantToken(tools, asked.client, request, source)
       forgetToken(token.id) // this server must not accept the value that it replaced
@@ -81,33 +73,7 @@ function ignoresSlash({ initialConfig }: FastifyInstance): boolean {
   return (initialConfig.routerOptions ?? initialConfig).ignoreTrailingSlash === true
 }
 
-type ClientRule = Pick<ClientEndpointOptions, 'credentials' | 'identifyClient' | 'translate'>
-
-/** A client that proves itself; the built-in ones prove nothing and count in their own dialect only. */
-function asSent(authenticateClient: AuthenticateClient, credentials: CredentialRules): ClientRule {
-  return {
-    credentials,
-    identifyClient: async (readings, network) => {
-      const client = await authenticateClient(readings, network)
-      if (client.isBuiltIn) throw refuseClient('built-in client', { clientId: client.id })
-      return client
-    },
-  }
-}
-
-/** The client named after the dialect; where it is disabled, the dialect is closed. */
-function asBuiltIn(authenticateClient: AuthenticateClient, { name }: Dialect): ClientRule {
-  return {
-    credentials: null,
-    identifyClient: async () => {
-      const client = await authenticateClient([{ id: name, secret: null }], '')
-      if (!client.isBuiltIn) throw refuseClient('not a built-in client', { clientId: name })
-      return client
-    },
-    translate: closed,
-  }
-}
-
+/** Where the built-in client is disabled, the dialect is closed. */
 function closed(error: OAuthError): OAuthError {
   if (error.code !== 'invalid_client') return error
   const { reason, clientId } = error
@@ -129,40 +95,5 @@ function grantToken(
       return grantPassword(tools, client, request, source)
     case 'device signature':
       return grantDevice(tools, client, request, source)
-  }
-}
-
-type RequestLimit = NonNullable<Dialect['limit']>
-
-async function countRequest(asked: Asked, limit: RequestLimit, throttle: Throttle): Promise<void> {
-  const { request, reply, fields } = asked
-  const allowance = await recordRequest(throttle, limit, fields, request.ip)
-  request[isCounted] = true
-  reply.headers(writeAllowance(allowance))
-  requireAllowance(allowance)
-}
-
-/** Every answer tells what is left, and so counts: a refusal of a request that could not be read too. */
-function tellAllowance(scope: FastifyInstance, limit: RequestLimit, throttle: Throttle): void {
-  scope.decorateRequest(isCounted, false)
-  scope.addHook('onSend', async (request, reply) => {
-    if (request[isCounted]) return
-    if (reply.statusCode === 403) return void reply.headers(writeAllowance(fullAllowance(limit.attempts))) // not counted
-    const { fields } = describeRequest(request)
-    reply.headers(writeAllowance(await recordRequest(throttle, limit, fields, request.ip)))
-  })
-}
-
-function recordRequest(throttle: Throttle, limit: RequestLimit, fields: Fields, address: string): Promise<Allowance> {
-  const { field, attempts } = limit
-  return throttle.recordRequest(fields.get(field) ?? '', networkOf(address), attempts)
-}
-
-const isCounted = Symbol('request counted')
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Whether the request has been counted; only where a dialect has a limit. */
-    [isCounted]: boolean
   }
 }
