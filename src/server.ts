@@ -52,11 +52,19 @@ export async function createServer(
   logger: FastifyBaseLogger,
   options: ServerOptions,
 ): Promise<FastifyInstance> {
+  const app = createApp(logger, options)
+  if (options.trustProxy.length === 0) warnOfUntrustedProxy(app)
+  answerUnknownPaths(app)
+  await mountRoutes(app, database, options)
+  return app
+}
+
+function createApp(logger: FastifyBaseLogger, { trustProxy }: ServerOptions): FastifyInstance {
   const app: FastifyInstance = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }), // ours are one line a sign-in or refusal
     childLoggerFactory: (parent) => parent, // lines about requests name the request themselves
-    trustProxy: trustProxies(options.trustProxy),
+    trustProxy: trustProxies(trustProxy),
     forceCloseConnections: 'idle',
     return503OnClosing: false, // what still arrives on an open connection is answered like everything before it
     serverFactory: (answer) =>
@@ -72,10 +80,14 @@ export async function createServer(
   app.addHook('onRequest', async ({ raw }) => {
     if (raw.headers.host === undefined && raw.httpVersion === '1.1') throw notUnderstood // RFC 9112 §3.2
   })
-  if (options.trustProxy.length === 0) warnOfUntrustedProxy(app)
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // for 405 to know it
   }
+  return app
+}
+
+/** Answers requests that no route takes, and errors that none of the routes' own writers saw. */
+function answerUnknownPaths(app: FastifyInstance): void {
   const write = createBoundedLog(app)
   app.setNotFoundHandler((request, reply) => {
     const error = refusePath(app, request)
@@ -91,8 +103,10 @@ export async function createServer(
     write: writeError,
     send: sendPlainReply,
   })
-  const { dialects, corsOrigins, docs } = options
-  const { tokenCacheSeconds: seconds, outageLeaseSeconds } = options
+}
+
+async function mountRoutes(app: FastifyInstance, database: Database, options: ServerOptions): Promise<void> {
+  const { dialects, corsOrigins, docs, tokenCacheSeconds: seconds, outageLeaseSeconds } = options
   const tokenCache = createTokenCache(database, { seconds, outageLeaseSeconds })
   if (corsOrigins.length > 0) await allowOrigins(app, corsOrigins, dialects)
   const documentationPath = docs ? docsPath : undefined
@@ -100,7 +114,6 @@ export async function createServer(
   await app.register(healthRoute, { findProblem: createReadinessCheck(database.lookups) })
   await app.register(openapiRoute)
   if (docs) await app.register(docsRoute, { dialects })
-  return app
 }
 
 /** Fastify's own server would take the first three from its options, too. */

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { availableCores } from './available-cores.ts'
-import { forSignIns } from './database/batch-lookups.ts'
+import { type Batching, forSignIns } from './database/batch-lookups.ts'
 import { boundQuery } from './database/bound-query.ts'
 import type { Database, Query } from './database/database.ts'
 import type { Dialect } from './dialects/dialect.ts'
@@ -10,8 +10,7 @@ import { findSharedPath } from './dialects/index.ts'
 import { OAuthError } from './errors.ts'
 import { type Emit, tellReader } from './events.ts'
 import { createClientCheck } from './grants/authenticate-client.ts'
-import type { DeviceGrantTools } from './grants/device-grant.ts'
-import type { PasswordGrantTools } from './grants/password-grant.ts'
+import type { SigningTools } from './grants/device-grant.ts'
 import { SeatTaker } from './grants/seat-taker.ts'
 import { takeTurn } from './http/connection-turns.ts'
 import { refuseCrossSite } from './http/cross-site.ts'
@@ -27,7 +26,7 @@ import { userinfoRoute } from './http/routes/userinfo-route.ts'
 import { createPasswords, defaultPasswordOptions, type PasswordOptions, type Passwords } from './passwords/password.ts'
 import { createThrottle } from './throttle/database-throttle.ts'
 import { purgeAttempts } from './throttle/purge-attempts.ts'
-import { defaultThrottleOptions, type ThrottleOptions } from './throttle/throttle.ts'
+import { defaultThrottleOptions, type Throttle, type ThrottleOptions } from './throttle/throttle.ts'
 import { defaultTokenOptions } from './tokens/default-token-options.ts'
 import { listLiveTokens } from './tokens/list-tokens.ts'
 import { createKeyLister } from './tokens/published-keys.ts'
@@ -77,84 +76,122 @@ export const tokenServer = fastifyPlugin(mountTokenServer, {
 })
 
 async function mountTokenServer(scope: FastifyInstance, options: TokenServerOptions): Promise<void> {
-  const {
-    database,
-    dialects,
-    lifetimeSeconds = defaultTokenOptions.lifetimeSeconds,
-    publicUrl,
-    documentationPath,
-    encryptionKey,
-  } = options
   requireMountable(options)
   scope.addHook('onRequest', (request, reply, done) => takeTurn(request.raw, reply.raw, done))
+  const parts = await createParts(scope, options)
+  deleteExpiredHourly(scope, options)
+  noteHashCosts(scope, options.database.writes, parts.passwords)
+  scope.addHook('onRequest', refuseCrossSite(options.corsOrigins ?? [], options.publicUrl))
+  await mountTokenRoutes(scope, options, parts)
+  await mountHolderRoutes(scope, options, parts)
+  await mountClientRoutes(scope, options, parts)
+  const { dialects, publicUrl, documentationPath } = options
+  await scope.register(metadataRoute, { logSerializers, dialects, publicUrl, documentationPath })
+}
+
+/** What the routes share. */
+interface Parts {
+  readonly passwords: Passwords
+  readonly throttle: Throttle
+  readonly batching: Batching
+  readonly tokenCache: TokenCache
+  readonly emit: EmitFrom
+}
+
+async function createParts(scope: FastifyInstance, options: TokenServerOptions): Promise<Parts> {
+  const { database, encryptionKey } = options
+  const passwords = await startPasswords(scope, options)
+  const batching = { ...forSignIns, findBacklogMs: passwords.findBacklogMs }
+  const logEvent = createEventLog(scope)
+  return {
+    passwords,
+    batching,
+    throttle: createThrottle(database.writes, encryptionKey, readThrottle(options), batching),
+    tokenCache: options.tokenCache ?? createTokenCache(database),
+    emit: (event, from) => {
+      logEvent(event, from)
+      if (options.emit) tellReader(options.emit, event)
+    },
+  }
+}
+
+async function startPasswords(scope: FastifyInstance, options: TokenServerOptions): Promise<Passwords> {
   const concurrency = options.passwords?.concurrency ?? availableCores()
   const passwords = await createPasswords({ ...defaultPasswordOptions, ...options.passwords, concurrency })
   scope.log.info({ event: 'hashing', argon2: passwords.binding, concurrency }, `hashing with ${passwords.binding}`)
   warnOfSmallThreadPool(scope, concurrency)
-  const background = createBackground(scope)
-  const { lookups, writes } = database
-  const throttleOptions = readThrottle(options)
-  const batching = { ...forSignIns, findBacklogMs: passwords.findBacklogMs }
-  const throttle = createThrottle(writes, encryptionKey, throttleOptions, batching)
-  purgeHourly(scope, writes, throttleOptions || defaultThrottleOptions)
-  noteHashCosts(scope, writes, passwords)
-  const tools: PasswordGrantTools & DeviceGrantTools = {
+  return passwords
+}
+
+async function mountTokenRoutes(scope: FastifyInstance, options: TokenServerOptions, parts: Parts): Promise<void> {
+  const { database, dialects, maxSeatsPerUser = defaultTokenOptions.maxSeatsPerUser } = options
+  const { lifetimeSeconds = defaultTokenOptions.lifetimeSeconds } = options
+  const { passwords, throttle, batching, tokenCache, emit } = parts
+  const { writes } = database
+  const tools = {
     database,
-    findCredentials: createCredentialsFinder(writes, batching),
     passwords,
     throttle,
+    findCredentials: createCredentialsFinder(writes, batching),
     seats: new SeatTaker(database, throttle, passwords.findBacklogMs),
-    lifetimeSeconds,
-    maxSeats: options.maxSeatsPerUser ?? defaultTokenOptions.maxSeatsPerUser,
-    signing: encryptionKey
-      ? {
-          encryptionKey,
-          findDevice: createDeviceFinder(writes),
-          findSigningKey: createSigningKeyFinder(writes, encryptionKey),
-        }
-      : null,
-    inBackground: background,
+    maxSeats: maxSeatsPerUser,
+    signing: createSigning(options),
+    inBackground: createBackground(scope),
   }
-  const { findToken, forgetToken } = options.tokenCache ?? createTokenCache(database)
-  const logEvent = createEventLog(scope)
-  const emit: EmitFrom = (event, from) => {
-    logEvent(event, from)
-    if (options.emit) tellReader(options.emit, event)
-  }
-  const check = { authenticateClient: createClientCheck({ query: writes, passwords, throttle, batching }) }
-  // sign-ins that queue must not hold a check back
-  const checkAsker = { authenticateClient: createClientCheck({ query: lookups, passwords, throttle }) }
-  scope.addHook('onRequest', refuseCrossSite(options.corsOrigins ?? [], publicUrl))
+  const authenticateClient = createClientCheck({ query: writes, passwords, throttle, batching })
   for (const dialect of dialects) {
     await scope.register(tokenRoute, {
       logSerializers,
       dialect,
       mounted: dialects,
-      ...check,
+      authenticateClient,
       tools: { ...tools, lifetimeSeconds: dialect.lifetimeSeconds ?? lifetimeSeconds },
-      forgetToken,
+      forgetToken: tokenCache.forgetToken,
       emit,
     })
   }
-  const holderTools = { logSerializers, findToken, dialects, emit }
-  await scope.register(userinfoRoute, holderTools)
-  const listing = boundQuery(lookups)
+}
+
+function createSigning({ database: { writes }, encryptionKey }: TokenServerOptions): SigningTools | null {
+  if (!encryptionKey) return null
+  return {
+    encryptionKey,
+    findDevice: createDeviceFinder(writes),
+    findSigningKey: createSigningKeyFinder(writes, encryptionKey),
+  }
+}
+
+/** Mounts the endpoints that a token opens. */
+async function mountHolderRoutes(scope: FastifyInstance, options: TokenServerOptions, parts: Parts): Promise<void> {
+  const { database, dialects } = options
+  const { emit, tokenCache } = parts
+  const tools = { logSerializers, findToken: tokenCache.findToken, dialects, emit }
+  await scope.register(userinfoRoute, tools)
+  const listing = boundQuery(database.lookups)
   await scope.register(seatsRoute, {
-    ...holderTools,
+    ...tools,
     listSeats: (userId) => listLiveTokens(listing, userId),
     revokeSeat: createSeatRevoker(database),
-    forgetToken,
+    forgetToken: tokenCache.forgetToken,
   })
-  await scope.register(introspectionRoute, { logSerializers, ...checkAsker, findToken, emit })
+}
+
+/** Mounts the endpoints that a client asks about a token, on the lane where no queue of sign-ins holds a check back. */
+async function mountClientRoutes(scope: FastifyInstance, options: TokenServerOptions, parts: Parts): Promise<void> {
+  const { database, dialects } = options
+  const { passwords, throttle, tokenCache, emit } = parts
+  const { lookups } = database
+  const authenticateClient = createClientCheck({ query: lookups, passwords, throttle })
+  const { findToken, forgetToken } = tokenCache
+  await scope.register(introspectionRoute, { logSerializers, authenticateClient, findToken, emit })
   await scope.register(revocationRoute, {
     logSerializers,
-    ...checkAsker,
+    authenticateClient,
     readValue: createValueReader(lookups),
     revokeToken: createTokenRevoker(database),
     forgetToken,
     emit,
   })
-  await scope.register(metadataRoute, { logSerializers, dialects, publicUrl, documentationPath })
   if (dialects.some(signsTokens)) {
     await scope.register(jwksRoute, { logSerializers, listKeys: createKeyLister(lookups), emit })
   }
@@ -181,14 +218,15 @@ function readThrottle({ throttle = true }: TokenServerOptions): ThrottleOptions 
 
 const hourMs = 3_600_000
 
-/** What counts no more is removed at the start and each hour; where the database is away, an hour later. */
-function purgeHourly(scope: FastifyInstance, query: Query, options: ThrottleOptions): void {
+/** Deletes expired counts at the start and each hour; where the database is away, an hour later. */
+function deleteExpiredHourly(scope: FastifyInstance, options: TokenServerOptions): void {
+  const limits = readThrottle(options) || defaultThrottleOptions // an earlier server may have left counts
   const closing = new AbortController()
   let underWay = Promise.resolve()
   const purge = () => {
-    underWay = purgeAttempts(query, options, closing.signal).catch((error: Error) => {
+    underWay = purgeAttempts(options.database.writes, limits, closing.signal).catch((error: Error) => {
       const reason = error instanceof OAuthError ? error.reason : error.message
-      scope.log.warn({ event: 'purge', reason }, `what counts no more was not removed: ${reason}`)
+      scope.log.warn({ event: 'purge', reason }, `expired counts were not deleted: ${reason}`)
     })
   }
   const timer = setInterval(purge, hourMs).unref()

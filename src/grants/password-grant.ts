@@ -71,10 +71,7 @@ export async function grantPassword(
     const secret = generateBytes(secretBytes)
     const issue = await seats.take({
       attempt,
-      userId: user.id,
-      userVersion: user.credentialVersion,
-      clientId: client.id,
-      clientVersion: client.credentialVersion,
+      ...nameVersions(user, client),
       device,
       lifetimeSeconds,
       maxSeats,
@@ -86,7 +83,21 @@ export async function grantPassword(
     }
     if (issue.changed === 'client') throw refuseClient('client changed during the sign-in', { clientId: client.id })
   }
-  throw new OAuthError('temporarily_unavailable', 'The user is being changed. Try again shortly.', {
+  throw refuseChanging()
+}
+
+/** The user and the client as they were authenticated: a change since then refuses the token. */
+function nameVersions(user: Credentials, client: Client) {
+  return {
+    userId: user.id,
+    userVersion: user.credentialVersion,
+    clientId: client.id,
+    clientVersion: client.credentialVersion,
+  }
+}
+
+function refuseChanging(): OAuthError {
+  return new OAuthError('temporarily_unavailable', 'The user is being changed. Try again shortly.', {
     reason: 'user changed during every attempt',
     retryAfterSeconds: 1,
   })
