@@ -1,3 +1,4 @@
+// Trial: builds, packs and installs each package
 // Any PostgreSQL: the packages that it installs bring their own or none
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
