@@ -1,4 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { settings as known } from '../../src/config/settings.ts'
 
@@ -38,15 +40,16 @@ interface Row {
   readonly why: string
 }
 
-const page = readFileSync(new URL('../../SECURITY.md', import.meta.url), 'utf8')
-const rows = [...page.matchAll(/^\| (\d+\.\d+\.\d+(?:-\d+\.\d+\.\d+)?) \|(.*)\|$/gm)].map(readRow)
+const repository = fileURLToPath(new URL('../../', import.meta.url))
+const asvs = read('docs/security/asvs.md')
+const rows = [...asvs.matchAll(/^\| (\d+\.\d+\.\d+(?:-\d+\.\d+\.\d+)?) \|(.*)\|$/gm)].map(readRow)
 const levels: ReadonlyMap<string, string> = new Map(
   Object.entries(asvsLevels).flatMap(([section, digits]) =>
     [...digits].map((level, index) => [`${section}.${index + 1}`, level] as const),
   ),
 )
 
-describe('SECURITY.md on OWASP ASVS 5.0.0', () => {
+describe('docs/security/asvs.md on OWASP ASVS 5.0.0', () => {
   test('judges every requirement of chapters 6, 7 and 10 once, in the order of their numbers', () => {
     expect(rows.flatMap(({ ids }) => ids)).toEqual([...levels.keys()])
   })
@@ -76,37 +79,54 @@ describe('SECURITY.md on OWASP ASVS 5.0.0', () => {
       const counts = verdicts.map((verdict) => ofLevel.filter((judged) => judged.verdict === verdict).length)
       return `| ${[level, ...counts].join(' | ')} |`
     })
-    expect(page.match(/^\| [123] \|.*$/gm)).toEqual(counted)
+    expect(asvs.match(/^\| [123] \|.*$/gm)).toEqual(counted)
   })
 })
 
-describe('SECURITY.md', () => {
+test('docs/security/threat-model.md names a test for each defence', () => {
+  const defended = section('Defences').match(/^\| (?!Against|---).*\|$/gm) ?? []
+  expect(defended.length).toBeGreaterThan(0)
+  expect(defended.filter((row) => !/`tests\/[\w./-]+\.test\.ts`/.test(row.split(' | ').at(-1) ?? ''))).toEqual([])
+})
+
+test('the security pages name no setting that the server does not read', () => {
+  const settings = securityPages().flatMap((path) => named(read(path), /(?<=`)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?=[`=])/g))
+  expect(settings.length).toBeGreaterThan(0)
+  expect(settings.filter((name) => !(name in known))).toEqual([])
+})
+
+test('SECURITY.md has at most 40 lines', () => {
+  expect(read('SECURITY.md').trimEnd().split('\n').length).toBeLessThanOrEqual(40)
+})
+
+describe.each(securityPages())('%s', (path) => {
+  const page = read(path)
+
   test('names no test that is not there', () => {
-    expect(named(/\btests\/[\w./-]+/g).filter((path) => !existsSync(inRepository(path)))).toEqual([])
-  })
-
-  test('names a test for everything that it says is defended', () => {
-    const defended = section('What is defended').match(/^\| (?!against|---).*\|$/gm) ?? []
-    expect(defended.length).toBeGreaterThan(0)
-    expect(defended.filter((row) => !/`tests\/[\w./-]+\.test\.ts`/.test(row.split(' | ').at(-1) ?? ''))).toEqual([])
-  })
-
-  test('names no setting that the server does not read', () => {
-    const settings = named(/(?<=`)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?=[`=])/g)
-    expect(settings.length).toBeGreaterThan(0)
-    expect(settings.filter((name) => !(name in known))).toEqual([])
+    expect(named(page, /\btests\/[\w./-]+/g).filter((file) => !existsSync(join(repository, file)))).toEqual([])
   })
 
   test('links to nothing that is not in the repository', () => {
-    const links = named(/(?<=\]\()(?!https?:)[^)#]+/g)
-    expect(links.filter((path) => !existsSync(inRepository(path)))).toEqual([])
+    expect(linksOf(page).filter(({ file }) => !existsSync(pathFrom(path, file)))).toEqual([])
   })
 
-  test('leads nowhere that is not on it', () => {
-    const anchors = [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => `#${slug(heading)}`)
-    expect(named(/(?<=\]\()#[^)]+/g).filter((anchor) => !anchors.includes(anchor))).toEqual([])
+  test('links to no heading that is not on the page it links to', () => {
+    const astray = linksOf(page).filter(({ file, anchor }) => {
+      const target = pathFrom(path, file)
+      return anchor !== '' && existsSync(target) && !anchorsOf(readFileSync(target, 'utf8')).includes(anchor)
+    })
+    expect(astray).toEqual([])
   })
 })
+
+function securityPages(): string[] {
+  const pages = readdirSync(join(repository, 'docs/security')).filter((name) => name.endsWith('.md'))
+  return ['SECURITY.md', ...pages.map((name) => `docs/security/${name}`)]
+}
+
+function read(path: string): string {
+  return readFileSync(join(repository, path), 'utf8')
+}
 
 function readRow([, numbers = '', rest = '']: RegExpMatchArray): Row {
   const [first = '', last = first] = numbers.split('-')
@@ -126,23 +146,35 @@ function isOf(level: string): (judged: { readonly id: string }) => boolean {
   return ({ id }) => levels.get(id) === level
 }
 
-/** Everything on the page that looks like that, once. */
-function named(pattern: RegExp): string[] {
+/** Everything on the page that matches, once. */
+function named(page: string, pattern: RegExp): string[] {
   return [...new Set(page.match(pattern) ?? [])]
 }
 
 function section(heading: string): string {
-  return page.split(/^## /m).find((text) => text.startsWith(heading)) ?? ''
+  const sections = read('docs/security/threat-model.md').split(/^## /m)
+  return sections.find((text) => text.startsWith(heading)) ?? ''
 }
 
-/** As the common renderers name a heading. */
-function slug(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N} _-]/gu, '')
-    .replaceAll(' ', '-')
+/** The links within the repository; `file` is empty for one to a heading of the same page. */
+function linksOf(page: string): { readonly file: string; readonly anchor: string }[] {
+  return named(page, /(?<=\]\()(?!https?:)[^)]+/g).map((link) => {
+    const [file = '', anchor = ''] = link.split('#')
+    return { file, anchor }
+  })
 }
 
-function inRepository(path: string): URL {
-  return new URL(`../../${path}`, import.meta.url)
+/** Resolves a link of a page; without a file it is the page itself. */
+function pathFrom(page: string, file: string): string {
+  return file === '' ? join(repository, page) : join(repository, dirname(page), file)
+}
+
+/** The anchors of a page, named after its headings as the common renderers do. */
+function anchorsOf(page: string): string[] {
+  return [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
 }
