@@ -1,10 +1,12 @@
 import type { HashQuestion, HashReply } from './processes/raw-hash.ts'
 import { inRounds, type Measurement } from './support/bench.ts'
 import { startHelper, startServer } from './support/children.ts'
+import { findPostmaster } from './support/cluster.ts'
 import { figure } from './support/figure.ts'
 import { signIn } from './support/load.ts'
 import { addPeople } from './support/people.ts'
 import { defaultCost, hashConcurrency, patience } from './support/place.ts'
+import { watchCost } from './support/watch-cost.ts'
 
 const levels = [
   { inFlight: 8, target: '>= 0.85' },
@@ -14,13 +16,15 @@ const levels = [
 
 /**
  * Sign-ins a second beside bare argon2id verifications a second, of which as many are in flight as sign-ins, through a
- * thread pool of the same size; and beside the bare ones at their fastest, as many at once as there are cores.
+ * thread pool of the same size; and beside the bare ones at their fastest, as many at once as there are cores. The first is
+ * made of the time that each sign-in took from the cores, by thread and process.
  */
 export const signInRate: Measurement = async ({ rounds, seconds, cluster }, room) => {
   const where = { url: await cluster.createDatabase(room) }
   const server = await startServer(room, where, patience)
   const people = await addPeople(where, where.url, 1_000, defaultCost)
   const hash = startHelper<HashQuestion, HashReply>(room, 'raw-hash')
+  const postmaster = await findPostmaster(where.url)
   await signIn(server.url, people, 8, 100)
 
   const hashRate = async (atOnce: number) => {
@@ -29,16 +33,18 @@ export const signInRate: Measurement = async ({ rounds, seconds, cluster }, room
   }
   const measureRound = async (inFlight: number) => {
     const hashesPerSecond = await hashRate(inFlight)
+    const endWatch = await watchCost(server.pid, postmaster)
     const load = await signIn(
       server.url,
       people,
       inFlight,
       Math.max(2 * inFlight, Math.ceil(hashesPerSecond * seconds)),
     )
+    const cost = await endWatch(load.count)
     const fastestPerSecond = await hashRate(hashConcurrency)
     const signInsPerSecond = load.count / load.seconds
     return [
-      { value: signInsPerSecond / hashesPerSecond, madeOf: { signInsPerSecond, hashesPerSecond } },
+      { value: signInsPerSecond / hashesPerSecond, madeOf: { signInsPerSecond, hashesPerSecond, ...cost } },
       { value: signInsPerSecond / fastestPerSecond, madeOf: { signInsPerSecond, fastestPerSecond } },
     ]
   }

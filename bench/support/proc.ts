@@ -9,8 +9,17 @@ const [ofItself, ofEndedChildren] = [14, 16]
 
 /** Processor time a process has used, with all its threads. */
 export function cpuMs(pid: number, field = ofItself): number {
+  return readCpuMs(`/proc/${pid}/stat`, field)
+}
+
+/** Processor time of a process's first thread, which in Node runs the event loop. */
+export function firstThreadCpuMs(pid: number): number {
+  return readCpuMs(`/proc/${pid}/task/${pid}/stat`, ofItself)
+}
+
+function readCpuMs(path: string, field: number): number {
   ticksPerSecond ||= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const stat = readFileSync(path, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ') // from field 3 on
   return ((Number(fields[field - 3]) + Number(fields[field - 2])) * 1_000) / ticksPerSecond
 }
