@@ -47,7 +47,7 @@ export class Clone {
     this.#children.push(child)
     let text = ''
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (text += chunk))
-    for (let tries = 0; tries < 1_000 && !ready.test(text) && child.exitCode === null; tries += 1) await pause(100)
+    for (let tries = 0; tries < 2_500 && !ready.test(text) && child.exitCode === null; tries += 1) await pause(100)
     const port = ready.exec(text)?.[1]
     expect(port, text).toBeDefined()
     return { port: `${port}`, output: () => text, end: () => end(child) }

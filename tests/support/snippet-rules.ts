@@ -2,7 +2,7 @@
 export const runLanguages = ['sh', 'bash', 'js', 'mjs', 'ts', 'sql', 'python']
 
 /** The languages that a parser reads: what such a snippet shows is what a program sends or is sent. */
-export const readLanguages = ['json', 'yaml', 'xml']
+export const readLanguages = ['json', 'ndjson', 'yaml', 'xml']
 
 /** The languages of files: such a snippet is an excerpt of a file that other tests hold, or listed below. */
 export const fileLanguages = ['nginx', 'dockerfile']

@@ -48,9 +48,14 @@ test('snippets are found under lists, in quotes and between longer fences', () =
 
 function readSnippet({ language, text }: Snippet): void {
   if (language === 'json') return void JSON.parse(text)
+  if (language === 'ndjson') return text.trim().split('\n').forEach(readLine)
   if (language === 'xml') return void new SaxesParser({ xmlns: true }).write(text).close()
   const [error] = parseDocument(text).errors
   if (error) throw error
+}
+
+function readLine(line: string): void {
+  JSON.parse(line)
 }
 
 const isExcepted = (text: string) => exceptions.some(({ mark }) => text.includes(mark))
