@@ -42,7 +42,18 @@ export function findBlocks(page: string): Pick<Snippet, 'language' | 'text'>[] {
   }))
 }
 
-/** Snippets of which a test tries one after the other. */
+/** The marks by which other tests take a snippet from a page, with `readSnippet(page, mark)`. */
+export function listMarks(): string[] {
+  const tests = join(repository, 'tests')
+  return readdirSync(tests, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .flatMap((name) => [...readFileSync(join(tests, name), 'utf8').matchAll(taking)])
+    .map(([, mark = '']) => mark)
+}
+
+const taking = /\breadSnippet\('[^']+', '([^']+)'\)/g
+
+/** Snippets that a test tries one after the other. */
 export class SnippetTrial {
   readonly #snippets: readonly Snippet[]
   readonly #tried = new Set<Snippet>()
