@@ -42,16 +42,16 @@ export function findBlocks(page: string): Pick<Snippet, 'language' | 'text'>[] {
   }))
 }
 
-/** The marks by which other tests take a snippet from a page, with `readSnippet(page, mark)`. */
-export function listMarks(): string[] {
+/** The snippets that other tests take from a page of `docs/`, with `readSnippet(page, mark)`. */
+export function listTaken(): { page: string; mark: string }[] {
   const tests = join(repository, 'tests')
   return readdirSync(tests, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
     .flatMap((name) => [...readFileSync(join(tests, name), 'utf8').matchAll(taking)])
-    .map(([, mark = '']) => mark)
+    .map(([, page = '', mark = '']) => ({ page: join('docs', page), mark }))
 }
 
-const taking = /\breadSnippet\('[^']+', '([^']+)'\)/g
+const taking = /\breadSnippet\('([^']+)', '([^']+)'\)/g
 
 /** Snippets that a test tries one after the other. */
 export class SnippetTrial {
