@@ -48,10 +48,10 @@ test('two commands start a server and print credentials', { timeout: 300_000 }, 
 
 test('the first curl command returns the documented JSON', () => {
   const answer = JSON.parse(runSignIn())
+  token = answer.access_token
   const shown = JSON.parse(snippet('".issued"'))
   expect(Object.keys(answer)).toEqual(Object.keys(shown))
   expect({ ...shown, ...pick(answer, ['access_token', 'userId', '.issued', '.expires']) }).toEqual(answer)
-  token = answer.access_token
 })
 
 test('the second tells whose token it is', () => {
