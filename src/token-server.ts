@@ -48,7 +48,7 @@ export interface TokenServerOptions {
   readonly maxSeatsPerUser?: number
   /** 32 bytes that the keys of devices and the keys that sign are encrypted with; needed by the `device` dialect. */
   readonly encryptionKey?: Buffer | undefined
-  /** How failed attempts are slowed down, see the README; `false` lets everyone try, for tests and benchmarks. */
+  /** How failed attempts are slowed down, see docs/operations/throttling.md; `false` lets everyone try, for tests and benchmarks. */
   readonly throttle?: Partial<ThrottleOptions> | boolean
   /** Cost and queue of password hashes. Default: OWASP's first choice, as many at once as there are cores. */
   readonly passwords?: Partial<PasswordOptions>

@@ -28,7 +28,7 @@ const lifetime = wholeNumber(1, 316_224_000)
 const pathOf = (dialect: Dialect, meaning: string) => setting(path(dialect.path), dialect.path, meaning)
 const flag = (meaning: string) => setting(choice('true', 'false'), 'false', meaning)
 
-/** Every environment variable that the server reads, in the order of the README's table. */
+/** Every environment variable that the server reads, in the order of the reference. */
 export const settings = {
   DATABASE_URL: setting(text('a postgres:// URL'), undefined, 'the PostgreSQL to use'),
   EMBEDDED_FOLDER: setting(

@@ -63,7 +63,7 @@ function explainDuplicate(error: unknown, index: string): unknown {
   if (!(error instanceof Error && 'code' in error && error.code === '23505')) return error
   return new Error(
     `The index ${index} cannot be built, since two rows have the same key: a change of the database's collation hid one ` +
-      'from the other. Remove one of each two, see README "When a collation changes", and run `migrate` again.',
+      'from the other. Remove one of each two, see docs/guides/own-postgresql.md, and run `migrate` again.',
     { cause: error },
   )
 }

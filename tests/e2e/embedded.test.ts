@@ -324,7 +324,7 @@ describe('a folder that cannot be opened is refused with a sentence', () => {
     await mkdir(join(folder, 'cluster'))
     await writeFile(join(folder, 'cluster', 'PG_VERSION'), '15\n')
     await expect(open(folder)).rejects.toThrow(
-      /made by PostgreSQL 15, and this is PostgreSQL \d+\. See README, "Moving an embedded database to another PostgreSQL"/,
+      /made by PostgreSQL 15, and this is PostgreSQL \d+\. See docs\/guides\/embedded-database\.md\./,
     )
   })
 

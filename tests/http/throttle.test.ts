@@ -975,7 +975,7 @@ describe('each number of the throttle', async () => {
     return wait === null || wait === undefined ? null : Math.round(wait)
   }
 
-  test('is as the README says, unless told otherwise', () => {
+  test('is as documented, unless told otherwise', () => {
     expect(defaultThrottleOptions).toEqual({
       freeAttempts: 5,
       longestWaitSeconds: 900,

@@ -114,7 +114,7 @@ async function isCluster(folder: string, path: string, ourMajor: string): Promis
     if (major === ourMajor) return true
     throw new Error(
       `The embedded database in ${folder} was made by PostgreSQL ${major}, and this is PostgreSQL ${ourMajor}. ` +
-        'See README, "Moving an embedded database to another PostgreSQL".',
+        'See docs/guides/embedded-database.md.',
     )
   } catch (error) {
     if (errorCode(error) === 'EACCES') await findAccount(folder, path) // knows the better sentence
