@@ -1,19 +1,6 @@
 import { constants, openSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import sonicBoom from 'sonic-boom'
-
-/** Standard output as a destination of log lines that never blocks the process and never throws. */
-export interface LogDestination {
-  /**
-   * Writes a line together with the others of the same turn of the event loop: a busy server saves a system call for each.
-   * Buffers it while nothing can be written; drops and counts it when the buffer is full.
-   */
-  write(line: string): void
-  /** Writes the lines that were held back, and holds none back from now on. */
-  release(): void
-  /** Resolves when every line is written. Gives up when nothing could be written for a second, or after five seconds. */
-  flush(): Promise<void>
-}
+import sonicBoom, { type SonicBoom } from 'sonic-boom'
 
 /** How the destination behaves. */
 export interface LogDestinationOptions {
@@ -33,91 +20,123 @@ const lastRetryMilliseconds = 1_000
 
 /** Opens standard output for log lines. It keeps trying after an error: a disk gets room, a pipe gets a reader. */
 export function openLogDestination({ isHeld, onRecovered }: LogDestinationOptions): LogDestination {
-  // sync writes at once and leaves nothing to flush; without retryEAGAIN it does not sleep while a pipe is full
-  const out = new sonicBoom.SonicBoom({
-    fd: openOutput(),
-    sync: true,
-    minLength: 1, // with 0 its flush does nothing
-    maxLength: maxBufferBytes,
-    retryEAGAIN: () => false,
-  })
-  let lines: string[] = []
-  let collected = 0
-  let isHolding = isHeld
-  let isScheduled = false
-  let dropped = 0
-  let hasFailed = false
-  let recovering: Promise<void> | null = null
-  let pause = firstRetryMilliseconds
-  let writtenAt = 0
-  let isFlushing = false
-  out.on('error', () => {
-    hasFailed = true
-    recovering ??= recover()
-  })
-  out.on('write', () => {
-    pause = firstRetryMilliseconds // a slow reader takes a pipe's capacity at a time
-    writtenAt = performance.now()
-  })
-  out.on('drop', (text: string) => {
-    dropped += text.split('\n').length - 1
-    recovering ??= recover()
-  })
-  process.on('exit', writeLines)
+  return new LogDestination(new RetryingOutput(onRecovered), isHeld)
+}
 
-  function writeLines(): void {
-    isScheduled = false
-    if (isHolding || lines.length === 0) return
-    const all = lines
-    lines = []
-    collected = 0
-    for (const text of joinLines(all)) out.write(text)
+/** Standard output as a destination of log lines that never blocks the process and never throws. */
+export class LogDestination {
+  readonly #output: RetryingOutput
+  #isHolding: boolean
+  #lines: string[] = []
+  #collected = 0
+  #isScheduled = false
+
+  constructor(output: RetryingOutput, isHeld: boolean) {
+    this.#output = output
+    this.#isHolding = isHeld
+    process.on('exit', () => this.#writeLines())
+  }
+
+  /**
+   * Writes a line together with the others of the same turn of the event loop: a busy server saves a system call for each.
+   * Buffers it while nothing can be written; drops and counts it when the buffer is full.
+   */
+  write(line: string): void {
+    this.#lines.push(line)
+    this.#collected += line.length
+    if (this.#collected >= maxCollected) this.#writeLines()
+    if (this.#isScheduled || this.#isHolding) return
+    this.#isScheduled = true
+    setImmediate(() => this.#writeLines())
+  }
+
+  /** Writes the lines that were held back, and holds none back from now on. */
+  release(): void {
+    this.#isHolding = false
+    this.#writeLines()
+  }
+
+  /** Resolves when every line is written. Gives up when nothing could be written for a second, or after five seconds. */
+  async flush(): Promise<void> {
+    this.#writeLines()
+    await this.#output.flush()
+  }
+
+  #writeLines(): void {
+    this.#isScheduled = false
+    if (this.#isHolding || this.#lines.length === 0) return
+    const lines = this.#lines
+    this.#lines = []
+    this.#collected = 0
+    for (const text of joinLines(lines)) this.#output.write(text)
+  }
+}
+
+/** Standard output, which keeps what it cannot write and tries again until it can. */
+class RetryingOutput {
+  readonly #out = openStream()
+  readonly #onRecovered: (dropped: number) => void
+  #dropped = 0
+  #hasFailed = false
+  #recovering: Promise<void> | null = null
+  #pause = firstRetryMilliseconds
+  #writtenAt = 0
+  #isFlushing = false
+
+  constructor(onRecovered: (dropped: number) => void) {
+    this.#onRecovered = onRecovered
+    this.#out.on('error', () => {
+      this.#hasFailed = true
+      this.#recovering ??= this.#recover()
+    })
+    this.#out.on('write', () => {
+      this.#pause = firstRetryMilliseconds // a slow reader takes a pipe's capacity at a time
+      this.#writtenAt = performance.now()
+    })
+    this.#out.on('drop', (text: string) => {
+      this.#dropped += text.split('\n').length - 1
+      this.#recovering ??= this.#recover()
+    })
+  }
+
+  /** Writes whole lines, or keeps them until they can be written. Where too much is kept it drops them and counts each. */
+  write(text: string): void {
+    this.#out.write(text)
+  }
+
+  /** Resolves when all is written, or when it cannot be written in time. */
+  async flush(): Promise<void> {
+    this.#isFlushing = true
+    const began = performance.now()
+    this.#writtenAt = began
+    while (this.#recovering && this.#isInTime(began))
+      await Promise.race([this.#recovering, sleep(firstRetryMilliseconds)])
+    this.#isFlushing = false
+  }
+
+  #isInTime(began: number): boolean {
+    return performance.now() < Math.min(this.#writtenAt + maxIdleFlushMilliseconds, began + maxFlushMilliseconds)
+  }
+
+  /** A `drain` may belong to an earlier line. Only a flush without an error shows that all is written. */
+  async #recover(): Promise<void> {
+    do {
+      await this.#waitToRetry()
+      this.#hasFailed = false
+      this.#out.flush()
+    } while (this.#hasFailed)
+    this.#recovering = null
+    const dropped = this.#dropped
+    this.#dropped = 0
+    if (dropped > 0) this.#onRecovered(dropped)
   }
 
   /** Waits longer from try to try, but not while the process waits for its last lines. */
-  async function waitToRetry(): Promise<void> {
-    const until = performance.now() + pause
+  async #waitToRetry(): Promise<void> {
+    const until = performance.now() + this.#pause
     do await sleep(firstRetryMilliseconds, undefined, { ref: false })
-    while (!isFlushing && performance.now() < until)
-    pause = Math.min(pause * 2, lastRetryMilliseconds)
-  }
-
-  /** Its `drain` may still be that of a line before: only a flush without an error tells that all is written. */
-  async function recover(): Promise<void> {
-    do {
-      await waitToRetry()
-      hasFailed = false
-      out.flush()
-    } while (hasFailed)
-    recovering = null
-    const count = dropped
-    dropped = 0
-    if (count > 0) onRecovered(count)
-  }
-
-  return {
-    write: (line) => {
-      lines.push(line)
-      collected += line.length
-      if (collected >= maxCollected) writeLines()
-      if (isScheduled || isHolding) return
-      isScheduled = true
-      setImmediate(writeLines)
-    },
-    release: () => {
-      isHolding = false
-      writeLines()
-    },
-    flush: async () => {
-      isFlushing = true
-      writeLines()
-      const began = performance.now()
-      writtenAt = began
-      const isInTime = () =>
-        performance.now() < Math.min(writtenAt + maxIdleFlushMilliseconds, began + maxFlushMilliseconds)
-      while (recovering && isInTime()) await Promise.race([recovering, sleep(firstRetryMilliseconds)])
-      isFlushing = false
-    },
+    while (!this.#isFlushing && performance.now() < until)
+    this.#pause = Math.min(this.#pause * 2, lastRetryMilliseconds)
   }
 }
 
@@ -129,6 +148,16 @@ function joinLines(lines: readonly string[]): string[] {
     texts[texts.length - 1] += line
   }
   return texts.filter((text) => text !== '')
+}
+
+function openStream(): SonicBoom {
+  return new sonicBoom.SonicBoom({
+    fd: openOutput(),
+    sync: true, // writes at once and leaves nothing to flush
+    minLength: 1, // with 0 its flush does nothing
+    maxLength: maxBufferBytes,
+    retryEAGAIN: () => false, // else it would sleep while a pipe is full
+  })
 }
 
 /** A descriptor whose writes fail instead of waiting while a pipe or a terminal takes nothing. */

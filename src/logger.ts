@@ -28,7 +28,7 @@ export async function openLog(level: string, { isTerminal, isHeld }: LogOptions)
   })
   // nothing but `write`: after a fatal line pino would call `flushSync`, which may wait forever
   const logger = pino({ level }, { write: (line) => destination.write(format(line)) })
-  return { logger, release: destination.release, flush: destination.flush }
+  return { logger, release: () => destination.release(), flush: () => destination.flush() }
 }
 
 async function loadPrettyFormat(): Promise<(line: string) => string> {

@@ -31,54 +31,82 @@ const maxWaitMs = 2_000
  * fails the keys that wait.
  */
 export function batchLookups<Row>(
-  findRows: (keys: readonly string[]) => Promise<ReadonlyMap<string, Row>>,
-  { maxUnderWay, findBacklogMs }: Batching = usual,
+  findRows: FindRows<Row>,
+  batching: Batching = usual,
 ): (key: string) => Promise<Row | undefined> {
-  let waiting: Question<Row>[] = []
-  let underWay = 0
-  let endedAt = Number.NEGATIVE_INFINITY
-  let isScheduled = false
+  const batches = new LookupBatches(findRows, batching)
+  return (key) => batches.find(key)
+}
 
-  function schedule(): void {
-    if (isScheduled || underWay >= maxUnderWay || waiting.length === 0) return
-    isScheduled = true
-    const pauseMs = findBacklogMs ? findPause(endedAt, findBacklogMs()) : 0
-    if (pauseMs > 0) setTimeout(send, pauseMs)
-    else setImmediate(send)
+/** Finds the rows of keys by one statement. A key without a row is missing in the answer. */
+type FindRows<Row> = (keys: readonly string[]) => Promise<ReadonlyMap<string, Row>>
+
+/** The keys that wait, and the statements under way. */
+class LookupBatches<Row> {
+  readonly #findRows: FindRows<Row>
+  readonly #batching: Batching
+  #waiting: Question<Row>[] = []
+  #underWay = 0
+  #endedAt = Number.NEGATIVE_INFINITY
+  #isScheduled = false
+
+  constructor(findRows: FindRows<Row>, batching: Batching) {
+    this.#findRows = findRows
+    this.#batching = batching
   }
 
-  function send(): void {
-    isScheduled = false
-    const batch = waiting.slice(0, maxKeys)
-    waiting = waiting.slice(maxKeys)
+  find(key: string): Promise<Row | undefined> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length >= maxWaiting) return reject(refuseOverload('look-ups: too many waiting'))
+      this.#waiting.push({ key, askedAt: performance.now(), resolve, reject })
+      this.#schedule()
+    })
+  }
+
+  #schedule(): void {
+    const { maxUnderWay, findBacklogMs } = this.#batching
+    if (this.#isScheduled || this.#underWay >= maxUnderWay || this.#waiting.length === 0) return
+    this.#isScheduled = true
+    const pauseMs = findBacklogMs ? findPause(this.#endedAt, findBacklogMs()) : 0
+    if (pauseMs > 0) setTimeout(() => this.#send(), pauseMs)
+    else setImmediate(() => this.#send())
+  }
+
+  #send(): void {
+    this.#isScheduled = false
+    const batch = this.#nextBatch()
+    if (batch.length > 0) this.#ask(batch)
+    this.#schedule()
+  }
+
+  /** Takes the first keys that wait. Refuses those that have waited for too long. */
+  #nextBatch(): Question<Row>[] {
+    const batch = this.#waiting.slice(0, maxKeys)
+    this.#waiting = this.#waiting.slice(maxKeys)
     const oldest = performance.now() - maxWaitMs
-    for (const question of batch)
-      if (question.askedAt < oldest) question.reject(refuseOverload('look-ups: waited too long'))
-    const fresh = batch.filter(({ askedAt }) => askedAt >= oldest)
-    if (fresh.length > 0) ask(fresh)
-    schedule()
+    for (const { askedAt, reject } of batch) if (askedAt < oldest) reject(refuseOverload('look-ups: waited too long'))
+    return batch.filter(({ askedAt }) => askedAt >= oldest)
   }
 
-  async function ask(batch: readonly Question<Row>[]): Promise<void> {
-    underWay += 1
+  async #ask(batch: readonly Question<Row>[]): Promise<void> {
+    this.#underWay += 1
     try {
-      const rows = await findRows([...new Set(batch.map(({ key }) => key))])
+      const rows = await this.#findRows([...new Set(batch.map(({ key }) => key))])
       for (const { key, resolve } of batch) resolve(rows.get(key))
     } catch (error) {
       for (const { reject } of batch) reject(error)
-      if (underWay >= maxUnderWay && isAway(error)) for (const { reject } of waiting.splice(0)) reject(error)
+      if (isAway(error)) this.#refuseWaiting(error)
     }
-    underWay -= 1
-    endedAt = performance.now()
-    schedule()
+    this.#underWay -= 1
+    this.#endedAt = performance.now()
+    this.#schedule()
   }
 
-  return (key) =>
-    new Promise((resolve, reject) => {
-      if (waiting.length >= maxWaiting) return reject(refuseOverload('look-ups: too many waiting'))
-      waiting.push({ key, askedAt: performance.now(), resolve, reject })
-      schedule()
-    })
+  /** Refuses the keys that wait, unless another statement is about to ask for them. */
+  #refuseWaiting(error: unknown): void {
+    if (this.#underWay < this.#batching.maxUnderWay) return
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+  }
 }
 
 interface Question<Row> {

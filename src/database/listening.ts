@@ -3,13 +3,6 @@ import pg from 'pg'
 import type { Listener, Query } from './database.ts'
 import { hidePassword } from './hide-password.ts'
 
-/** One connection that listens for all listeners. */
-export interface Listening {
-  /** Adds a listener; the first one opens the connection. */
-  add(listener: Listener): void
-  close(): Promise<void>
-}
-
 /** Who is told when the listening begins and ends; neither may throw. */
 export interface ListeningEvents {
   /** It does not listen, and why; told once until it listens again or there is another cause. */
@@ -30,75 +23,118 @@ const longestPauseMs = 2_000
  * nobody announces.
  */
 export function createListening(where: pg.PoolConfig, announce: Query, events: ListeningEvents): Listening {
-  const listeners = new Set<Listener>()
-  const closing = new AbortController()
-  let isListening = false
-  let endConnection = (_cause: Error) => {}
-  let running: Promise<void> | null = null
-  let told: string | null = null
+  return new Listening(where, announce, new Audience(events))
+}
 
-  function tell(isNowListening: boolean): void {
-    if (isNowListening === isListening) return
-    isListening = isNowListening
-    for (const listener of listeners) listener.onListening(isNowListening)
-    if (!isListening || told === null) return
-    told = null
-    events.onHearing()
+/** One connection that listens for all listeners. */
+export class Listening {
+  readonly #where: pg.PoolConfig
+  readonly #announce: Query
+  readonly #audience: Audience
+  readonly #closing = new AbortController()
+  #endConnection = (_cause: Error) => {}
+  #running: Promise<void> | null = null
+
+  constructor(where: pg.PoolConfig, announce: Query, audience: Audience) {
+    this.#where = where
+    this.#announce = announce
+    this.#audience = audience
+  }
+
+  /** Adds a listener; the first one opens the connection. */
+  add(listener: Listener): void {
+    this.#audience.add(listener)
+    this.#running ??= this.#keepListening()
+  }
+
+  /** Ends the connection. Resolves when it has ended. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#endConnection(new Error('closed'))
+    await this.#running
+  }
+
+  async #keepListening(): Promise<void> {
+    const { signal } = this.#closing
+    let pauseMs = shortestPauseMs
+    while (!signal.aborted) {
+      const began = performance.now()
+      const cause = hidePassword(await this.#listenOnce(), this.#where.password)
+      if (signal.aborted) return
+      this.#audience.tellCause(cause)
+      pauseMs = performance.now() - began > 10_000 ? shortestPauseMs : Math.min(pauseMs * 2, longestPauseMs)
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined)
+    }
   }
 
   /** From connecting to the end of the connection; resolves with the cause of the end. */
-  async function listenOnce(): Promise<Error> {
+  async #listenOnce(): Promise<Error> {
     try {
-      return await listenOn(new pg.Client({ ...settings, ...where }))
+      return await this.#listenOn(new pg.Client({ ...settings, ...this.#where }))
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
     }
   }
 
-  async function listenOn(client: pg.Client): Promise<Error> {
-    const over = new Promise<Error>((resolve) => {
-      endConnection = resolve
-      client.on('error', resolve)
-      client.on('end', () => resolve(new Error('the connection ended')))
-    })
-    client.on('notification', ({ payload = '' }) => {
-      for (const listener of listeners) listener.onNotice(payload)
-    })
+  async #listenOn(client: pg.Client): Promise<Error> {
+    const over = this.#watchEnd(client)
+    client.on('notification', ({ payload = '' }) => this.#audience.pass(payload))
     try {
-      const problem = await Promise.race([prepare(client, announce), over])
+      const problem = await Promise.race([prepare(client, this.#announce), over])
       if (problem) return problem
-      tell(true)
+      this.#audience.tell(true)
       return await Promise.race([over, keepHeartbeat(client)])
     } finally {
-      tell(false)
+      this.#audience.tell(false)
       await Promise.race([client.end().catch(() => undefined), sleep(1_000, undefined, { ref: false })])
     }
   }
 
-  async function keepListening(): Promise<void> {
-    let pauseMs = shortestPauseMs
-    while (!closing.signal.aborted) {
-      const began = performance.now()
-      const cause = hidePassword(await listenOnce(), where.password)
-      if (closing.signal.aborted) return
-      if (cause.message !== told) events.onDeaf(cause) // an outage of hours needs one line
-      told = cause.message
-      pauseMs = performance.now() - began > 10_000 ? shortestPauseMs : Math.min(pauseMs * 2, longestPauseMs)
-      await sleep(pauseMs, undefined, { signal: closing.signal }).catch(() => undefined)
-    }
+  /** Resolves with the cause when the connection ends, or when `close` is called. */
+  #watchEnd(client: pg.Client): Promise<Error> {
+    return new Promise((resolve) => {
+      this.#endConnection = resolve
+      client.on('error', resolve)
+      client.on('end', () => resolve(new Error('the connection ended')))
+    })
+  }
+}
+
+/** The listeners, and the events that tell the program when listening begins and ends. */
+class Audience {
+  readonly #events: ListeningEvents
+  readonly #listeners = new Set<Listener>()
+  #isListening = false
+  #toldCause: string | null = null
+
+  constructor(events: ListeningEvents) {
+    this.#events = events
   }
 
-  return {
-    add: (listener) => {
-      listeners.add(listener)
-      if (isListening) listener.onListening(true)
-      running ??= keepListening()
-    },
-    close: async () => {
-      closing.abort()
-      endConnection(new Error('closed'))
-      await running
-    },
+  add(listener: Listener): void {
+    this.#listeners.add(listener)
+    if (this.#isListening) listener.onListening(true)
+  }
+
+  /** Passes a notice to every listener. */
+  pass(payload: string): void {
+    for (const listener of this.#listeners) listener.onNotice(payload)
+  }
+
+  /** Tells whether the connection listens, where that has changed. */
+  tell(isListening: boolean): void {
+    if (isListening === this.#isListening) return
+    this.#isListening = isListening
+    for (const listener of this.#listeners) listener.onListening(isListening)
+    if (!isListening || this.#toldCause === null) return
+    this.#toldCause = null
+    this.#events.onHearing()
+  }
+
+  /** Tells why the connection does not listen. A cause that repeats is told once: an outage of hours needs one line. */
+  tellCause(cause: Error): void {
+    if (cause.message !== this.#toldCause) this.#events.onDeaf(cause)
+    this.#toldCause = cause.message
   }
 }
 

@@ -58,7 +58,7 @@ export function connectLanes(where: pg.PoolConfig, options: PostgresOptions = {}
     writes: write,
     script: (...script) => persevere(() => scripts.script(...script)),
     transaction: (work) => persevere(() => writes.transaction(work)),
-    listen: listening.add,
+    listen: (listener) => listening.add(listener),
     close: () => {
       closed ??= close()
       return closed
