@@ -152,7 +152,7 @@ describe('RFC 7662 §2.1: who asks', () => {
         response,
         400,
         'invalid_request',
-        'The client authenticates in two ways. Use the Authorization header or fields.',
+        'The client authenticates in two ways. Use either the Authorization header or fields.',
       )
     }
   })

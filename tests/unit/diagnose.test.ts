@@ -193,7 +193,7 @@ describe('whatever was received', () => {
   })
 
   test.each([
-    new OAuthError('unsupported_grant_type', 'The only grant_type here is password.'),
+    new OAuthError('unsupported_grant_type', 'The only supported grant_type is password.'),
     new OAuthError('invalid_request', 'The body has the same field twice.'),
     new OAuthError('temporarily_unavailable', 'Try again shortly.', { retryAfterSeconds: 1 }),
     new OAuthError('server_error', 'Something went wrong here.', { reason: 'unforeseen' }),
