@@ -194,7 +194,7 @@ function configure(program: Command, overrides: Record<string, string | undefine
 
 /** Reads standard input to its end and drops one trailing line end. Throws OAuthError when it is not UTF-8. */
 async function readSecret(): Promise<string> {
-  if (process.stdin.isTTY) tell('Type it, then press Enter and Ctrl+D. The screen shows what you type.')
+  if (process.stdin.isTTY) tell('Type the password or secret, then press Enter and Ctrl+D. It shows on screen.')
   const bytes = await buffer(process.stdin)
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\r?\n$/, '')

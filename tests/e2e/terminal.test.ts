@@ -1,7 +1,10 @@
-// Any PostgreSQL: texts on a terminal need no database
+// Any PostgreSQL: what a terminal shows does not depend on it
 import { spawnSync } from 'node:child_process'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { freshDatabase } from '../support/fresh-database.ts'
 import { temporaryFolder } from '../support/installations.ts'
+import { keepSecret } from '../support/kept-secrets.ts'
+import { randomWord } from '../support/people.ts'
 import { bareEnvironment, binPath } from '../support/processes.ts'
 import { lacksTools, toolPath } from '../support/tools.ts'
 import { warmCommands } from '../support/warm-commands.ts'
@@ -74,6 +77,19 @@ describe.skipIf(!hasTerminal)('text on a terminal of 80 columns', () => {
     expect(tooLong(text)).toEqual([])
     expect(text).not.toMatch(/\S{79}/)
   })
+
+  test('asks for a password, and says how to end it', async () => {
+    const { database, url } = await freshDatabase()
+    onTestFinished(() => database.close())
+    const text = onTerminal('user add ada@example.com --password-stdin', {
+      cwd: await folder(),
+      environment: { DATABASE_URL: url },
+      input: `${keepSecret(randomWord())}\n`,
+    })
+    expect(tooLong(text)).toEqual([])
+    expect(text).toMatch(/^Type the password .*Ctrl\+D/m)
+    expect(text).toContain('User ada@example.com added.')
+  })
 })
 
 interface HelpPage {
@@ -102,11 +118,18 @@ function withoutColours(text: string): string {
   return text.replaceAll(new RegExp(`${esc}\\[\\d+m`, 'g'), '')
 }
 
+interface TerminalOptions {
+  readonly cwd: string
+  readonly environment?: Record<string, string>
+  /** What is typed, up to the end of the input. */
+  readonly input?: string
+}
+
 /** Runs a command on a pseudoterminal, and returns what it printed there. */
-function onTerminal(args: string, { cwd, environment }: { cwd: string; environment?: Record<string, string> }): string {
+function onTerminal(args: string, { cwd, environment, input }: TerminalOptions): string {
   const command = `stty cols ${columns}; '${process.execPath}' '${binPath}' ${args}`
   const env = { ...bareEnvironment, PATH: toolPath, TERM: 'xterm-256color', ...environment }
-  const { stdout, status } = spawnSync('script', ['-qc', command, '/dev/null'], { cwd, env, timeout: 60_000 })
-  expect(status).toBe(0)
-  return stdout.toString('utf8').replaceAll('\r', '')
+  const finished = spawnSync('script', ['-qc', command, '/dev/null'], { cwd, env, input, timeout: 60_000 })
+  expect(finished.status).toBe(0)
+  return finished.stdout.toString('utf8').replaceAll('\r', '')
 }

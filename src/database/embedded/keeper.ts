@@ -16,7 +16,8 @@ export interface Keeper {
 }
 
 const patienceMs = 30_000
-const leavingPatienceMs = 8_000 // a server must close within 10 s; recovery from a killed backend takes 4 s on a busy machine
+// a server must close within 10 s; recovery from a killed backend takes 4 s on a busy machine
+const leavingPatienceMs = 8_000
 
 /**
  * Joins the PostgreSQL on the cluster, and starts it when none runs. Rejects with Error, which contains PostgreSQL's

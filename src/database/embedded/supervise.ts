@@ -49,7 +49,7 @@ export async function supervise(
 /** Resolves when the keeper has lost its connection or `signal` aborts. */
 async function endOf(keeper: Keeper, { path }: Cluster, signal: AbortSignal): Promise<void> {
   const looking = setInterval(async () => {
-    if ((await readPostmaster(path))?.isStopping) await keeper.hastenStop().catch(() => undefined) // it has stopped by itself
+    if ((await readPostmaster(path))?.isStopping) await keeper.hastenStop().catch(() => undefined) // stopped by itself
   }, 1_000).unref()
   const aborted = new Promise<unknown>((resolve) => {
     signal.addEventListener('abort', resolve, { once: true })
