@@ -5,9 +5,11 @@ import { Command, CommanderError } from 'commander'
 import { type AnswerWith, type CommandTools, writeAnswer } from './commands/answer.ts'
 import { addClientCommands } from './commands/client.ts'
 import { addDeviceCommands, addKeyCommands } from './commands/device.ts'
+import { helpStyle } from './commands/help-style.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { findEncryptionKey, openForCommand } from './commands/open-configured.ts'
 import type { ServeOptions } from './commands/serve.ts'
+import { tell } from './commands/tell.ts'
 import { addTokenCommands } from './commands/token.ts'
 import { addUserCommands } from './commands/user.ts'
 import { welcome } from './commands/welcome.ts'
@@ -22,10 +24,12 @@ const exitDone = 0
 const exitRefused = 1
 const exitMisused = 2
 
-/** Runs one command, from arguments to exit code: 0 done, 1 refused, 2 misused. `onSignal` tells what to stop for. */
+/**
+ * Runs one command and sets the exit code: 0 done, 1 refused, 2 misused. `onSignal` reports the signals to stop for.
+ */
 export async function run(args: readonly string[], onSignal: OnSignal): Promise<void> {
   process.stdout.on('error', reportUnwritten)
-  process.stderr.on('error', () => undefined) // no place is left to report it
+  process.stderr.on('error', () => undefined) // no output is left to report it on
   try {
     await buildProgram(onSignal).parseAsync([...args], { from: 'user' })
   } catch (error) {
@@ -34,16 +38,16 @@ export async function run(args: readonly string[], onSignal: OnSignal): Promise<
 }
 
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitDone : exitMisused // commander has spoken
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitDone : exitMisused // commander printed it
   if (error instanceof ConfigError) {
-    process.stderr.write(`The environment is wrong:\n  ${error.mistakes.join('\n  ')}\n`)
+    tell(['Invalid settings:', ...error.mistakes.map((mistake) => `  ${mistake}`)].join('\n'))
     return exitMisused
   }
-  process.stderr.write(`${describe(error)}\n`)
+  tell(describe(error))
   return exitRefused
 }
 
-/** For an operator in front of a terminal, what lies under an outage matters more than the public sentence. */
+/** Adds the reason to the public sentence: an operator at a terminal needs the cause of an outage. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error instanceof OAuthError && error.reason ? `${error.message}\n  ${error.reason}` : error.message
@@ -56,7 +60,10 @@ function buildProgram(onSignal: OnSignal): Command {
     .option('--embedded <folder>', 'the folder of an embedded PostgreSQL (or EMBEDDED_FOLDER, or DATABASE_URL)')
     .option('--json', 'print one JSON document on stdout')
     .exitOverride()
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp(helpStyle)
+    .helpOption('-h, --help', 'Show this help')
+    .helpCommand('help [command]', 'Show the help of a command')
+    .configureOutput({ outputError: (text) => tell(text.trimEnd()) })
   const answerWith: AnswerWith = (work) => answer(program, work, { onSignal, mayCreate: false })
   addServeCommands(program, onSignal)
   addClientCommands(program, answerWith)
@@ -109,8 +116,8 @@ function addServeCommands(program: Command, onSignal: OnSignal): void {
 }
 
 /**
- * The text of a first start comes before the first log line. The server is loaded only here: it would double the time of
- * every other command.
+ * Starts the server. On a first start the credentials come before the first log line. Loads the server only here, since
+ * that would double the start-up time of every other command.
  */
 async function runServer(config: Config, onSignal: OnSignal, options: ServeOptions): Promise<void> {
   const [{ serve }, { openLog }] = await Promise.all([import('./commands/serve.ts'), import('./logger.ts')])
@@ -121,23 +128,23 @@ async function runServer(config: Config, onSignal: OnSignal, options: ServeOptio
 
 const printMilliseconds = 5_000
 
-/** Prints text on standard output. Rejects when that cannot be written, or takes nothing for five seconds. */
+/** Prints text on standard output. Rejects when the output cannot be written, or accepts nothing for five seconds. */
 async function print(text: string): Promise<void> {
   const written = new Promise<void>((resolve, reject) => {
     process.stdout.write(text, (error) => (error ? reject(error) : resolve()))
   })
   const late = sleep(printMilliseconds, undefined, { ref: false }).then(() => {
-    throw new Error('nothing reads it')
+    throw new Error('no program reads it')
   })
   await Promise.race([written, late]).catch(({ message }: Error) => {
     throw new Error(
-      `The credentials of the first client and user cannot be written to standard output: ${message}. ` +
-        'Neither was made; start again with an output that can be written.',
+      `Cannot write the credentials of the first client and user to standard output: ${message}. ` +
+        'Neither was created. Start again with a writable output.',
     )
   })
 }
 
-/** Opens the database, runs one command, prints its answer, closes whatever happens. */
+/** Opens the database, runs one command, prints its answer, and closes the database in every case. */
 async function answer(
   program: Command,
   work: Parameters<AnswerWith>[0],
@@ -162,7 +169,7 @@ async function answer(
   }
 }
 
-/** An embedded PostgreSQL that this command started must not outlive it. */
+/** Closes the database on a signal: an embedded PostgreSQL that this command started must not outlive it. */
 function closeWhenInterrupted(opening: Promise<Database>, onSignal: OnSignal): void {
   onSignal(async () => {
     await opening.then((database) => database.close()).catch(() => undefined)
@@ -170,21 +177,24 @@ function closeWhenInterrupted(opening: Promise<Database>, onSignal: OnSignal): v
   })
 }
 
-/** A reader who leaves early, as `| head` does, has seen enough; an answer that is lost on a full disk has failed. */
+/**
+ * Ignores a reader that leaves early, as `| head` does. Any other error has lost the answer, for instance a full disk.
+ */
 function reportUnwritten({ code, message }: NodeJS.ErrnoException): void {
   if (code === 'EPIPE') return
   process.exitCode = exitRefused
-  process.stderr.write(`Standard output cannot be written: ${message}.\n`)
+  tell(`Cannot write to standard output: ${message}.`)
 }
 
-/** The environment with the command line's words over it. `--embedded` stands for EMBEDDED_FOLDER. */
+/** Reads the environment, overridden by the options of the command line. `--embedded` overrides EMBEDDED_FOLDER. */
 function configure(program: Command, overrides: Record<string, string | undefined>): Config {
   const given = Object.entries({ EMBEDDED_FOLDER: program.opts()['embedded'] as string | undefined, ...overrides })
   return readConfig({ ...process.env, ...Object.fromEntries(given.filter(([, value]) => value !== undefined)) })
 }
 
-/** Standard input to its end, less one trailing line end. Throws OAuthError when it is not UTF-8. */
+/** Reads standard input to its end and drops one trailing line end. Throws OAuthError when it is not UTF-8. */
 async function readSecret(): Promise<string> {
+  if (process.stdin.isTTY) tell('Type the password or secret, then press Enter and Ctrl+D. It shows on screen.')
   const bytes = await buffer(process.stdin)
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\r?\n$/, '')

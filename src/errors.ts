@@ -1,6 +1,6 @@
 /**
- * The codes a refusal can carry: RFC 6749 §5.2, RFC 6750 §3.1, `temporarily_unavailable` and `server_error` of RFC 6749
- * §4.1.2.1, `slow_down` of RFC 8628 §3.5, and `not_found` for what is not, or no longer, there.
+ * The codes of refusals: those of RFC 6749 §5.2 and RFC 6750 §3.1, `temporarily_unavailable` and `server_error` of RFC
+ * 6749 §4.1.2.1, `slow_down` of RFC 8628 §3.5, and `not_found` for missing resources and paths.
  */
 export type OAuthErrorCode =
   | 'invalid_request'
@@ -29,43 +29,44 @@ const defaultStatus: Record<OAuthErrorCode, number> = {
   server_error: 500,
 }
 
-/** What a refusal may carry besides its code and its public sentence. */
+/** The optional parts of a refusal. */
 export interface OAuthErrorDetails {
-  /** HTTP status, where the code's own does not fit (405, 413, 415). */
+  /** The HTTP status, where the code's default does not fit (405, 413, 415). */
   readonly status?: number
-  /** Why, in the log's words; never sent. */
+  /** The reason, for the log; never sent. */
   readonly reason?: string | undefined
-  /** The field that was missing, where that is the mistake: some dialects have words of their own for it. */
+  /** The missing field, if that is the mistake: some dialects have their own sentences for it. */
   readonly missingField?: string | undefined
-  /** What was thrown underneath; never sent. */
+  /** The underlying error; never sent. */
   readonly cause?: unknown
-  /** Whom it concerns, for the log; never sent. */
+  /** The user concerned, for the log; never sent. */
   readonly userId?: string | undefined
-  /** Which registered client it concerns, for the log; never sent. */
+  /** The registered client concerned, for the log; never sent. */
   readonly clientId?: string | undefined
-  /** Whole seconds after which asking again makes sense (RFC 9110 §10.2.3). */
+  /** Whole seconds to wait before a retry (RFC 9110 §10.2.3). */
   readonly retryAfterSeconds?: number | undefined
-  /** Refused for want of room, as many others at the moment: the log counts them. */
+  /** Whether the server was overloaded. The log only counts such refusals. */
   readonly isOverload?: boolean
   /** Headers that belong to this refusal (`Allow`). */
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Brands the refusals of every copy of this class: the server and the guard are packages with the same code in each. */
+/** Marks the refusals of every copy of this class: the server and the guard are packages with their own copies. */
 const brand = Symbol.for('fastify-password-grant.OAuthError')
 
 /**
- * The one way to say no: `code` and `description` are public, everything else is for the log.
- * Descriptions keep to the characters of RFC 6749 §5.2 wherever they can reach the wire. A refusal has no stack trace
- * unless it has a `cause` or the status 500: collecting one costs ten times the rest, and strangers cause refusals.
- * `instanceof OAuthError` holds across the packages of this project; a class that extends it has its own instances only.
+ * A refusal, the only way to refuse a request. `code` and `description` are public; everything else is for the log. A
+ * description that can reach the wire keeps to the characters of RFC 6749 §5.2. A refusal has no stack trace unless it
+ * has a `cause` or the status 500: collecting one costs ten times the rest, and any caller can cause refusals.
+ * `instanceof OAuthError` works across the packages of this project. For a class that extends it, `instanceof` works as
+ * usual.
  */
 export class OAuthError extends Error {
-  /** Missing at run time from a guard's refusal of a request without a token (RFC 6750 §3.1). */
+  /** Undefined at run time in a guard's refusal of a request without a token (RFC 6750 §3.1). */
   readonly code: OAuthErrorCode
   readonly description: string
   readonly status: number
-  /** The same, under the name that Fastify's error handlers go by. */
+  /** The status under the name that Fastify's error handlers use. */
   readonly statusCode: number
   readonly reason: string | undefined
   readonly missingField: string | undefined
@@ -96,24 +97,26 @@ export class OAuthError extends Error {
   }
 }
 
-// on the prototype, since a log would show a field
+// on the prototype, since a field would appear in logs
 Object.defineProperty(OAuthError.prototype, brand, { value: true })
 Object.defineProperty(OAuthError, Symbol.hasInstance, { value: hasInstance })
 
-/** Decides `instanceof`: by the brand for this class, as usual for a class that extends it. */
+/** Decides `instanceof`: by the brand for this class, by the prototype for a class that extends it. */
 function hasInstance(this: unknown, value: unknown): boolean {
   if (this !== OAuthError) return Function.prototype[Symbol.hasInstance].call(this as typeof OAuthError, value)
   return typeof value === 'object' && value !== null && brand in value
 }
 
-/** Lets V8 collect no stack trace until the returned function is called. Does nothing where `Error` is frozen. */
+/** Stops V8 from collecting stack traces until the returned function is called. Does nothing when `Error` is frozen. */
 function pauseStackTraces(): () => void {
   const { stackTraceLimit } = Error
   Reflect.set(Error, 'stackTraceLimit', 0)
   return () => void Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
 }
 
-/** Whether somebody could not be asked, or could not answer: never a verdict. */
+/**
+ * Tells whether an error is an outage: the database or another service gave no answer. An outage is never a verdict.
+ */
 export function isOutage(error: unknown): error is OAuthError {
   return error instanceof OAuthError && error.code === 'temporarily_unavailable'
 }

@@ -13,14 +13,14 @@ interface OfDevice extends OfUser {
   readonly deviceKey: string
 }
 
-/** Counts the live tokens that a change has ended. */
+/** Counts the live tokens that a change ended. */
 interface EndingTokens {
   readonly endedTokens: number
 }
 
 /**
- * Describes one fact, told once and after it has become true. An event carries ids, names of roles, counts and reasons:
- * never a secret, a password or the value of a token.
+ * Describes one fact. An event is emitted once, after the fact has become true. It carries ids, names of roles, counts
+ * and reasons, but never a secret, a password or the value of a token.
  */
 export type Event =
   | ({ readonly type: 'user.created'; readonly role: string } & OfUser)
@@ -29,7 +29,7 @@ export type Event =
   | ({ readonly type: 'user.disabled' } & OfUser & EndingTokens)
   | ({ readonly type: 'user.enabled' | 'user.removed' } & OfUser)
   | ({ readonly type: 'client.created' | 'client.enabled' | 'client.removed' } & OfClient)
-  /** The old secret counts for `overlapSeconds` more. */
+  /** The old secret stays valid for `overlapSeconds`. */
   | ({ readonly type: 'client.rotated'; readonly overlapSeconds: number } & OfClient)
   | ({ readonly type: 'client.disabled' } & OfClient & EndingTokens)
   | ({ readonly type: 'device.created'; readonly role: string } & OfDevice)
@@ -45,7 +45,7 @@ export type Event =
   /** A request other than a sign-in was refused. */
   | ({ readonly type: 'request.refused' } & Refusal)
   | ({ readonly type: 'token.revoked' } & Revocation)
-  /** A client asked about a value that is no live token, for the reason given. */
+  /** A client introspected a value that is not a live token. */
   | ({
       readonly type: 'token.introspected_inactive'
       readonly reason: string
@@ -56,48 +56,48 @@ export type Event =
 /** Describes the request that caused an event. */
 export interface OfRequest {
   readonly requestId: string
-  /** Undefined over a Unix socket; `unreadable` where a proxy named no address. */
+  /** The caller's address: undefined over a Unix socket, `unreadable` when a proxy sent no valid one. */
   readonly address: string | undefined
   readonly durationMs: number
-  /** The dialect or the endpoint that was asked. */
+  /** The dialect or endpoint of the request. */
   readonly place: Readonly<Record<string, string>>
 }
 
-/** Tells who ended a token: an operator, the client that it was given to, or its user. */
+/** Says who revoked a token: an operator, the client that it was issued to, or its user. */
 type Revocation =
   /** All tokens of the user, or the one in the seat with the label `device`. */
   | ({ readonly by: 'operator'; readonly device: string | null } & OfUser & EndingTokens)
   | ({ readonly by: 'client'; readonly tokenId: string } & OfUser & OfClient & OfRequest)
   | ({ readonly by: 'user'; readonly tokenId: string } & OfUser & OfRequest)
 
-/** Describes a refusal; an id is undefined where the request named no known user or client. */
+/** Describes a refusal. An id is undefined when the request named no known user or client. */
 export interface Refusal extends OfRequest {
   /** The public error code. */
   readonly code: string
-  /** The HTTP status of the error, which a dialect may answer with another. */
+  /** The HTTP status of the error. A dialect may answer with another one. */
   readonly status: number
-  /** Why, in the log's words. */
+  /** The reason, for the log. */
   readonly reason: string
   readonly userId: string | undefined
   readonly clientId: string | undefined
-  /** Whether the server had no room, or no time, for the request. */
+  /** Whether the server was overloaded. */
   readonly isOverload: boolean
 }
 
-/** Tells all readers of an event. */
+/** Sends an event to all readers. */
 export type Emit = (event: Event) => void
 
-/** Hears every event, in the order in which they are emitted. */
+/** Receives every event, in the order of emission. */
 export type EventReader = (event: Event) => void | Promise<void>
 
 /** Connects the code that emits events with the readers of events. */
 export interface Events {
   readonly emit: Emit
-  /** Adds a reader of the events from now on; returns what removes it again. */
+  /** Adds a reader of future events. Returns a function that removes it. */
   readonly subscribe: (reader: EventReader) => () => void
 }
 
-/** Tells one reader of an event. Never throws: an error of the reader becomes a warning of the process. */
+/** Sends an event to one reader. Never throws: an error of the reader becomes a process warning. */
 export function tellReader(reader: EventReader, event: Event): void {
   try {
     Promise.resolve(reader(event)).catch(warn)
@@ -111,8 +111,8 @@ function warn(error: unknown): void {
 }
 
 /**
- * Creates an emitter of events and the way to read them. A reader that throws or rejects disturbs neither the other readers
- * nor the emitter: its error becomes a warning of the process.
+ * Creates an emitter of events, and a way to subscribe to them. A reader that throws or rejects affects neither the
+ * other readers nor the emitter: its error becomes a process warning.
  */
 export function createEvents(): Events {
   const readers = new Set<{ readonly read: EventReader }>()

@@ -34,7 +34,7 @@ export async function openLog(level: string, { isTerminal, isHeld }: LogOptions)
 async function loadPrettyFormat(): Promise<(line: string) => string> {
   const { prettyFactory } = await import('pino-pretty')
   const pretty = prettyFactory({
-    ignore: 'pid,hostname,event,reason',
+    ignore: 'pid,hostname,event,reason,applied,version,argon2,signal', // the message has them
     translateTime: 'SYS:HH:MM:ss',
     singleLine: true,
   })

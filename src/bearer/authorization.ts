@@ -1,12 +1,12 @@
 import type { FastifyRequest } from 'fastify'
 import { OAuthError } from '../errors.ts'
 
-/** Where a guard may look for a token besides `Authorization: Bearer`. */
+/** A place where a guard accepts a token besides `Authorization: Bearer`. */
 export type TokenPlace = 'Token' | 'x-access-token'
 
 /**
- * The Authorization header, null when there is none. Node keeps only the first of two, so they are counted
- * where both still stand. Throws OAuthError `invalid_request` for more than one.
+ * Reads the Authorization header; null when there is none. Node keeps only the first of two, so this counts them in the
+ * raw headers. Throws OAuthError `invalid_request` for more than one.
  */
 export function readAuthorization(request: FastifyRequest): string | null {
   if (countHeader(request, 'authorization') > 1) {
@@ -16,14 +16,14 @@ export function readAuthorization(request: FastifyRequest): string | null {
 }
 
 /**
- * The bearer token of a request (RFC 6750 §2.1), null when it has none; other schemes carry none, and neither
- * does a query or a body. `alsoAccept` adds the `Token` scheme or the header `x-access-token`. Throws OAuthError
- * `invalid_request` for a malformed header or two tokens.
+ * Reads the bearer token of a request (RFC 6750 §2.1); null when it has none. Ignores other schemes, the query and the
+ * body. `alsoAccept` adds the `Token` scheme or the `x-access-token` header. Throws OAuthError `invalid_request` for a
+ * malformed header or two tokens.
  */
 export function readBearer(request: FastifyRequest, alsoAccept: readonly TokenPlace[] = []): string | null {
   const value = readScheme(readAuthorization(request), alsoAccept.includes('Token') ? bearerOrToken : bearerOnly)
   if (!alsoAccept.includes('x-access-token') || request.headers['x-access-token'] === undefined) return value
-  // RFC 6750 §2: one method of sending a token in a request
+  // RFC 6750 §2: a request uses one method to send its token
   if (value !== null || countHeader(request, 'x-access-token') > 1) {
     throw new OAuthError('invalid_request', 'The request has more than one token.')
   }

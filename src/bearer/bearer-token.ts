@@ -1,6 +1,6 @@
 import type { DateTime } from 'luxon'
 
-/** What a guard knows of a live token; its value is known to its holder only. */
+/** What a guard knows about a live token. Only the holder knows its value. */
 export interface BearerToken {
   readonly clientId: string
   readonly userId: string
@@ -11,14 +11,14 @@ export interface BearerToken {
   readonly expiresAt: DateTime
 }
 
-/** Why there is no live token behind a value; `inactive` where whoever was asked gives no reason. */
+/** Why a value names no live token; `inactive` when the token server gives no reason. */
 export type BearerTokenEnd = 'expired' | 'superseded' | 'revoked' | 'unknown' | 'inactive'
 
-/** The live token behind a value, or why there is none. */
+/** The live token that a value names, or the reason why there is none. */
 export type FoundBearerToken = { readonly token: BearerToken } | { readonly ended: BearerTokenEnd }
 
 /**
- * How a guard finds the token behind a value: `introspectAt` over HTTP, `createTokenCache` in the server's own
- * process. Throws when it cannot be known now, which is never a verdict on the token.
+ * Finds the token that a value names: `introspectAt` over HTTP, `createTokenCache` inside the server's process. Throws
+ * when the token cannot be checked now; an error never means that the token is invalid.
  */
 export type FindBearerToken = (value: string) => Promise<FoundBearerToken>

@@ -8,48 +8,51 @@ import { defaultRealm, isTokenEnd, refuseMissing, refuseToken, refuseUnchecked, 
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * A hook (`onRequest`, or any later one) that lets only a live token through, of one of the given roles where
-     * roles are given. Refuses by throwing OAuthError: 401 `invalid_token` (without a code when no token was
-     * sent), 400 `invalid_request`, 403 `insufficient_scope`, each with its challenge (RFC 6750 §3), and 503 when the
-     * token cannot be checked.
+     * Creates a hook (for `onRequest` or any later one) that lets a request pass only with a live token. With a `role`,
+     * the token's user must also have it. Refuses by throwing OAuthError: 401 `invalid_token` (without a code when the
+     * request has no token), 400 `invalid_request`, 403 `insufficient_scope`, each with its challenge (RFC 6750 §3),
+     * and 503 when the token cannot be checked.
      */
     requireToken(requirement?: TokenRequirement): onRequestAsyncHookHandler
   }
   interface FastifyRequest {
-    /** The token that `requireToken` let through; reading it on a route without that guard throws. */
+    /** The token that `requireToken` accepted. Reading it on a route without that guard throws. */
     readonly token: BearerToken
     [guarded]: BearerToken | null
   }
 }
 
-/** What a route wants besides a live token. */
+/** What a route requires besides a live token. */
 export interface TokenRequirement {
-  /** The role, or several of which one is enough; compared as they are. */
+  /** The required role, or a list from which one role is enough. Compared exactly. */
   readonly role?: string | readonly string[]
 }
 
-/** How tokens are found and read. */
+/** How a guard reads and finds tokens. */
 export interface BearerOptions {
   readonly findToken: FindBearerToken
-  /** Named in every challenge. Default: `password-grant`. */
+  /** The realm in every challenge. Default: `password-grant`. */
   readonly realm?: string
-  /** Places of a token besides `Authorization: Bearer`: the scheme `Token`, the header `x-access-token`. Default: none. */
+  /**
+   * Where to accept a token besides `Authorization: Bearer`: the `Token` scheme, the `x-access-token` header. Default:
+   * none.
+   */
   readonly alsoAccept?: readonly TokenPlace[]
 }
 
 const guarded = Symbol('guarded by a token')
 
 /**
- * A Fastify plugin for a backend that is sent tokens: `app.requireToken()` and a typed `request.token`. It loads
- * neither database nor hashing, and the host's own error handler writes the body of a refusal. Throws TypeError for
- * options that cannot be right.
+ * A Fastify plugin for a backend that receives tokens: `app.requireToken()` and a typed `request.token`. It loads
+ * neither the database nor the password hashing. The host's own error handler writes the body of a refusal. Throws
+ * TypeError for invalid options.
  */
 export const bearer = fastifyPlugin(mountBearer, { name: 'fastify-password-grant-bearer', fastify: '5.x' })
 
 async function mountBearer(app: FastifyInstance, options: BearerOptions): Promise<void> {
   requireOptions(options)
   if (app.hasDecorator('requireToken'))
-    throw new Error('bearer: requireToken is there already; register it once in a scope')
+    throw new Error('bearer: requireToken already exists; register the plugin once per scope')
   app.decorateRequest(guarded, null)
   app.decorateRequest('token', {
     getter(this: FastifyRequest): BearerToken {
@@ -57,7 +60,7 @@ async function mountBearer(app: FastifyInstance, options: BearerOptions): Promis
       throw new Error('request.token was read on a route without requireToken')
     },
   })
-  // settled when it is answered, not when it is thrown: another guard may still let the request in
+  // set headers when the refusal is sent, not when it is thrown: another guard may still accept the request
   app.addHook('onError', async (_request, reply, error) => {
     const headers = refusals.get(error)
     if (headers && error instanceof OAuthError) reply.code(error.status).headers(headers)
@@ -73,7 +76,7 @@ function requireOptions({ findToken, realm = defaultRealm, alsoAccept = [] }: Be
   }
 }
 
-/** What is misspelt or was never set must not open a route to every role. */
+/** Refuses a misspelt or undefined role, which would otherwise open the route to every role. */
 function readRoles(requirement: TokenRequirement): readonly string[] | null {
   const isRight = typeof requirement === 'object' && requirement !== null && !Array.isArray(requirement)
   const names = isRight ? ownAndInherited(requirement) : ['']
@@ -81,7 +84,7 @@ function readRoles(requirement: TokenRequirement): readonly string[] | null {
   if (names.length === 0) return null
   const roles = [requirement.role].flat()
   if (roles.length === 0 || !roles.every((role) => typeof role === 'string')) {
-    throw new TypeError('requireToken: role must be a text, or a list of at least one')
+    throw new TypeError('requireToken: role must be a string or a non-empty list of strings')
   }
   return roles
 }
@@ -99,7 +102,7 @@ function createGuard(options: BearerOptions, requirement: TokenRequirement): onR
   async function find(value: string): Promise<FoundBearerToken> {
     try {
       const found = await findToken(value)
-      if (!isFound(found)) throw new TypeError('findToken gave neither { token } nor { ended }')
+      if (!isFound(found)) throw new TypeError('findToken returned neither { token } nor { ended }')
       return found
     } catch (cause) {
       throw refuse(toOutage(cause))
@@ -116,7 +119,10 @@ function createGuard(options: BearerOptions, requirement: TokenRequirement): onR
   }
 }
 
-/** Backends in JavaScript have no compiler to tell them; what is neither must not let anybody in. */
+/**
+ * Checks the shape at run time: a finder written in JavaScript has no compiler, and a wrong result must not let a
+ * caller in.
+ */
 function isFound(found: unknown): found is FoundBearerToken {
   if (typeof found !== 'object' || found === null) return false
   if ('ended' in found) return typeof found.ended === 'string' && isTokenEnd(found.ended)
@@ -135,7 +141,7 @@ function challenge(realm: string, error: OAuthError): OAuthError {
   return refuse(error, writeChallenge(realm, error))
 }
 
-/** The headers of the guards' refusals. */
+/** The headers of each refusal that a guard has thrown. */
 const refusals = new WeakMap<object, Record<string, string>>()
 
 function refuse(error: OAuthError, headers: Record<string, string> = {}): OAuthError {
@@ -145,14 +151,14 @@ function refuse(error: OAuthError, headers: Record<string, string> = {}): OAuthE
   return error
 }
 
-/** RFC 6750 §3.1: the role stands where RFC 6750 has scopes. */
+/** RFC 6750 §3.1 speaks of scopes; a role takes their place here. */
 function refuseRole(): OAuthError {
-  return new OAuthError('insufficient_scope', 'The token does not have the role that this needs.', {
+  return new OAuthError('insufficient_scope', 'The token does not have the role that this route requires.', {
     reason: 'another role',
   })
 }
 
 function toOutage(cause: unknown): OAuthError {
-  if (cause instanceof OAuthError && cause.status === 503) return cause // else a verdict on whoever asked
+  if (cause instanceof OAuthError && cause.status === 503) return cause // any other code would judge the caller
   return refuseUnchecked('findToken failed', cause)
 }

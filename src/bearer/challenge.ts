@@ -1,12 +1,12 @@
 import { OAuthError } from '../errors.ts'
 import type { BearerTokenEnd } from './bearer-token.ts'
 
-/** The realm of every challenge, unless a guard has its own. */
+/** The realm of a challenge, unless the guard sets another. */
 export const defaultRealm = 'password-grant'
 
 /**
- * The `WWW-Authenticate` of a refusal (RFC 6750 §3); none with an outage, which says nothing about the token. Who sent no
- * token at all (`null`) is told how to, without an error code (§3.1).
+ * Writes the `WWW-Authenticate` header of a refusal (RFC 6750 §3). An outage gets none, since it says nothing about the
+ * token. A request without a token (`null`) gets a challenge without an error code (§3.1).
  */
 export function writeChallenge(realm: string, error: OAuthError | null): Record<string, string> {
   const scheme = `Bearer realm="${realm}"`
@@ -15,12 +15,13 @@ export function writeChallenge(realm: string, error: OAuthError | null): Record<
   return { 'www-authenticate': `${scheme}, error="${error.code}", error_description="${error.description}"` }
 }
 
-/** What is said to who sent no token. */
+/** The public sentence for a request without a token. */
 export const noToken = 'Send a token: Authorization: Bearer <token>'
 
 /**
- * The refusal of a request without a token. It has no error code (RFC 6750 §3.1): Fastify's own error handler would write it
- * into the body. The type keeps the code, so that handlers of every other refusal need no check.
+ * Creates the refusal of a request without a token. It has no error code at run time (RFC 6750 §3.1), since Fastify's
+ * own error handler would write it into the body. Its type keeps the code, so that handlers of other refusals need no
+ * check.
  */
 export function refuseMissing(): OAuthError {
   const error = new OAuthError('invalid_token', noToken, { reason: 'no token' })
@@ -35,17 +36,17 @@ const endings: Record<BearerTokenEnd, string> = {
   inactive: 'The token is not valid. Sign in again.',
 }
 
-/** Whether a word is a reason why there is no token. */
+/** Tells whether a word is one of the reasons why a token has ended. */
 export function isTokenEnd(word: string): word is BearerTokenEnd {
   return Object.hasOwn(endings, word)
 }
 
-/** The refusal of a dead token: what is public, and for the log whose it was where that is known. */
+/** Creates the refusal of a dead token. The log also gets the user's id, where it is known. */
 export function refuseToken({ ended, userId }: { ended: BearerTokenEnd; userId?: string }): OAuthError {
   return new OAuthError('invalid_token', endings[ended], { reason: `token ${ended}`, userId })
 }
 
-/** Whether the token is live cannot be known now, which is no verdict on it. */
+/** Creates the refusal for a token that cannot be checked now. It does not say that the token is invalid. */
 export function refuseUnchecked(reason: string, cause?: unknown): OAuthError {
   return new OAuthError('temporarily_unavailable', 'The token cannot be checked right now. Try again shortly.', {
     reason,

@@ -6,56 +6,56 @@ import { elapsedMs } from '../elapsed-clock.ts'
 import type { BearerToken, FindBearerToken, FoundBearerToken } from './bearer-token.ts'
 import { refuseUnchecked } from './challenge.ts'
 
-/** Where a backend asks about tokens, as whom, and how long an answer may be kept. */
+/** The token server that a backend asks, the backend's credentials, and the limits of the cache. */
 export interface IntrospectionOptions {
-  /** The token server's base address: http or https, perhaps with a path; `/introspect` is added to it. */
+  /** The token server's base URL: http or https, optionally with a path. The finder appends `/introspect`. */
   readonly url: string | URL
-  /** A confidential client that the backend is registered as. */
+  /** The confidential client under which the backend is registered. */
   readonly clientId: string
   readonly clientSecret: string
   /**
-   * Seconds a live token is remembered, and so the longest that one may be accepted after its end; 0 asks every
-   * time. A dead one is remembered for a second at most. Default: 5.
+   * Seconds for which a live token stays in the cache, and so the longest time that it may be accepted after its end. 0
+   * asks every time. A dead token stays for one second at most. Default: 5.
    */
   readonly cacheSeconds?: number
   /**
-   * Live tokens remembered at most; the least recently used go first. Values that are no live token never push one out: at
-   * most 1000 of them have a memory of their own. Default: 10000.
+   * Maximum number of live tokens in the cache; the least recently used go first. Dead tokens never evict a live one:
+   * up to 1000 of them have a cache of their own. Default: 10000.
    */
   readonly cacheSize?: number
-  /** Milliseconds after which an answer that has not come is an outage. Default: 3000. */
+  /** Milliseconds to wait for an answer before reporting an outage. Default: 3000. */
   readonly timeoutMs?: number
 }
 
 /**
- * Finds tokens by asking a token server (RFC 7662): the answer is kept for a few seconds, those who ask about one
- * value at the same time share a question, connections are reused. A dead token has one reason, `inactive`.
- * The finder throws OAuthError `temporarily_unavailable` for whatever is no answer: the network, a time-out,
- * credentials of this backend that were refused. Throws TypeError for options that cannot be right.
+ * Creates a finder that asks a token server (RFC 7662). It caches each answer for a few seconds, shares one request
+ * among concurrent calls for the same value, and reuses connections. A dead token always has the reason `inactive`. The
+ * finder throws OAuthError `temporarily_unavailable` when it gets no answer: on a network error, on a timeout, or when
+ * the server refuses this backend's credentials. Throws TypeError for invalid options.
  */
 export function introspectAt(options: IntrospectionOptions): FindBearerToken {
   const { cacheSeconds = 5, cacheSize = 10_000 } = options
   const ask = createQuestion(options)
   const live = createMemory(cacheSize)
-  const dead = createMemory(Math.min(cacheSize, maxDead)) // a stranger can fill it
+  const dead = createMemory(Math.min(cacheSize, maxDead)) // of its own, since any caller can fill it
   const underWay = new Map<string, { readonly asking: Promise<FoundBearerToken>; readonly began: number }>()
 
   async function askAndKeep(name: string, value: string): Promise<FoundBearerToken> {
     const began = elapsedMs()
     const { found, secondsLeft } = await ask(value)
     const seconds = Math.min(cacheSeconds, secondsLeft)
-    // counted from before the question, so that nothing outlives what the server said
+    // counted from before the request, so that no entry outlives the token
     const ttl = Math.floor(seconds * 1_000 - (elapsedMs() - began))
     if (ttl > 0) ('token' in found ? live : dead).set(name, found, { ttl })
     return found
   }
 
   return (value) => {
-    const name = hash('sha256', value, 'base64') // a value is nowhere kept as it is
+    const name = hash('sha256', value, 'base64') // the cache holds no token value
     const known = live.get(name) ?? dead.get(name)
     if (known) return Promise.resolve(known)
     const shared = underWay.get(name)
-    // an answer may be as old as its question, and older than the cache it must not be
+    // an answer may be as old as its request, and must not be older than cacheSeconds
     if (shared && elapsedMs() - shared.began < cacheSeconds * 1_000) return shared.asking
     const asking = askAndKeep(name, value).finally(() => {
       if (underWay.get(name)?.asking === asking) underWay.delete(name)
@@ -67,12 +67,12 @@ export function introspectAt(options: IntrospectionOptions): FindBearerToken {
 
 const maxDead = 1_000
 
-/** Ends what it remembers on time, also after a stall of the event loop or a suspend. */
+/** Creates a cache whose entries expire on time, even after the event loop stalls or the machine sleeps. */
 function createMemory(max: number): LRUCache<string, FoundBearerToken> {
   return new LRUCache({ max, perf: { now: elapsedMs }, ttlResolution: 0 })
 }
 
-/** What was found, and for how many seconds at most that can stay true. */
+/** A result, and the seconds for which it can stay true. */
 interface Answer {
   readonly found: FoundBearerToken
   readonly secondsLeft: number
@@ -106,7 +106,7 @@ function createQuestion(options: IntrospectionOptions): (value: string) => Promi
     })
 }
 
-/** A timer of our own, since a signal may be forgotten once the headers of an answer are there. */
+/** Uses its own timer: fetch may stop watching the signal once it has the response headers. */
 async function within<T>(timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -121,7 +121,7 @@ async function within<T>(timeoutMs: number, work: (signal: AbortSignal) => Promi
 
 const longestAnswer = 64 * 1024
 
-/** Reads no further than an answer can be long, nor for longer than somebody waits for it. */
+/** Stops reading when the answer exceeds the limit or the caller has timed out. */
 async function readText(response: Response, signal: AbortSignal): Promise<string> {
   const decoder = new TextDecoder()
   let text = ''
@@ -139,13 +139,13 @@ function requireOptions({ clientSecret, cacheSeconds = 5, cacheSize = 1, timeout
   requireTimeout('timeoutMs', timeoutMs)
 }
 
-/** RFC 7662 §2.2. The server's own clock says how long the token has left. */
+/** RFC 7662 §2.2. Measures the token's remaining time by the server's clock (`Date`), not by this machine's. */
 function readAnswer(text: string, date: string | null): Answer {
   const said = parseJson(text)
   if (said['active'] === false) return { found: { ended: 'inactive' }, secondsLeft: deadSeconds }
   const token = said['active'] === true ? readToken(said) : null
   if (token === null) throw refuseUnchecked('the answer of the token server could not be understood')
-  const told = Date.parse(date ?? '') + 1_000 // whole seconds: it may be that much later
+  const told = Date.parse(date ?? '') + 1_000 // `Date` has whole seconds: the server's clock may be that much ahead
   const now = Number.isNaN(told) ? Date.now() : told
   return { found: Object.freeze({ token }), secondsLeft: (token.expiresAt.toMillis() - now) / 1_000 }
 }
@@ -159,7 +159,7 @@ function parseJson(text: string): Record<string, unknown> {
   }
 }
 
-/** Null for an answer that lacks what a guard promises. Shared by all who ask, hence frozen. */
+/** Returns null for an answer without the fields that a guard promises. Frozen, since concurrent requests share it. */
 function readToken(said: Record<string, unknown>): BearerToken | null {
   const { client_id: clientId, sub: userId, username: userName, role, iat, exp } = said
   const areTexts = [clientId, userId, userName, role].every((text) => typeof text === 'string')

@@ -1,16 +1,17 @@
 import { type Repeatable, repeatable } from './repeatable.ts'
 import type { TokenSource } from './token-source.ts'
 
-/** How an authorized `fetch` sends. */
+/** Options of an authorized `fetch`. */
 export interface AuthorizedFetchOptions {
-  /** What sends the requests: `globalThis.fetch`, as it is at each request, unless given. */
+  /** Sends the requests. Default: `globalThis.fetch`, looked up at each request. */
   readonly fetch?: typeof globalThis.fetch | undefined
 }
 
 /**
- * A `fetch` that sends the source's token (RFC 6750 §2.1). An `invalid_token` answer is told to the source, and the
- * request is repeated once when there is another token; else that 401 is returned as it came. A body given as a stream
- * is sent once and never repeated. Rejects as `fetch` does, and with a TokenSourceError when there is no token at all.
+ * Creates a `fetch` that sends the source's token (RFC 6750 §2.1). After an `invalid_token` answer it reports the
+ * refusal to the source and repeats the request once with the new token. It returns that 401 unchanged when the source
+ * has no other token, and when the body is a stream, which can be sent only once. Rejects as `fetch` does, and with a
+ * TokenSourceError when the source has no token for the first attempt.
  */
 export function authorizedFetch(token: TokenSource, options: AuthorizedFetchOptions = {}): typeof globalThis.fetch {
   return async (input, init) => {
@@ -22,21 +23,21 @@ export function authorizedFetch(token: TokenSource, options: AuthorizedFetchOpti
     token.noteRefusal(value)
     const next = request.isOnce ? null : await nextValue(token, value, request)
     if (next === null) return answer
-    await answer.body?.cancel().catch(() => undefined) // an unread answer keeps its connection
+    await answer.body?.cancel().catch(() => undefined) // an unread answer would hold its connection
     const second = await request.send(fetch, next)
     if (refusesToken(second)) token.noteRefusal(next)
     return second
   }
 }
 
-/** Null when the source has no other one, for whatever reason. */
+/** Returns null when the source fails or still has the refused token. */
 async function nextValue(token: TokenSource, refused: string, { signal }: Repeatable): Promise<string | null> {
   const next = await untilAborted(token, signal).catch(() => null)
   signal?.throwIfAborted()
   return next === refused ? null : next
 }
 
-/** The token is shared with others, so an abort ends the waiting for it and not the sign-in. */
+/** Aborts only this caller's wait, not the sign-in: other callers share it. */
 async function untilAborted(token: TokenSource, signal: AbortSignal | null): Promise<string> {
   if (signal === null) return token()
   signal.throwIfAborted()
@@ -61,12 +62,14 @@ function refusesToken({ status, headers }: Response): boolean {
   return false
 }
 
-/** Several challenges and their parameters are one comma list (RFC 9110 §11.6.1), in which quoted commas do not count. */
+/**
+ * Splits a header at its commas, except quoted ones: it lists challenges and their parameters alike (RFC 9110 §11.6.1).
+ */
 function splitChallenges(header: string): string[] {
   return (header.match(/(?:[^",]|"(?:[^"\\]|\\.)*")+/g) ?? []).map((part) => part.trim())
 }
 
-/** `Bearer realm="a"` begins a challenge, `error="b"` belongs to the one before. */
+/** `Bearer realm="a"` begins a challenge; `error="b"` continues the previous one. */
 function readScheme(part: string): { name: string | null; rest: string } {
   const [, name, rest] = /^([^\s=]+)(?:\s+([^\s=].*))?$/s.exec(part) ?? []
   return name === undefined ? { name: null, rest: part } : { name: name.toLowerCase(), rest: rest ?? '' }

@@ -7,41 +7,43 @@ import {
   requireTimeout,
 } from './client-options.ts'
 
-/** What a token source signs in with, and how. */
+/** The credentials of a token source, and its limits. */
 export interface TokenSourceOptions {
-  /** The token server's base address: http or https, perhaps with a path; a slash or white space at its end changes nothing. */
+  /**
+   * The token server's base URL: http or https, optionally with a path. Slashes or white space at its end are ignored.
+   */
   readonly url: string | URL
   readonly clientId: string
-  /** Left out for a public client, which then sends its `client_id` in the form. */
+  /** Omit it for a public client, which then sends its `client_id` in the form. */
   readonly clientSecret?: string | undefined
   readonly username: string
-  /** Must not end with a line break, as the text of a file does. */
+  /** Must not end with a line break; trim a password that you read from a file. */
   readonly password: string
-  /** Where the token endpoint is, below `url`: `/Token` unless given. */
+  /** The path of the token endpoint below `url`. Default: `/Token`. */
   readonly path?: string | undefined
-  /** Signs in again, at most once a minute, when the token is ended before it expires: `false` unless given. */
+  /** Whether to sign in again, at most once a minute, when the token ends before it expires. Default: `false`. */
   readonly takeOver?: boolean | undefined
-  /** The longest that one call may take in milliseconds, waits included: 30,000 unless given. */
+  /** The longest time that one call may take, in milliseconds, waits included. Default: 30,000. */
   readonly timeoutMs?: number | undefined
-  /** What sends the requests: `globalThis.fetch`, as it is at each request, unless given. */
+  /** Sends the requests. Default: `globalThis.fetch`, looked up at each request. */
   readonly fetch?: typeof globalThis.fetch | undefined
 }
 
-/** The options as they are worked with: checked, and put into the words of RFC 6749 §4.3.2. */
+/** The checked options, as a request of RFC 6749 §4.3.2. */
 export interface Settings {
-  /** The address of the token endpoint. */
+  /** The URL of the token endpoint. */
   readonly endpoint: string
   readonly headers: Readonly<Record<string, string>>
-  /** The form, encoded. */
+  /** The encoded form. */
   readonly body: string
-  /** Every spelling in which a secret is sent; none may reach a message. */
+  /** Every encoding in which a request sends a secret; none must reach a message. */
   readonly secrets: readonly string[]
   readonly takeOver: boolean
   readonly timeoutMs: number
   readonly fetch: typeof globalThis.fetch | undefined
 }
 
-/** Checks the options; throws a TypeError that names the wrong one and repeats nothing of its value. */
+/** Checks the options. Throws a TypeError that names the wrong option and does not repeat its value. */
 export function readOptions(options: TokenSourceOptions): Settings {
   const { clientId, clientSecret, username, password, takeOver = false, timeoutMs = 30_000, fetch } = options
   const { endpoint, basic } = readClientOptions(options, options.path ?? '/Token')
@@ -65,7 +67,7 @@ export function readOptions(options: TokenSourceOptions): Settings {
 
 const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' }
 
-/** Longest first, so that none is left over in pieces when a shorter one within it is taken out. */
+/** Lists the longest first: removing a shorter one first would leave parts of a longer one that contains it. */
 function spell(secrets: readonly (string | undefined)[], basic: string | null): readonly string[] {
   const given = secrets.filter((secret) => secret !== undefined)
   const encoded = given.map(formEncode)

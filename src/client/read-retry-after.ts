@@ -1,6 +1,6 @@
 /**
- * The whole seconds that `Retry-After` asks for (RFC 9110 §10.2.3), at least one; null when it is missing or cannot
- * be read. A date counts from the answer's own `Date`, so that a wrong clock here changes nothing.
+ * Reads the whole seconds of `Retry-After` (RFC 9110 §10.2.3), at least one; null when the header is missing or
+ * unreadable. Compares a date with the answer's own `Date`, so that a wrong local clock changes nothing.
  */
 export function readRetryAfter(headers: Headers): number | null {
   const text = headers.get('retry-after')?.trim() ?? ''
@@ -13,7 +13,7 @@ function now(headers: Headers): number {
   return Number.isNaN(answered) ? Date.now() : answered
 }
 
-/** RFC 9110 §5.6.7: the oldest of the three forms says nothing of GMT and means it. */
+/** RFC 9110 §5.6.7: the oldest of the three formats omits GMT but means it. */
 function readDate(text: string): number {
   if (!/^[A-Z][a-z]{2,8},? /.test(text)) return Number.NaN
   return Date.parse(text.endsWith('GMT') ? text : `${text} GMT`)

@@ -4,17 +4,17 @@ type Init = NonNullable<Parameters<Fetch>[1]>
 
 /** A request that can be sent again. */
 export interface Repeatable {
-  /** Ends the request when the caller says so. */
+  /** Aborts the request when the caller asks for it. */
   readonly signal: AbortSignal | null
-  /** Whether its body is a stream, which is gone once it has been sent. */
+  /** Whether its body is a stream, which can be sent only once. */
   readonly isOnce: boolean
-  /** Sends it with a token (RFC 6750 §2.1), twice at most. */
+  /** Sends the request with a token (RFC 6750 §2.1). Call it twice at most. */
   send(fetch: Fetch, value: string): Promise<Response>
 }
 
 /**
- * What the arguments of `fetch` say at this moment: as with `fetch` itself, the caller may change them afterwards.
- * A Request with a body is cloned. Throws a TypeError for headers that are none and for a body read already.
+ * Copies the arguments of `fetch`, so that the caller may change them afterwards, as with `fetch` itself. Clones a
+ * Request with a body. Throws a TypeError for invalid headers and for a body that has been read already.
  */
 export function repeatable(input: Input, init: Init = {}): Repeatable {
   const request = isRequest(input) ? input : null
@@ -31,12 +31,12 @@ export function repeatable(input: Input, init: Init = {}): Repeatable {
   }
 }
 
-/** By what it has, since a `fetch` of one's own may come with a class of its own. */
+/** Checks a property instead of the class: a custom `fetch` may come with its own Request class. */
 function isRequest(input: Input): input is Request {
   return typeof input === 'object' && 'clone' in input
 }
 
-/** Strings and Blobs never change; whatever else is unknown is left as it is. */
+/** Copies the mutable kinds of bodies. Strings and Blobs never change; unknown kinds stay as they are. */
 function copyBody(body: NonNullable<Init['body']>): NonNullable<Init['body']> {
   if (body instanceof URLSearchParams) return new URLSearchParams(body)
   if (body instanceof FormData) return copyForm(body)
@@ -51,7 +51,7 @@ function copyForm(form: FormData): FormData {
   return copy
 }
 
-/** A ReadableStream, or what else Node's fetch reads piece by piece. */
+/** Recognizes a ReadableStream and any async iterable, which Node's fetch reads in pieces. */
 function isStream(body: unknown): boolean {
   if (typeof body !== 'object' || body === null || ArrayBuffer.isView(body)) return false
   return body instanceof ReadableStream || Symbol.asyncIterator in body

@@ -2,23 +2,23 @@ import type { Settings } from './read-options.ts'
 import { readRetryAfter } from './read-retry-after.ts'
 import { TokenSourceError } from './token-source-error.ts'
 
-/** What came of one sign-in. */
+/** The result of one sign-in. */
 export type Answer =
   | { readonly kind: 'token'; readonly value: string; readonly lifetimeMs: number }
   | { readonly kind: 'verdict'; readonly error: TokenSourceError }
   | Outage
 
-/** A sign-in of which nobody can say that it was refused. */
+/** A sign-in that failed without a verdict on the credentials. */
 export interface Outage {
   readonly kind: 'outage'
   readonly error: TokenSourceError
-  /** How long the source is to stay away, null when nobody said. */
+  /** How long the source must wait before its next request; null when the server gave no time. */
   readonly pauseMs: number | null
-  /** Whether the server may have signed the user in all the same, and ended the token before. */
+  /** Whether the server may have signed the user in, and so ended the previous token, although no answer came. */
   readonly mayHaveSignedIn: boolean
 }
 
-/** Signs in once, within `budgetMs` (RFC 6749 §4.3.2). Whatever happens is an answer: it never throws. */
+/** Signs in once, within `budgetMs` (RFC 6749 §4.3.2). Never throws: every failure is an answer. */
 export async function requestToken(settings: Settings, budgetMs: number): Promise<Answer> {
   const { fetch = globalThis.fetch, endpoint, headers, body } = settings
   try {
@@ -35,7 +35,7 @@ export async function requestToken(settings: Settings, budgetMs: number): Promis
 
 const tooLate = Symbol('too late')
 
-/** Keeps to the budget even with a `fetch` that does not look at its signal. */
+/** Keeps to the budget even when `fetch` ignores its signal. */
 async function within<T>(budgetMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -52,14 +52,14 @@ async function readAnswer(response: Response, settings: Settings): Promise<Answe
   const { status } = response
   if (status >= 500 || status === 408 || status === 429) return readOutage(response)
   const body = parse(await readText(response))
-  if (response.ok) return readToken(body) ?? outage('The token server sent no token that can be used.', { status })
+  if (response.ok) return readToken(body) ?? outage('The token server sent no usable token.', { status })
   return readVerdict(body, response, settings)
 }
 
-/** 408 and 429 are no verdicts on the credentials: these requests were not looked at. */
+/** Counts 408 and 429 as outages: the server did not check the credentials. */
 function readOutage(response: Response): Outage {
   const { status } = response
-  response.body?.cancel().catch(() => undefined) // nothing in it is needed
+  response.body?.cancel().catch(() => undefined) // an unread body would hold its connection
   const retryAfterSeconds = readRetryAfter(response.headers) ?? undefined
   const error = unavailable(`The token server is not available: it answered ${status}.`, { status, retryAfterSeconds })
   const pauseMs = retryAfterSeconds === undefined ? null : retryAfterSeconds * 1000
@@ -68,7 +68,7 @@ function readOutage(response: Response): Outage {
 
 const longestAnswer = 64 * 1024
 
-/** Null for a body that breaks off or is far too long. */
+/** Returns null for a body that breaks off or exceeds the limit. */
 async function readText(response: Response): Promise<string | null> {
   const decoder = new TextDecoder()
   let text = ''
@@ -83,7 +83,7 @@ async function readText(response: Response): Promise<string | null> {
   }
 }
 
-/** No fields for what is no JSON object; the parser's own error would quote the text. */
+/** Returns no fields for anything but a JSON object. Drops the parser's error, since it quotes the text. */
 function parse(text: string | null): Readonly<Record<string, unknown>> {
   try {
     return Object(JSON.parse(text ?? ''))
@@ -92,7 +92,9 @@ function parse(text: string | null): Readonly<Record<string, unknown>> {
   }
 }
 
-/** RFC 6749 §5.1; null for an answer that does not keep to it. Appendix A.12 has the characters of a token. */
+/**
+ * Reads an answer of RFC 6749 §5.1; null for one that breaks its rules. Appendix A.12 lists the characters of a token.
+ */
 function readToken(body: Readonly<Record<string, unknown>>): Answer | null {
   const { access_token: value, token_type: type, expires_in: seconds } = body
   if (typeof value !== 'string' || !/^[\x21-\x7E]+$/.test(value)) return null
@@ -101,11 +103,12 @@ function readToken(body: Readonly<Record<string, unknown>>): Answer | null {
   return { kind: 'token', value, lifetimeMs: seconds * 1000 }
 }
 
-/** RFC 6749 §5.2. An answer without its code comes from something else than the token endpoint. */
+/** Reads a refusal of RFC 6749 §5.2. An answer without an error code does not come from a token endpoint. */
 function readVerdict(body: Readonly<Record<string, unknown>>, { status }: Response, settings: Settings): Answer {
   const { error: code, error_description: description } = body
   if (typeof code !== 'string' || code === '') {
-    const error = unavailable(`What answers there, with ${status}, is no token endpoint. Is the url right?`, { status })
+    const message = `The answer, ${status}, does not come from a token endpoint. Check the url.`
+    const error = unavailable(message, { status })
     return { kind: 'outage', error, pauseMs: 60_000, mayHaveSignedIn: false }
   }
   const said = typeof description === 'string' ? `${code}. ${description}` : code
@@ -121,14 +124,16 @@ function unavailable(message: string, details: ConstructorParameters<typeof Toke
   return new TokenSourceError('temporarily_unavailable', message, details)
 }
 
-/** The innermost cause, where fetch keeps what happened; the error itself may hold the request. */
+/**
+ * Describes the innermost cause, where fetch says what happened. Uses only its text: the error may hold the request.
+ */
 function describe(thrown: unknown): string {
   if (!(thrown instanceof Error)) return 'unknown cause'
   if (thrown.cause instanceof Error && thrown.cause !== thrown) return describe(thrown.cause)
   return thrown.message || ('code' in thrown ? String(thrown.code) : thrown.name)
 }
 
-/** Others' words, fit for a message: no secret in any spelling, no line breaks, not too long. */
+/** Cleans foreign text for a message: removes every encoding of a secret and line breaks, and limits the length. */
 function withoutSecrets(text: string, { secrets }: Settings): string {
   const clean = secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text)
   return clean.replace(/\p{Cc}+/gu, ' ').slice(0, 300)

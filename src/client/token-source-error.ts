@@ -1,23 +1,23 @@
-/** What a {@link TokenSourceError} may carry besides its code and its sentence. */
+/** What a {@link TokenSourceError} can carry besides its code and its message. */
 export interface TokenSourceErrorDetails {
-  /** The HTTP status, when there was an answer. */
+  /** The HTTP status, if the server answered. */
   readonly status?: number | undefined
-  /** Whole seconds during which the source does not ask again. */
+  /** Whole seconds before the source sends its next request. */
   readonly retryAfterSeconds?: number | undefined
-  /** What went wrong underneath, free of secrets. */
+  /** The underlying error, without secrets. */
   readonly cause?: Error | undefined
 }
 
 /**
- * Why a token source gives no token. `code` is the server's `error` (RFC 6749 §5.2) when it refused the sign-in,
+ * Says why a token source has no token. `code` is the server's `error` (RFC 6749 §5.2) when it refused the sign-in,
  * `temporarily_unavailable` when it could not be reached, took too long or sent no readable answer, and `superseded`
- * when the token was ended before it expired. Neither the message nor the cause holds a secret or a token.
+ * when the token ended before it expired. Neither the message nor the cause contains a secret or a token.
  */
 export class TokenSourceError extends Error {
   readonly code: string
-  /** The HTTP status, when there was an answer. */
+  /** The HTTP status, if the server answered. */
   readonly status: number | undefined
-  /** Whole seconds during which the source does not ask again, when it has been told to wait. */
+  /** Whole seconds before the source sends its next request, when it has to wait. */
   readonly retryAfterSeconds: number | undefined
 
   constructor(code: string, message: string, { status, retryAfterSeconds, cause }: TokenSourceErrorDetails = {}) {

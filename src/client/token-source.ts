@@ -5,27 +5,28 @@ import { TokenSourceError } from './token-source-error.ts'
 export type { TokenSourceOptions } from './read-options.ts'
 export { TokenSourceError } from './token-source-error.ts'
 
-/** Gives the live token of one user, signing in when there is none. */
+/** Returns the live token of one user, and signs in when there is none. */
 export interface TokenSource {
   /**
-   * A live token. The first call signs in, and so does the first one shortly before the token expires; calls at the
-   * same time share one sign-in and its failure. Rejects with a {@link TokenSourceError}: with the server's refusal,
-   * which is remembered for a minute; with `temporarily_unavailable` within `timeoutMs`, after which the next call
-   * lets about a second pass, or what `Retry-After` said, before it asks again; or with `superseded`.
+   * Returns a live token. The first call signs in, and so does the first call shortly before the token expires.
+   * Concurrent calls share one sign-in and its failure. Rejects with a {@link TokenSourceError}: with the server's
+   * refusal, which the source caches for a minute; with `superseded`; or, within `timeoutMs`, with
+   * `temporarily_unavailable`. After an outage the next request waits about a second, or the time that `Retry-After`
+   * asks for.
    */
   (): Promise<string>
 
   /**
-   * Says that a server answered `invalid_token` (RFC 6750 §3.1) to `value`. When the source has another token by now,
-   * nothing happens. After the expiry the next call signs in. Before it somebody else ended the token: calls reject
-   * with `superseded` until it would have expired, or with `takeOver` sign in again, at most once a minute.
+   * Reports that a server answered `invalid_token` (RFC 6750 §3.1) to `value`. Does nothing when the source has another
+   * token by now. If the token has expired, the next call signs in. Otherwise another sign-in or an operator has ended
+   * it: calls reject with `superseded` until its expiry, or with `takeOver` sign in again, at most once a minute.
    */
   noteRefusal(value: string): void
 }
 
 /**
- * A source of one user's token, which signs in when it is first called and keeps nothing running in between. Throws a
- * TypeError that repeats no value for options that cannot be right.
+ * Creates a source of one user's token. It signs in at the first call and runs nothing between calls. Throws a
+ * TypeError for invalid options, which does not repeat their values.
  */
 export function tokenSource(options: TokenSourceOptions): TokenSource {
   const source: Source = { ...nothingYet, settings: readOptions(options) }
@@ -39,19 +40,19 @@ export function tokenSource(options: TokenSourceOptions): TokenSource {
   return Object.assign(token, { noteRefusal: (value: string) => noteRefusal(source, value) })
 }
 
-/** All that a source remembers; moments without a wall clock are those of `performance.now`. */
+/** The state of a source. Plain numbers are milliseconds of `performance.now`. */
 interface Source {
   readonly settings: Settings
   held: Held | null
-  /** The one renewal under way, its waits included. */
+  /** The renewal in progress, waits included. */
   underWay: Promise<string> | null
-  /** The refusal that is repeated instead of asking again. */
+  /** The cached refusal, thrown instead of asking again. */
   verdict: { readonly error: TokenSourceError; readonly until: number } | null
-  /** The outage after which the server is left alone for a while. */
+  /** The last outage, after which the source pauses. */
   pause: { readonly from: number; readonly outage: Outage } | null
-  /** The token was ended by somebody else: nobody signs in before one of the two has passed. */
+  /** Set when the token was ended early: the source does not sign in before one of the two moments has passed. */
   end: { readonly expiry: Moment; readonly takeOver: number } | null
-  /** Whether the next sign-in is a take-over, and from when on there may be another. */
+  /** Whether the next sign-in is a take-over, and when the one after it may happen. */
   isTakingOver: boolean
   nextTakeOver: number
 }
@@ -60,11 +61,11 @@ interface Held {
   readonly value: string
   readonly renewal: Moment
   readonly expiry: Moment
-  /** A later sign-in of our own may have ended it. */
+  /** Whether a later sign-in by this source may have ended it. */
   isInDoubt: boolean
 }
 
-/** On both clocks: a sleeping machine stops one, a correction moves the other. */
+/** Both clocks, since the monotonic one stops while the machine sleeps and a correction moves the other. */
 interface Moment {
   readonly wall: number
   readonly monotonic: number
@@ -105,7 +106,7 @@ function throwRemembered({ verdict, end, settings }: Source): void {
   if (end === null || hasPassed(end.expiry) || now >= end.takeOver) return
   if (!settings.takeOver) throw new TokenSourceError('superseded', `${ended} ${ownUser}, or set takeOver.`)
   const retryAfterSeconds = Math.ceil((end.takeOver - now) / 1000)
-  throw new TokenSourceError('superseded', `${ended} It is taken over at most once a minute. ${ownUser}.`, {
+  throw new TokenSourceError('superseded', `${ended} A take-over happens at most once a minute. ${ownUser}.`, {
     retryAfterSeconds,
   })
 }
@@ -117,7 +118,7 @@ function isPaused(source: Source): boolean {
   return performance.now() < pauseEnd(source)
 }
 
-/** A second after an outage of which nobody said how long it takes; a few while there still is a live token. */
+/** Pauses for the time that the server gave; else for one second, or five while the old token still works. */
 function pauseEnd({ pause, held }: Source): number {
   if (pause === null) return 0
   return pause.from + (pause.outage.pauseMs ?? (isLive(held) ? 5000 : 1000))
@@ -133,11 +134,11 @@ async function waitWithin(deadline: number, source: Source): Promise<void> {
   if (end < deadline) return new Promise((resolve) => setTimeout(resolve, waitMs))
   const cause = source.pause?.outage.error
   const retryAfterSeconds = Math.ceil(waitMs / 1000)
-  const message = `${cause?.message} It is not asked again for ${retryAfterSeconds} s.`
+  const message = `${cause?.message} The source waits ${retryAfterSeconds} s before it asks again.`
   throw new TokenSourceError('temporarily_unavailable', message, { status: cause?.status, retryAfterSeconds, cause })
 }
 
-/** Returns the new value or the outage; throws a verdict. */
+/** Returns the new token value or the outage. Throws a refusal. */
 async function signIn(source: Source, deadline: number): Promise<string | Outage> {
   const { held, settings } = source
   const wasInDoubt = held?.isInDoubt ?? false
@@ -152,7 +153,10 @@ async function signIn(source: Source, deadline: number): Promise<string | Outage
   return answer
 }
 
-/** Renews a tenth of the lifetime before its end, a minute at most, and up to twice that lest all renew at once. */
+/**
+ * Keeps a token until a tenth of its lifetime is left, or a minute if that is shorter. Renews up to twice as early, at
+ * random, so that programs do not all sign in at once.
+ */
 function keep(source: Source, token: { value: string; lifetimeMs: number }, sent: Moment): string {
   const { value, lifetimeMs } = token
   const marginMs = Math.min(minuteMs, lifetimeMs / 10) * (1 + Math.random())

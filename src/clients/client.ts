@@ -3,19 +3,21 @@ import type { Query } from '../database/database.ts'
 import { OAuthError } from '../errors.ts'
 import { isClientId } from './client-id.ts'
 
-/** An application that proved its identity, or a public one that named itself. */
+/** An application that has proved its identity, or a public one that has named itself. */
 export interface Client {
   readonly id: string
   readonly isPublic: boolean
-  /** Stands for all callers of the dialect of its name, and is accepted nowhere else. */
+  /** Represents all callers of the dialect with the same name. No other endpoint but `/revoke` accepts it. */
   readonly isBuiltIn: boolean
-  /** Names its end user's address in `X-Forwarded-For`, before its own. */
+  /** Sends its end user's address in `X-Forwarded-For`, before its own. */
   readonly isTrusted: boolean
-  /** Changes with every change that must end a sign-in under way. */
+  /** Renewed by every change that must refuse sign-ins in progress. */
   readonly credentialVersion: string
 }
 
-/** Refuses a client: one answer for all, `reason` and the rest are for the log (RFC 6749 §5.2). */
+/**
+ * Creates the refusal of a client (RFC 6749 §5.2). Every refusal has the same answer; only the log gets the details.
+ */
 export function refuseClient(
   reason: string,
   details: { clientId?: string | undefined; cause?: unknown } = {},
@@ -23,19 +25,19 @@ export function refuseClient(
   return new OAuthError('invalid_client', 'Client authentication failed.', { reason, ...details })
 }
 
-/** A client as its row tells it. */
+/** A client as stored. */
 export interface ClientRow extends Client {
   readonly isEnabled: boolean
   /** Null for a public client. */
   readonly secretHash: string | null
-  /** Of the secret before the last rotation, while it counts. */
+  /** The hash of the secret before the last rotation, while that secret is still valid. */
   readonly previousHash: string | null
 }
 
 /** Finds a client by id; null for an id that no client has. Throws OAuthError `temporarily_unavailable`. */
 export type FindClient = (id: string) => Promise<ClientRow | null>
 
-/** Creates a finder whose look-ups at the same time share a statement; `batching` says how. */
+/** Creates a finder that batches concurrent look-ups into one statement. */
 export function createClientFinder(query: Query, batching?: Batching): FindClient {
   const find = batchLookups(async (ids) => {
     const clients = await query<ClientRow>(

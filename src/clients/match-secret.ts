@@ -4,14 +4,17 @@ import { generateBytes, hashSecret, keyedHash, matchHash } from '../secrets.ts'
 import type { ClientCredentials } from '../wire/client-credentials.ts'
 import { type ClientRow, refuseClient } from './client.ts'
 
-/** Whether a secret is the generated one of a client, or the one before it. Costs one fast hash: 256 bits cannot be guessed. */
+/**
+ * Compares a secret with a client's generated secrets, current and previous. One fast hash is enough for 256 random
+ * bits.
+ */
 export function matchGeneratedSecret(client: ClientRow, secret: string): boolean {
   return hashesOf(client).some((hash) => isFast(hash) && matchHash(readFast(hash), hashSecret(secret)))
 }
 
 /**
- * Whether a secret is the chosen one of a client. Costs argon2id, whether there is such a client or not. Rejects as the hash
- * queue does, and with OAuthError `invalid_client` where the stored hash cannot be read.
+ * Compares a secret with a client's chosen one. Costs one argon2id hash even when there is no such client. Rejects as
+ * the hash queue does, and with OAuthError `invalid_client` when the stored hash is unreadable.
  */
 export type MatchChosenSecret = (
   credentials: ClientCredentials,
@@ -21,13 +24,13 @@ export type MatchChosenSecret = (
 
 const maxRemembered = 10_000
 
-/** Creates a matcher that remembers secrets that were right, under a key that only this process has. */
+/** Creates a matcher that caches right secrets as hashes, with a key that only this process has. */
 export function createChosenSecretMatcher(passwords: Passwords): MatchChosenSecret {
   const key = generateBytes(32)
   const remembered = new Map<string, Promise<boolean>>()
 
   return async ({ id, secret }, client, network) => {
-    const storedHash = hashesOf(client).find((hash) => !isFast(hash)) ?? null // rotating leaves one at most
+    const storedHash = hashesOf(client).find((hash) => !isFast(hash)) ?? null // at most one: rotation generates the other
     const name = keyedHash(key, `${storedHash}\n${id}\n${secret}`)
     const known = client?.isEnabled ? remembered.get(name) : undefined
     if (known) return known
@@ -38,7 +41,7 @@ export function createChosenSecretMatcher(passwords: Passwords): MatchChosenSecr
         throw refuseClient('stored secret hash unreadable', { clientId: id, cause: error })
       })
     if (remembered.size >= maxRemembered) remembered.clear()
-    remembered.set(name, matching) // requests at the same time share the work
+    remembered.set(name, matching) // concurrent requests share the hash
     const matches = await matching.catch((error: unknown) => {
       remembered.delete(name)
       throw error

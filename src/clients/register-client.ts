@@ -5,42 +5,42 @@ import type { Passwords } from '../passwords/password.ts'
 import { generateSecret, hashSecret, isShortSecret, minSecretLength } from '../secrets.ts'
 import { isClientId } from './client-id.ts'
 
-/** A client as an administrator sees it: never its secret. */
+/** A client as an administrator sees it, without its secret. */
 export interface RegisteredClient {
   readonly id: string
   readonly isPublic: boolean
-  /** Of a dialect that authenticates no client; can be disabled, not removed. */
+  /** Whether it belongs to a dialect that authenticates no client. It can be disabled but not removed. */
   readonly isBuiltIn: boolean
-  /** Says for whom it asks: the address before its own in `X-Forwarded-For` counts. */
+  /** Whether the server takes the end user's address from its `X-Forwarded-For`. */
   readonly isTrusted: boolean
   readonly isEnabled: boolean
-  /** Lifetime of its tokens; null: the server's. */
+  /** The lifetime of its tokens; null for the server's default. */
   readonly lifetimeSeconds: number | null
   readonly createdAt: DateTime
 }
 
-/** A client to be added. */
+/** A client to add. */
 export interface NewClient {
   readonly id: string
   /**
-   * `public` has none, `generated` gets 256 bits, `{ chosen }` is a secret from an older system: at least 16 characters,
-   * unless `allowShort` is true, which is for migrations only.
+   * `public`: no secret. `generated`: 256 random bits. `{ chosen }`: a secret from an older system, of at least 16
+   * characters unless `allowShort` is true, which is only for migrations.
    */
   readonly secret: 'public' | 'generated' | { readonly chosen: string; readonly allowShort?: boolean | undefined }
   readonly lifetimeSeconds?: number | undefined
-  /** The customer's own backend, through which everyone comes; never a public one. Default: no. */
+  /** Marks your own backend, which signs in on behalf of its users. Never for a public client. Default: no. */
   readonly isTrusted?: boolean | undefined
 }
 
 const columns = `id, is_public as "isPublic", is_built_in as "isBuiltIn", is_trusted as "isTrusted", is_enabled as "isEnabled",
   lifetime_seconds as "lifetimeSeconds", created_at as "createdAt"`
 
-/** Names of the dialects, three of which are the ids of built-in clients. */
+/** The names of the dialects. Three of them are the ids of built-in clients. */
 const reservedIds = ['webapi', 'webapi-session', 'envelope', 'device']
 
 /**
- * Adds a client; a generated secret is returned here and never again. Throws OAuthError `invalid_request`
- * for an id that is taken, reserved or malformed, a secret or a lifetime that cannot be one.
+ * Adds a client, and returns a generated secret this one time. Throws OAuthError `invalid_request` for an id that is
+ * taken, reserved or malformed, and for an invalid secret or lifetime.
  */
 export async function registerClient(
   query: Query,
@@ -51,7 +51,7 @@ export async function registerClient(
   return { client: await insertClient(query, prepared), secret: prepared.generatedSecret }
 }
 
-/** A client whose secret has been generated or hashed. */
+/** A client to add, with its secret already generated or hashed. */
 export interface PreparedClient extends Omit<NewClient, 'secret'> {
   readonly generatedSecret: string | null
   /** Null for a public client. */
@@ -59,21 +59,21 @@ export interface PreparedClient extends Omit<NewClient, 'secret'> {
 }
 
 /**
- * Checks a client and hashes its secret, before any connection is taken. Throws OAuthError `invalid_request` for an id that is
- * reserved or malformed, a secret or a lifetime that cannot be one.
+ * Checks a client and hashes its secret, so that no connection waits for the hash. Throws OAuthError `invalid_request`
+ * for an id that is reserved or malformed, and for an invalid secret or lifetime.
  */
 export async function prepareClient(passwords: Pick<Passwords, 'hash'>, client: NewClient): Promise<PreparedClient> {
   const { secret, ...rest } = client
   requireClientId(client.id)
   requireLifetime(client.lifetimeSeconds)
-  if (client.isTrusted && secret === 'public') throw refuse('A public client proves nothing, so it is not trusted.')
+  if (client.isTrusted && secret === 'public') throw refuse('A public client proves nothing, so it cannot be trusted.')
   const generatedSecret = secret === 'generated' ? generateSecret() : null
   const secretHash =
     typeof secret === 'object' ? await hashChosen(passwords, secret) : generatedSecret && fastHash(generatedSecret)
   return { ...rest, generatedSecret, secretHash }
 }
 
-/** Adds a client that was prepared. Throws OAuthError `invalid_request` with the status 409 for an id that is taken. */
+/** Adds a prepared client. Throws OAuthError `invalid_request` with the status 409 for an id that is taken. */
 export async function insertClient(query: Query, client: PreparedClient): Promise<RegisteredClient> {
   const { id, secretHash, lifetimeSeconds = null, isTrusted = false } = client
   const [row] = await query<RegisteredClient>(
@@ -83,16 +83,16 @@ export async function insertClient(query: Query, client: PreparedClient): Promis
     returning ${columns}`,
     [id, secretHash === null, secretHash, lifetimeSeconds, isTrusted],
   ).catch((error: unknown) => {
-    if (violates(error, 'clients_pkey')) throw refuse('A client of that id exists already.', 409)
+    if (violates(error, 'clients_pkey')) throw refuse('A client with that id already exists.', 409)
     throw error
   })
   return row as RegisteredClient // an insert that does not throw returns its row
 }
 
 /**
- * Gives a client a new generated secret; the old one counts for `overlapSeconds` more, or refuses even a sign-in that
- * is under way. Its tokens live on.
- * Throws OAuthError `invalid_request` for an unknown or a public client, and for an overlap that cannot be one.
+ * Gives a client a new generated secret. The old one stays valid for `overlapSeconds`; with 0, even sign-ins in
+ * progress are refused. The client's tokens stay valid. Throws OAuthError `invalid_request` for an unknown or a public
+ * client, and for an invalid overlap.
  */
 export async function rotateClient(query: Query, id: string, overlapSeconds: number): Promise<string> {
   requireOverlap(overlapSeconds)
@@ -114,8 +114,8 @@ export async function rotateClient(query: Query, id: string, overlapSeconds: num
 }
 
 /**
- * Lets a client ask, or not, and takes the lock that refuses its sign-ins under way. Throws OAuthError `invalid_request`
- * when there is none.
+ * Enables or disables a client, and renews the credential version, which refuses its sign-ins in progress. Throws
+ * OAuthError `invalid_request` with the status 404 when there is no such client.
  */
 export async function setClientEnabled(query: Query, id: string, isEnabled: boolean): Promise<RegisteredClient> {
   const [client] = await query<RegisteredClient>(
@@ -130,8 +130,9 @@ export async function setClientEnabled(query: Query, id: string, isEnabled: bool
 }
 
 /**
- * Removes a client and, by the foreign key, every token it was given. Throws OAuthError `invalid_request` when there is
- * none, and for a built-in one. The tokens are locked first, in the order in which everybody does who ends several.
+ * Removes a client and, by the foreign key, all its tokens. Locks the tokens first, in the order of every statement
+ * that ends several. Throws OAuthError `invalid_request` for a built-in client, with the status 404 when there is no
+ * such client.
  */
 export async function removeClient(query: Query, id: string): Promise<RegisteredClient> {
   const [client] = await query<RegisteredClient>(
@@ -151,13 +152,13 @@ export async function removeClient(query: Query, id: string): Promise<Registered
   return client ?? refuseUnknown()
 }
 
-/** One page of all clients, by id: the first one, or that after a client of the page before. */
+/** Returns a page of the clients, ordered by id: the first page, or the one after a given client. */
 export async function listClients(query: Query, after: RegisteredClient | null): Promise<RegisteredClient[]> {
   const text = `select ${columns} from password_grant.clients where id > $1 order by id limit ${pageSize}`
   return query<RegisteredClient>('list_clients', text, [after?.id ?? ''])
 }
 
-/** A chosen secret costs argon2id at any length: the length does not tell how it was chosen. */
+/** Hashes a chosen secret with argon2id, whatever its length: a long one may still be easy to guess. */
 async function hashChosen(
   passwords: Pick<Passwords, 'hash'>,
   { chosen, allowShort = false }: { chosen: string; allowShort?: boolean | undefined },
@@ -174,8 +175,8 @@ function fastHash(secret: string): string {
 }
 
 function requireClientId(id: string): void {
-  if (!isClientId(id)) throw refuse('A client id is 1 to 64 of A-Z a-z 0-9 . _ -')
-  if (reservedIds.includes(id)) throw refuse('That client id is the name of a dialect and reserved.')
+  if (!isClientId(id)) throw refuse('A client id has 1 to 64 characters of A-Z a-z 0-9 . _ -')
+  if (reservedIds.includes(id)) throw refuse('That client id is reserved: it is the name of a dialect.')
 }
 
 const longestLifetimeSeconds = 10 * 366 * 24 * 3600
@@ -193,7 +194,7 @@ function requireOverlap(seconds: number): void {
 }
 
 function refuseUnknown(): never {
-  throw refuse('There is no client of that id.', 404)
+  throw refuse('There is no client with that id.', 404)
 }
 
 function refuse(description: string, status = 400): OAuthError {

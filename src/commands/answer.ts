@@ -2,28 +2,31 @@ import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import type { Database } from '../database/database.ts'
 import type { Passwords } from '../passwords/password.ts'
+import { accent } from './accent.ts'
 
-/** What a command works with. */
+/** The tools of a command. */
 export interface CommandTools {
   readonly database: Database
-  /** Made when first asked for: most commands hash nothing. */
+  /** Created at the first call, since most commands hash nothing. */
   readonly passwords: () => Promise<Passwords>
-  /** What the keys of devices are encrypted with. Rejects where there is none. */
+  /** Returns the key that encrypts the keys of devices. Rejects when there is none. */
   readonly encryptionKey: () => Promise<Buffer>
-  /** Standard input to its end, less one trailing line end: the only way a password or a chosen secret comes in. */
+  /**
+   * Reads standard input to its end, without one trailing line end: the only way to enter a password or chosen secret.
+   */
   readonly readSecret: () => Promise<string>
 }
 
-/** Opens the database, does the work, prints the answer, closes whatever happens. */
+/** Opens the database, does the work, prints the answer, and closes the database in every case. */
 export type AnswerWith = (work: (tools: CommandTools) => Promise<Answer | ListAnswer>) => Promise<void>
 
-/** What a command answers: one JSON document, and the same for people. */
+/** The answer of a command, as one JSON document and as text for people. */
 export interface Answer {
   readonly json: unknown
   readonly text: string
 }
 
-/** What a command answers that lists rows, however many there are. */
+/** The answer of a command that lists any number of rows. */
 export interface ListAnswer {
   readonly heading: readonly string[]
   readonly pages: AsyncIterable<readonly ListedRow[]>
@@ -36,34 +39,38 @@ export interface ListedRow {
 }
 
 /**
- * Writes an answer as one JSON document or for people. A list is written page by page, at the reader's pace, and ends early
- * when the reader has left, as `| head` does.
+ * Writes an answer as one JSON document or as text for people. Writes a list page by page, at the reader's pace, and
+ * stops when the reader leaves, as `| head` does.
  */
 export async function writeAnswer(out: Writable, answer: Answer | ListAnswer, isJson: boolean): Promise<void> {
   let isRead = true
   const leave = () => {
     isRead = false
   }
-  out.on('error', leave).on('close', leave) // standard output is never destroyed: only its events tell
-  for await (const part of writeParts(answer, isJson)) {
+  out.on('error', leave).on('close', leave) // standard output is never destroyed: only its events report this
+  for await (const part of writeParts(answer, isJson, out)) {
     if (!out.write(part)) await drained(out).catch(leave)
     if (!isRead) return
   }
 }
 
-/** Resolves when the output takes more, or never will; leaves no listener behind. */
+/** Resolves when the output accepts more, or has closed. Removes its listeners. */
 async function drained(out: Writable): Promise<void> {
   const turn = new AbortController()
   const { signal } = turn
   await Promise.race([once(out, 'drain', { signal }), once(out, 'close', { signal })]).finally(() => turn.abort())
 }
 
-function writeParts(answer: Answer | ListAnswer, isJson: boolean): AsyncIterable<string> | readonly string[] {
-  if ('pages' in answer) return isJson ? writeArray(answer) : writeTable(answer)
+function writeParts(
+  answer: Answer | ListAnswer,
+  isJson: boolean,
+  out: Writable,
+): AsyncIterable<string> | readonly string[] {
+  if ('pages' in answer) return isJson ? writeArray(answer) : writeTable(answer, out)
   return [`${isJson ? JSON.stringify(answer.json) : answer.text}\n`]
 }
 
-/** One row a line, so that a reader who leaves after some lines ends it. */
+/** Writes one row a line, so that the list can end at any line when the reader leaves. */
 async function* writeArray({ pages }: ListAnswer): AsyncGenerator<string> {
   let before = '['
   for await (const page of pages) {
@@ -74,19 +81,20 @@ async function* writeArray({ pages }: ListAnswer): AsyncGenerator<string> {
   yield before === '[' ? '[]\n' : ']\n'
 }
 
-/** Rows under a heading, in columns as wide as their widest text in the first page: later rows may stand out. */
-async function* writeTable({ heading, pages }: ListAnswer): AsyncGenerator<string> {
+/** Writes rows under a heading. The first page sets the widths of the columns; later rows may be wider. */
+async function* writeTable({ heading, pages }: ListAnswer, out: Writable): AsyncGenerator<string> {
   let widths: number[] | null = null
   const line = (cells: readonly string[]) => cells.map((cell, column) => cell.padEnd(widths?.[column] ?? 0)).join('  ')
   for await (const page of pages) {
     const rows = page.map(({ cells }) => cells)
-    const lines = widths === null ? [heading, ...rows] : rows
+    const isFirst = widths === null
     widths ??= heading.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)))
-    yield lines.map((cells) => `${line(cells).trimEnd()}\n`).join('')
+    if (isFirst) yield `${accent(line(heading).trimEnd(), out)}\n`
+    yield rows.map((cells) => `${line(cells).trimEnd()}\n`).join('')
   }
 }
 
-/** Describes a list's rows page by page, as the pages are asked for. */
+/** Describes the rows of a list lazily, page by page. */
 export async function* describePages<Row>(
   pages: AsyncIterable<readonly Row[]>,
   describe: (row: Row) => ListedRow,

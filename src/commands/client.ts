@@ -5,8 +5,9 @@ import { addClient, disableClient, enableClient, removeClient, rotateClient } fr
 import { listClients } from '../operations/lists.ts'
 import type { Operator } from '../operations/operator.ts'
 import { type Answer, type AnswerWith, type CommandTools, describePages, type ListAnswer } from './answer.ts'
+import { tell } from './tell.ts'
 
-/** The words of `password-grant client`. */
+/** Adds the commands of `password-grant client`. */
 export function addClientCommands(program: Command, answerWith: AnswerWith): void {
   const group = program.command('client').description('applications that may ask for tokens')
   group
@@ -70,14 +71,14 @@ async function add(
   return showSecret(id, secret, 'added')
 }
 
-/** A change of the client with an id, and the word for it afterwards. */
+/** A change of one client, and the word that describes the result. */
 interface NamedAct {
   readonly act: (operator: Operator, id: string) => Promise<RegisteredClient>
   readonly done: string
 }
 
 function warnOfShortSecret(): void {
-  process.stderr.write('The secret has fewer than 16 characters and can be guessed. Replace it with `client rotate`.\n')
+  tell('The secret has fewer than 16 characters and can be guessed. Replace it with `client rotate`.')
 }
 
 function wholeSeconds(text: string): number {
@@ -122,7 +123,7 @@ function show(client: RegisteredClient, done: string): Answer {
   return { json: describe(client), text: `Client ${client.id} ${done}.` }
 }
 
-/** A generated secret is shown this once; a chosen one is not repeated. */
+/** Shows a generated secret, which is the only time. Never repeats a chosen one. */
 function showSecret(id: string, secret: string | null, done: string): Answer {
   if (secret === null) return { json: { client_id: id }, text: `Client ${id} ${done}.` }
   return {

@@ -6,8 +6,9 @@ import { listDevices } from '../operations/lists.ts'
 import type { Operator } from '../operations/operator.ts'
 import type { Device } from '../users/register-device.ts'
 import { type AnswerWith, describePages, type ListAnswer } from './answer.ts'
+import { tell } from './tell.ts'
 
-/** The words of `password-grant device`. */
+/** Adds the commands of `password-grant device`. */
 export function addDeviceCommands(program: Command, answerWith: AnswerWith): void {
   const group = program.command('device').description('users that sign instead of having a password')
   group
@@ -47,13 +48,13 @@ export function addDeviceCommands(program: Command, answerWith: AnswerWith): voi
     .action(() => answerWith(async ({ database }) => showDevices(database)))
 }
 
-/** A change of the device with a key, and the word for it afterwards. */
+/** A change of one device, and the word that describes the result. */
 interface KeyedAct {
   readonly act: (operator: Operator, deviceKey: string) => Promise<Device>
   readonly done: string
 }
 
-/** The words of `password-grant key`. */
+/** Adds the commands of `password-grant key`. */
 export function addKeyCommands(program: Command, answerWith: AnswerWith): void {
   program
     .command('key')
@@ -69,9 +70,7 @@ export function addKeyCommands(program: Command, answerWith: AnswerWith): void {
 }
 
 function warnOfShortKey(): void {
-  process.stderr.write(
-    'The customer key has fewer than 16 characters and can be guessed. Give the device a longer one.\n',
-  )
+  tell('The customer key has fewer than 16 characters and can be guessed. Give the device a longer one.')
 }
 
 function showDevices(database: Database): ListAnswer {

@@ -2,12 +2,12 @@ import type { Query } from '../database/database.ts'
 import { isOutage } from '../errors.ts'
 import { deriveKey, keyedHash } from '../secrets.ts'
 
-/** How the key of a server stands to the one that the database knows of; null where both are the same. */
+/** How this server's key differs from the one noted in the database; null when both are the same. */
 export type KeyMismatch = 'another key' | 'no key here' | null
 
 /**
- * Compares the ENCRYPTION_KEY (null: none) with the fingerprint that the servers before this one left in the database, and
- * leaves its own where there is none yet. A first key replaces "none", so that it can be rolled out server by server.
+ * Compares ENCRYPTION_KEY (null: none) with the fingerprint that earlier servers noted in the database, and notes its
+ * own when there is none. A first key replaces "no key", so that you can roll it out server by server.
  */
 export async function noteEncryptionKey(query: Query, encryptionKey: Buffer | null): Promise<KeyMismatch> {
   const fingerprint = encryptionKey && keyedHash(deriveKey(encryptionKey, 'fingerprint'), 'ENCRYPTION_KEY')
@@ -18,7 +18,7 @@ export async function noteEncryptionKey(query: Query, encryptionKey: Buffer | nu
   return fingerprint === null ? 'no key here' : 'another key'
 }
 
-/** Undefined: no server has left one, or it could not. */
+/** Returns undefined when no server has noted a fingerprint, for instance because the database is read-only. */
 async function findFingerprint(query: Query): Promise<string | null | undefined> {
   const [row] = await query<{ fingerprint: string | null }>(
     'find_encryption_key',
@@ -27,7 +27,10 @@ async function findFingerprint(query: Query): Promise<string | null | undefined>
   return row?.fingerprint
 }
 
-/** Of servers that start at once the first one's stays. A database that is read-only is compared with all the same. */
+/**
+ * Notes a fingerprint. The first of several starting servers wins. Ignores a read-only database, which can still be
+ * read.
+ */
 async function leaveFingerprint(query: Query, fingerprint: string | null): Promise<void> {
   await query('leave_encryption_key', leaveText, [fingerprint]).catch((error: unknown) => {
     if (!isOutage(error)) throw error
@@ -39,12 +42,13 @@ insert into password_grant.encryption_key as noted (fingerprint) values ($1)
 on conflict (only_row) do update set fingerprint = excluded.fingerprint
 where noted.fingerprint is null and excluded.fingerprint is not null`
 
-/** The warning for each mismatch: it costs security, not service. */
+/** The warning for each mismatch. The server still starts: a mismatch weakens the throttle and interrupts nothing. */
 export const mismatchWarnings: Record<Exclude<KeyMismatch, null>, string> = {
   'another key':
-    'ENCRYPTION_KEY is not the one of the other servers of this database: guesses are counted apart, and known networks ' +
-    'forgotten. Give all servers the same key; after a change on purpose, stop all servers, then: delete from password_grant.encryption_key',
+    'ENCRYPTION_KEY differs from the key of the other servers on this database: they count guesses separately, and known ' +
+    'networks are lost. Give all servers the same key. After an intended change, stop all servers, then run: ' +
+    'delete from password_grant.encryption_key',
   'no key here':
-    'ENCRYPTION_KEY is not set, and other servers of this database have one: guesses are counted apart. Give this server ' +
-    'the same key; to go without one on purpose, stop all servers, then: delete from password_grant.encryption_key',
+    'ENCRYPTION_KEY is not set, but other servers on this database have one: they count guesses separately. Give this ' +
+    'server the same key. To run without a key, stop all servers, then run: delete from password_grant.encryption_key',
 }

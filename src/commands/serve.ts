@@ -21,28 +21,28 @@ import { mismatchWarnings, noteEncryptionKey } from './note-encryption-key.ts'
 import { findEncryptionKey, openConfigured } from './open-configured.ts'
 import { awaitWelcome } from './welcome.ts'
 
-/** What `serve` does besides listening. */
+/** Options of `serve`. */
 export interface ServeOptions {
   readonly migrate: boolean
-  /** Called once the server of an embedded database listens, with the address to ask it at. */
+  /** Called with the server's address once it listens. Only with an embedded database. */
   readonly welcome?: (database: Database, url: string) => Promise<void>
 }
 
-/** What a start hears of, and where it says so. */
+/** The log of a start, and the signals that end it. */
 export interface ServeTools {
   readonly log: Log
   readonly onSignal: OnSignal
 }
 
-/** What there is to close, as far as the start has come. */
+/** What a signal must close, as far as the start has come. */
 interface Running {
   opening: Promise<Database> | null
   app: FastifyInstance | null
 }
 
 /**
- * Opens, migrates, listens, and closes on SIGTERM or SIGINT at any moment; SIGHUP does nothing. Resolves when the server
- * is ready or a signal has ended the start.
+ * Opens the database, migrates it and listens. Closes on SIGTERM or SIGINT at any moment; ignores SIGHUP. Resolves when
+ * the server is ready, or when a signal has ended the start.
  */
 export async function serve(config: Config, { log, onSignal }: ServeTools, options: ServeOptions): Promise<void> {
   const { logger } = log
@@ -56,13 +56,13 @@ export async function serve(config: Config, { log, onSignal }: ServeTools, optio
       postgresUid = uid
     },
     onConnectionLost: ({ message }) =>
-      logger.warn({ event: 'database', reason: message }, `a database connection was lost: ${message}`),
+      logger.warn({ event: 'database', reason: message }, `database connection lost: ${message}`),
     onDeaf: ({ message: reason }) =>
       logger.warn(
         { event: 'listening', reason },
-        `tokens are not remembered, since their end cannot be heard: ${reason}`,
+        `token cache off, since no announcements of ended tokens arrive: ${reason}`,
       ),
-    onHearing: () => logger.info({ event: 'listening' }, 'tokens are remembered again: their end is heard'),
+    onHearing: () => logger.info({ event: 'listening' }, 'token cache on again: announcements of ended tokens arrive'),
     onProgress: (sentence) => logger.info({ event: 'database' }, sentence),
   })
   let database: Database | null = null
@@ -73,7 +73,7 @@ export async function serve(config: Config, { log, onSignal }: ServeTools, optio
     log.release()
   } catch (error) {
     log.release()
-    if (stopping.aborted) return // the close that is under way ends the process
+    if (stopping.aborted) return // closeOnSignal ends the process
     await drain(running.app)
     await database?.close()
     await log.flush()
@@ -81,7 +81,7 @@ export async function serve(config: Config, { log, onSignal }: ServeTools, optio
   }
 }
 
-/** What a start works with. */
+/** The tools of a start. */
 interface StartTools {
   readonly logger: FastifyBaseLogger
   readonly database: Database
@@ -89,7 +89,7 @@ interface StartTools {
   readonly stopping: AbortSignal
 }
 
-/** From the open database to the server that is ready. Rejects when `stopping` aborts on the way. */
+/** Takes a start from the open database to the ready server. Rejects when `stopping` aborts. */
 async function start(config: Config, tools: StartTools, options: ServeOptions): Promise<void> {
   const { logger, database, running, stopping } = tools
   await prepareSchema(config, tools, options)
@@ -115,7 +115,7 @@ const wildcards = new Map([
   ['::', '::1'],
 ])
 
-/** The address to ask where the server listens, on this machine where that is a wildcard. */
+/** Returns the URL of the server; for a wildcard address, its URL on this machine. */
 function reachableUrl(app: FastifyInstance): string {
   const [bound] = app.addresses()
   if (typeof bound !== 'object') throw new Error('The server listens on no address.')
@@ -124,7 +124,7 @@ function reachableUrl(app: FastifyInstance): string {
   return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`
 }
 
-/** Connections that may wait to be accepted: with Node's 511 a flood makes others wait a second for the next try. */
+/** The listen backlog. With Node's default of 511, a flood makes other callers wait a second to retry. */
 const maxUnaccepted = 4_096
 
 async function prepareSchema(config: Config, tools: StartTools, options: ServeOptions): Promise<void> {
@@ -138,13 +138,16 @@ async function prepareSchema(config: Config, tools: StartTools, options: ServeOp
   else await requireUsableSchema(config, tools)
 }
 
-/** Better no start than a server that refuses every device: makes the first signing key, or opens the one there is. */
+/**
+ * Creates the first signing key, or decrypts the existing one. A failed start is better than a server that refuses all
+ * devices.
+ */
 async function readySigningKey(database: Database, encryptionKey: Buffer): Promise<void> {
   if ((await schemaState(database.lookups)) === 'current')
     await createSigningKeyFinder(database.writes, encryptionKey)()
 }
 
-/** Before migration 7, where a server runs on an older schema, there is nothing to compare with. */
+/** Warns of a wrong ENCRYPTION_KEY. Skips an older schema: the table to compare with comes with migration 7. */
 async function warnOfKeyMismatch(config: Config, tools: StartTools, encryptionKey: Buffer | null): Promise<void> {
   const { logger, database } = tools
   const mismatch = await waitForDatabase(config, tools, async () => {
@@ -155,7 +158,7 @@ async function warnOfKeyMismatch(config: Config, tools: StartTools, encryptionKe
   if (mismatch) logger.warn({ event: 'encryption-key', reason: mismatch }, mismatchWarnings[mismatch])
 }
 
-/** Tries until the database answers, saying so; gives up after DATABASE_WAIT_SECONDS with the last cause. */
+/** Retries until the database answers, and logs each retry. Throws the last error after DATABASE_WAIT_SECONDS. */
 async function waitForDatabase<T>(config: Config, { logger, stopping }: StartTools, ask: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + config.databaseWaitSeconds * 1000
   for (let pause = 100; ; pause = Math.min(pause * 2, 2_000)) {
@@ -170,7 +173,7 @@ async function waitForDatabase<T>(config: Config, { logger, stopping }: StartToo
   }
 }
 
-/** A wrong password or an unknown database will not mend itself. */
+/** Excludes outages that only an operator can end, such as a wrong password or an unknown database. */
 function isWorthWaiting(error: unknown): error is OAuthError {
   return isOutage(error) && !needsPerson(error)
 }
@@ -179,7 +182,7 @@ async function requireUsableSchema(config: Config, tools: StartTools): Promise<v
   const { logger, database } = tools
   const state = await waitForDatabase(config, tools, () => schemaState(database.lookups))
   if (state === 'not migrated')
-    logger.warn({ event: 'database' }, 'the database is not migrated: not ready until it is')
+    logger.warn({ event: 'database' }, 'the database is not migrated; the server is not ready until it is')
   else if (state !== 'current') throw new Error(`The database is ${state}.`)
 }
 
@@ -193,20 +196,18 @@ function warn(config: Config, logger: FastifyBaseLogger): void {
     logger.warn('listening beyond loopback in plain HTTP: put a TLS proxy in front and name it in TRUST_PROXY')
   }
   if (!isLoopback && config.publicUrl === undefined) {
-    logger.warn('PUBLIC_URL is not set: the metadata names the address listened on, which others may not reach')
+    logger.warn('PUBLIC_URL is not set: the metadata names the listening address, which clients may not reach')
   }
   for (const dialect of config.dialects) warnOfDialect(dialect, logger)
   if (isWeakCost(config.passwords)) {
-    logger.warn('ARGON2_* is below what OWASP advises: new password hashes are easier to guess than they need to be')
+    logger.warn('ARGON2_* is below what OWASP advises: new password hashes are easier to crack than necessary')
   }
 }
 
-/** An embedded database has no need of root; a container with a database of its own may be built that way. */
+/** Warns only with an embedded database, which does not need root. A container image may run other servers as root. */
 function tellOfRoot(logger: FastifyBaseLogger, postgresUid: number | null): void {
-  const words = 'the server runs as root: start it as an ordinary user'
-  const postgres = `who owns the folder; PostgreSQL runs under the user id ${postgresUid}`
-  if (postgresUid === null) logger.info({ event: 'root' }, words)
-  else logger.warn({ event: 'root', postgresUid }, `${words}, ${postgres}`)
+  if (postgresUid === null) logger.info({ event: 'root' }, 'running as root; an ordinary user is safer')
+  else logger.warn({ event: 'root', postgresUid }, 'running as root; use an ordinary user who owns the folder')
 }
 
 function warnOfDialect({ defaultClient, refuse }: Dialect, logger: FastifyBaseLogger): void {
@@ -214,46 +215,46 @@ function warnOfDialect({ defaultClient, refuse }: Dialect, logger: FastifyBaseLo
     logger.warn(`WEBAPI_DEFAULT_CLIENT: a request without client credentials counts as the client ${defaultClient}`)
   }
   if (refuse === envelopeWithDebug.refuse) {
-    logger.warn('ENVELOPE_DEBUG: debug=1 tells anybody which users exist; never in production')
+    logger.warn('ENVELOPE_DEBUG: debug=1 tells every caller which users exist; do not use it in production')
   }
 }
 
 const drainMilliseconds = 8_000
 const closeMilliseconds = 9_500
-/** Those that `onSignal` hears. */
+/** The signals that `onSignal` reports. */
 const signals: NodeJS.Signals[] & ('SIGTERM' | 'SIGINT' | 'SIGHUP')[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 
 /**
- * Finishes what is in flight, closes the database and exits 0 within 10 seconds, even when a peer or the database hangs. The
- * returned signal aborts when that begins.
+ * On a signal, finishes open requests, closes the database and exits 0 within 10 seconds, even when a peer or the
+ * database hangs. The returned signal aborts when closing begins.
  */
 function closeOnSignal(running: Running, log: Log, onSignal: OnSignal): AbortSignal {
   const { logger } = log
   const stopping = new AbortController()
   let hasFailed = false
   const onTimeout = () => {
-    logger.warn({ event: 'closed' }, 'closed without waiting any longer')
+    logger.warn({ event: 'closed' }, 'closed at the time limit, with work still open')
     process.exit(hasFailed ? 1 : 0)
   }
   const grace = closeWithGrace(
-    // beforeExit: a start that failed has its own exit code
+    // skip beforeExit: a failed start sets its own exit code
     { delay: closeMilliseconds, logger, onTimeout, skip: [...signals, 'beforeExit'] },
     async ({ err }) => {
       stopping.abort()
       log.release()
       hasFailed = err !== undefined
-      if (err) logger.fatal({ err }, 'closing after an error nobody caught')
+      if (err) logger.fatal({ err }, 'closing after an uncaught error')
       await drain(running.app)
-      const database = await running.opening?.catch(() => null) // its error is reported where it is awaited
+      const database = await running.opening?.catch(() => null) // `serve` reports the error
       await database?.close()
       logger.info({ event: 'closed' }, 'closed')
       await log.flush()
     },
   )
   onSignal((signal) => {
-    if (signal === 'SIGHUP') return // log rotation sends it, and there is no file to open again
-    if (stopping.signal.aborted) return // Ctrl-C under npm arrives twice: from the terminal and from npm
-    logger.info({ event: 'closing', signal }, `closing after ${signal}: finishing what is in flight`)
+    if (signal === 'SIGHUP') return // log rotation sends it, but the server has no file to reopen
+    if (stopping.signal.aborted) return // Ctrl+C under npm arrives twice: from the terminal and from npm
+    logger.info({ event: 'closing', signal }, `closing after ${signal}: finishing open requests`)
     stopping.abort()
     grace.close()
   })

@@ -6,7 +6,7 @@ import { revokeTokens } from '../operations/tokens.ts'
 import type { ListedToken } from '../tokens/list-tokens.ts'
 import { type AnswerWith, describePages, type ListAnswer, type ListedRow } from './answer.ts'
 
-/** The words of `password-grant token`. */
+/** Adds the commands of `password-grant token`. */
 export function addTokenCommands(program: Command, answerWith: AnswerWith): void {
   const group = program.command('token').description('what was given')
   group
@@ -27,7 +27,7 @@ export function addTokenCommands(program: Command, answerWith: AnswerWith): void
     )
 }
 
-/** `token list`: the tokens of one user or of all, never their values. */
+/** Lists the tokens of one user or of all users, never their values. */
 function showTokens(database: Database, userName: string | undefined): ListAnswer {
   return {
     heading: ['USER', 'DEVICE', 'CLIENT', 'STATE', 'ISSUED', 'EXPIRES'],

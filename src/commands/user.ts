@@ -5,8 +5,9 @@ import type { Operator } from '../operations/operator.ts'
 import { addUser, disableUser, enableUser, removeUser, setPassword, setRole } from '../operations/users.ts'
 import type { User } from '../users/register-user.ts'
 import { type Answer, type AnswerWith, type CommandTools, describePages, type ListAnswer } from './answer.ts'
+import { tell } from './tell.ts'
 
-/** The words of `password-grant user`. */
+/** Adds the commands of `password-grant user`. */
 export function addUserCommands(program: Command, answerWith: AnswerWith): void {
   const group = program.command('user').description('whom tokens speak for')
   group
@@ -66,15 +67,15 @@ async function replacePassword({ database, passwords, readSecret }: CommandTools
   return show(user, 'has a new password')
 }
 
-/** A change of the user with a name, and the word for it afterwards. */
+/** A change of one user, and the word that describes the result. */
 interface NamedAct {
   readonly act: (operator: Operator, name: string) => Promise<User>
   readonly done: string
 }
 
-/** Standard output is the answer's alone. */
+/** Prints advice on standard error: standard output carries only the answer. */
 function advise(advice: string | null): void {
-  if (advice !== null) process.stderr.write(`${advice}\n`)
+  if (advice !== null) tell(advice)
 }
 
 function showUsers(database: Database): ListAnswer {

@@ -6,26 +6,27 @@ import { runTogether } from '../operations/run-operation.ts'
 import { addUser } from '../operations/users.ts'
 import { createPasswords } from '../passwords/password.ts'
 import { generateSecret } from '../secrets.ts'
+import { accent } from './accent.ts'
 
-/** How the first client and user are shown. */
+/** How to show the first client and user. */
 export interface WelcomeOptions {
-  /** Where the server can be asked. */
+  /** The address of the server. */
   readonly url: string
-  /** Prints text for people. Rejects when it cannot be written, and then nothing was made. */
+  /** Prints text for people. When it rejects, neither the client nor the user is created. */
   readonly print: (text: string) => Promise<void>
 }
 
-/** The comment on the schema until the first client and the first user are there. */
+/** The comment on the schema until the first client and the first user exist. */
 const awaited = 'The first start has not finished.'
 
-/** Notes in the transaction that makes the tables that `welcome` is due, however often the start fails before it. */
+/** Notes, in the transaction that creates the tables, that `welcome` is due. The note survives failed starts. */
 export async function awaitWelcome(query: Query): Promise<void> {
   await query('await_welcome', `comment on schema password_grant is '${awaited}'`)
 }
 
 /**
- * Creates the first client and the first user where `awaitWelcome` asked for them, and prints how to use them. Both are
- * printed before they are committed: credentials that no one has seen never exist.
+ * Creates the first client and the first user if `awaitWelcome` noted that they are due, and prints how to use them.
+ * Prints before it commits, so that no credentials exist that were never shown.
  */
 export async function welcome(database: Database, config: Config, { url, print }: WelcomeOptions): Promise<void> {
   await runTogether({ database }, async (operator) => {
@@ -37,7 +38,7 @@ export async function welcome(database: Database, config: Config, { url, print }
   })
 }
 
-/** Of two starts at once one waits here until the other has finished. */
+/** Holds a lock until the transaction ends: of two concurrent starts, one waits here for the other. */
 async function isAwaited(query: Query): Promise<boolean> {
   await query('lock_welcome', "select pg_advisory_xact_lock(hashtext('fastify-password-grant welcome'))")
   const [row] = await query<{ comment: string | null }>(
@@ -47,7 +48,7 @@ async function isAwaited(query: Query): Promise<boolean> {
   return row?.comment === awaited
 }
 
-/** Whether no command has added a client or a user since the tables were made. */
+/** Tells whether the tables are still empty: a command may have added a client or a user meanwhile. */
 async function isEmpty(query: Query): Promise<boolean> {
   const [row] = await query<{ isEmpty: boolean }>(
     'is_empty',
@@ -66,18 +67,30 @@ async function createFirst({ database, emit }: Operator, config: Config, url: st
   const { secret } = await addClient(operator, clientId, { secret: 'generated' })
   const clientWords = `-u ${clientId}:${secret} `
   const userWords = `-d username=${username} -d password=${password}`
+  const show = (value: string | null) => accent(value ?? '', process.stdout)
   return `
-A new database. One client and one user were made for you; this is the only time their credentials are shown.
+New database. The server created one client and one user.
+It shows their credentials only this once.
 
-  client    ${clientId}
-  secret    ${secret}
-  user      ${username}
-  password  ${password}
+  client    ${show(clientId)}
+  secret    ${show(secret)}
+  user      ${show(username)}
+  password  ${show(password)}
+
+${showPlaces(config, url)}
+  stop      ${show('Ctrl+C')}
 ${showExample(config, url, { clientWords, userWords })}
 `
 }
 
-/** A command for the first dialect that takes a password; none where only devices sign in. */
+/** Shows what runs where. */
+function showPlaces({ docs, database }: Config, url: string): string {
+  const places = [['server', url], ...(docs ? [['docs', `${url}/docs`]] : [])]
+  if ('folder' in database) places.push(['database', database.folder])
+  return places.map(([name = '', place = '']) => `  ${name.padEnd(8)}  ${accent(place, process.stdout)}`).join('\n')
+}
+
+/** Shows a command for the first dialect that takes a password; nothing when only devices sign in. */
 function showExample(
   config: Config,
   url: string,

@@ -6,13 +6,13 @@ import type { ThrottleOptions } from '../throttle/throttle.ts'
 import { placeDialects } from './place-dialects.ts'
 import { readSettings, type Values } from './settings.ts'
 
-/** Where the database is. */
+/** The URL of the database, or the folder of an embedded one. */
 export type DatabaseChoice = { readonly url: string } | { readonly folder: string }
 
-/** The environment, read once: real types, nothing left to parse. */
+/** The settings of the environment, parsed and typed. */
 export type Config = ReturnType<typeof readConfig>
 
-/** Every mistake of an environment at once; no value is repeated, since some are secrets. */
+/** Lists every mistake of an environment at once. Repeats no value, since some are secrets. */
 export class ConfigError extends Error {
   readonly mistakes: readonly string[]
 
@@ -23,7 +23,9 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads the environment into a frozen Config. A blank variable counts as unset. Throws ConfigError with every mistake. */
+/**
+ * Reads the environment into a frozen Config. A blank variable counts as unset. Throws ConfigError with every mistake.
+ */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>) {
   const given = Object.fromEntries(
     Object.entries(environment).filter((entry): entry is [string, string] => Boolean(entry[1]?.trim())),
@@ -44,10 +46,10 @@ function arrange(values: Values, database: DatabaseChoice, dialects: readonly Di
     host: values.HOST,
     port: values.PORT,
     logLevel: values.LOG_LEVEL,
-    /** Addresses and networks whose `X-Forwarded-For` is believed; empty believes none. */
+    /** Addresses and networks of trusted proxies, whose `X-Forwarded-For` counts. */
     trustProxy: values.TRUST_PROXY ?? [],
     lifetimeSeconds: values.TOKEN_LIFETIME_SECONDS,
-    /** Undefined: where the server listens. */
+    /** Undefined: the listening address. */
     publicUrl: values.PUBLIC_URL,
     corsOrigins: values.CORS_ORIGINS ?? [],
     tokenCacheSeconds: values.TOKEN_CACHE_SECONDS,
@@ -55,7 +57,7 @@ function arrange(values: Values, database: DatabaseChoice, dialects: readonly Di
     docs: values.DOCS,
     dialects,
     maxSeatsPerUser: values.MAX_SEATS_PER_USER,
-    /** Undefined: an embedded database's folder has it. */
+    /** Undefined: the folder of an embedded database may hold one. */
     encryptionKey: values.ENCRYPTION_KEY,
     throttle: values.THROTTLE && readThrottle(values),
     passwords: readPasswords(values),
@@ -86,18 +88,18 @@ function readPasswords(values: Values): PasswordOptions {
   }
 }
 
-/** Reads the URL as the connections do; the sentence repeats nothing of it. */
+/** Reads the URL as the connections do. The mistake repeats no part of it. */
 function findUrlMistakes(url: string | undefined): string[] {
   if (url === undefined) return []
   try {
     readDatabaseUrl(url)
     return []
   } catch (error) {
-    return [`DATABASE_URL: ${(error as TypeError).message}`] // it throws nothing else
+    return [`DATABASE_URL: ${(error as TypeError).message}`] // readDatabaseUrl throws only TypeError
   }
 }
 
-/** Returns the database, or the mistake where there is none or there are two. */
+/** Returns the database, or the mistake when the settings name none or two. */
 function chooseDatabase({ DATABASE_URL: url, EMBEDDED_FOLDER: folder }: Values): DatabaseChoice | string {
   if (url !== undefined && folder !== undefined) return 'DATABASE_URL, EMBEDDED_FOLDER: set one of them, not both'
   if (url !== undefined) return { url }

@@ -6,12 +6,12 @@ import { describeMistake, type SettingName, type Values } from './settings.ts'
 
 type DialectName = keyof typeof dialects
 
-/** Where something else answers. */
+/** Paths of the server's own endpoints. */
 const reservedPaths = /^\/(userinfo|seats|introspect|revoke|health|openapi\.yaml|docs|\.well-known)(\/|$)/i
 
 /**
- * Finds the dialects that the environment names, with its paths, lifetimes and variants. Returns the mistakes too: an unknown
- * dialect, a path that something else has, a key that is missing.
+ * Returns the dialects that the environment names, with their paths, lifetimes and variants. Also returns the mistakes:
+ * an unknown dialect, a path that is already in use, a missing key.
  */
 export function placeDialects(
   values: Values,
@@ -56,13 +56,13 @@ function placeDialect(name: DialectName, values: Values): Dialect {
   }
 }
 
-/** Finds what is right by itself and not together. */
+/** Finds settings that are valid one by one but do not fit together. */
 function findMismatches(placed: readonly Dialect[], given: Readonly<Record<string, string>>): string[] {
   const shared = findSharedPath(placed)
   const mistakes = []
   if (shared) {
     const names = shared.names.map((name) => pathNames[name as DialectName]).join(', ')
-    mistakes.push(`${names}: two dialects on one path, ${shared.path}; give each a path of its own`)
+    mistakes.push(`${names}: two dialects share the path ${shared.path}; give each its own path`)
   }
   const hasKey = given['ENCRYPTION_KEY'] !== undefined || given['EMBEDDED_FOLDER'] !== undefined
   if (placed.some(signsTokens) && !hasKey) {

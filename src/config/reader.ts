@@ -2,13 +2,13 @@ import { isIP } from 'node:net'
 
 /** Reads one kind of setting. */
 export interface Reader<Value = unknown> {
-  /** The texts that are accepted, in words. */
+  /** Describes the accepted texts. */
   readonly expected: string
-  /** Returns the value of a text of the environment, or null where the text is not as expected. */
+  /** Returns the value of a text, or null when the text is invalid. */
   readonly read: (text: string) => Value | null
 }
 
-/** Creates a reader of whole numbers. It refuses `0x50` and `1e3`, which JavaScript takes for numbers. */
+/** Creates a reader of whole numbers. It refuses `0x50` and `1e3`, which `Number` accepts. */
 export function wholeNumber(minimum: number, maximum: number): Reader<number> {
   const isRight = (text: string) => /^\d+$/.test(text) && Number(text) >= minimum && Number(text) <= maximum
   return {
@@ -33,12 +33,12 @@ export function list(expected: string, isRight: (item: string) => boolean = () =
   }
 }
 
-/** Creates a reader of two words, one for true and one for false. */
+/** Creates a reader of two words, `yes` for true and `no` for false. */
 export function choice(yes: string, no: string): Reader<boolean> {
   return { expected: `${yes} or ${no}`, read: (text) => (text === yes ? true : text === no ? false : null) }
 }
 
-/** Creates a reader of paths. They may end with a slash where the example does. */
+/** Creates a reader of paths. They may end with a slash only if the example does. */
 export function path(example: string): Reader<string> {
   const pattern = example.endsWith('/') ? /^(\/[A-Za-z0-9._~-]{1,100})+\/?$/ : /^(\/[A-Za-z0-9._~-]{1,100})+$/
   return text(`a path such as ${example} that nothing else has`, (path) => pattern.test(path))
@@ -57,7 +57,7 @@ export function isNetwork(network: string): boolean {
   return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }
 
-/** Tells whether a text is an origin as a browser writes it: without a path, and without the scheme's own port. */
+/** Tells whether a text is an origin as a browser writes it: without a path and without the scheme's default port. */
 export function isOrigin(text: string): boolean {
   return /^https?:/.test(text) && URL.canParse(text) && !text.includes('*') && new URL(text).origin === text
 }

@@ -7,10 +7,10 @@ import { base64, choice, isNetwork, isOrigin, list, path, type Reader, text, who
 
 /** One environment variable. */
 export interface Setting<Value = unknown, Default = string | number | undefined> extends Reader<Value> {
-  /** The default as the environment would spell it; undefined where there is none. */
+  /** The default as the environment would spell it; undefined when there is none. */
   readonly default: Default
   readonly meaning: string
-  /** The default in words, where it is no fixed value. */
+  /** Describes the default when it is not a fixed value. */
   readonly defaultWords: string | undefined
 }
 
@@ -182,18 +182,18 @@ export const settings = {
 /** The name of an environment variable that the server reads. */
 export type SettingName = keyof typeof settings
 
-/** The value of each setting; undefined where the environment names none and there is no default. */
+/** The value of each setting; undefined when it is unset and has no default. */
 export type Values = { readonly [Name in SettingName]: ValueOf<(typeof settings)[Name]> }
 
 type ValueOf<S> =
   S extends Setting<infer Value, infer Default> ? (undefined extends Default ? Value | undefined : Value) : never
 
-/** Describes what a setting may be, for a mistake. Repeats no value, since some are secrets. */
+/** Describes a mistake by the texts that a setting accepts. Repeats no value, since some are secrets. */
 export function describeMistake(name: SettingName): string {
   return `${name}: expected ${settings[name].expected}`
 }
 
-/** Reads every setting. Where a text is not as expected the default stands in, so that the rest can be checked too. */
+/** Reads every setting. Replaces an invalid text by the default, so that the other settings can be checked too. */
 export function readSettings(given: Readonly<Record<string, string>>): { values: Values; mistakes: string[] } {
   const mistakes: string[] = []
   const readSetting = ([name, { read, default: fallback }]: [string, Setting]) => {

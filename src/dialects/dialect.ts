@@ -6,44 +6,49 @@ import type { Fields } from '../wire/fields.ts'
 import type { WireReply } from '../wire/wire-reply.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
 
-/** What is asked for, in our words: a union with one member for each way of earning a token. */
+/** A request for a token, independent of the dialect: one member for each grant. */
 export type TokenRequest = PasswordRequest | DeviceRequest
 
-/** One wire form of the token service: pure functions, no Fastify, no clock, no database. */
+/** One wire form of the token service. Its functions are pure: no Fastify, no clock, no database. */
 export interface Dialect {
   readonly name: string
-  /** Where it listens; matched in any letter case. With a slash at its end, that slash may be left out. */
+  /** The path of its endpoint, matched in any letter case. A slash at its end is optional in requests. */
   readonly path: string
   readonly methods: readonly ('GET' | 'POST')[]
-  /** How tokens are earned here. */
+  /** The grant that issues its tokens. */
   readonly grant: TokenRequest['grant']
-  /** Whether requests prove a client, or all of them count as the built-in public client of the dialect's name. */
+  /** Whether requests authenticate a client, or all act as the built-in public client with the dialect's name. */
   readonly client: 'authenticated' | 'built-in'
-  /** The public client that a request without any client credentials stands for. */
+  /** The public client of a request without any client credentials. */
   readonly defaultClient?: string | undefined
-  /** Reads client credentials from the form when the Authorization header is not a readable Basic one. Default: false. */
+  /**
+   * Reads client credentials from the form when the Authorization header is not a readable Basic one. Default: false.
+   */
   readonly ignoresOtherSchemes?: boolean | undefined
-  /** Seconds its tokens live, unless the client says otherwise. Default: the server's. */
+  /** The lifetime of its tokens in seconds, unless the client has one. Default: the server's. */
   readonly lifetimeSeconds?: number | undefined
-  /** Where its tokens may be sent besides `Authorization: Bearer`. */
+  /** Where requests may send its tokens besides `Authorization: Bearer`. */
   readonly tokenPlace?: 'Token' | 'x-access-token' | undefined
-  /** A request to send, for refusals that explain; null: its refusals have fixed words. */
+  /** An example request for refusals that explain; null when its refusals have fixed sentences. */
   readonly example: string | null
-  /** The field by which requests are counted, and how many a minute are let in from one network. */
+  /** A rate limit: the field that identifies the caller, and the requests a minute that one network may send. */
   readonly limit?: { readonly field: string; readonly attempts: number } | undefined
-  /** Their bytes → fields given once. Throws OAuthError `invalid_request`. */
+  /** Decodes the body into unique fields. Throws OAuthError `invalid_request`. */
   decode(request: WireRequest): Fields | Promise<Fields>
-  /** Their words → ours. Throws OAuthError `invalid_request` or `unsupported_grant_type`. */
+  /** Translates the fields into a token request. Throws OAuthError `invalid_request` or `unsupported_grant_type`. */
   read(fields: Fields): TokenRequest
-  /** Our token → their words. */
+  /** Writes the answer with an issued token. */
   write(token: IssuedToken, request: WireRequest): WireReply
-  /** Our no → their words. */
+  /** Writes a refusal. */
   refuse(error: OAuthError, request: WireRequest): WireReply
-  /** What a request with a token at `tokenPlace` is answered, and so refused too; default: as with `Bearer`. */
+  /**
+   * Writes the answer to a request with its token at `tokenPlace`; refusals then take the dialect's form too. Default:
+   * as with `Bearer`.
+   */
   present?(answer: object): WireReply
 }
 
-/** Whether a dialect's tokens are signed, so that their keys are published. */
+/** Tells whether a dialect signs its tokens, so that the server publishes the keys. */
 export function signsTokens({ grant }: Dialect): boolean {
   return grant === 'device signature'
 }

@@ -10,9 +10,9 @@ import type { WireRequest } from '../wire/wire-request.ts'
 import type { Dialect } from './dialect.ts'
 
 /**
- * `POST /v1/oauth/`: `username`, `password` and `device-info` from a form, a multipart body or the query string; every answer
- * in an envelope, errors with numbers, most of them with status 200 as that API sends them. Its tokens live 30 days and may
- * be sent as `Authorization: Token`.
+ * `POST /v1/oauth/`: reads `username`, `password` and `device-info` from a form, a multipart body or the query string.
+ * Every answer is an envelope. Errors have numbers, and most of them the status 200, as in the API that it imitates.
+ * Its tokens live 30 days, and requests may send them as `Authorization: Token`.
  */
 export const envelope: Dialect = {
   name: 'envelope',
@@ -36,8 +36,8 @@ export const envelope: Dialect = {
 }
 
 /**
- * The same where the server allows `debug=1`, which then says whether a user exists and what the database said: for
- * development only.
+ * The `envelope` dialect with `debug=1`, which reveals whether a user exists and what the database reported. Only for
+ * development.
  */
 export const envelopeWithDebug: Dialect = {
   ...envelope,
@@ -65,7 +65,7 @@ const oauth = ofType('OAuthException')
 const method = ofType('APIMethodException')
 const server = ofType('ServerSideException')
 
-/** Codes, types and texts are the published ones; 1429 is new, since that API never slowed anybody down. */
+/** Returns the published code, type and text. Only 1429 is our own, since the original API had no throttle. */
 function findAnswer(error: OAuthError): ReturnType<typeof oauth> {
   switch (error.code) {
     case 'invalid_grant':
@@ -79,7 +79,7 @@ function findAnswer(error: OAuthError): ReturnType<typeof oauth> {
         ? oauth(error.status, '1403', 'Invalid OAuth access token.')
         : oauth(401, '1190', 'An active access token must be used to query information about the current visitors.')
     case 'not_found':
-    case 'invalid_client': // the dialect's own, disabled at this moment
+    case 'invalid_client': // the dialect's own client has just been disabled
       return method(404, '2600', 'Unknown path components: /oauth/')
     case 'temporarily_unavailable':
       return server(503, '5501', 'Server encountered an error. Please try again later')
@@ -99,7 +99,7 @@ function findAnswer(error: OAuthError): ReturnType<typeof oauth> {
   }
 }
 
-/** The published `debug` members. */
+/** Returns the published members of `debug`. */
 function explain({ code, reason }: OAuthError, fields: Fields): object {
   if (code === 'temporarily_unavailable') return { mysql: reason }
   if (code !== 'invalid_grant') return {}

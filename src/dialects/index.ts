@@ -4,12 +4,12 @@ import { envelope } from './envelope.ts'
 import { webapi } from './webapi.ts'
 import { webapiSession } from './webapi-session.ts'
 
-/** Every dialect by its name. */
+/** All dialects by name. */
 export const dialects = { webapi, 'webapi-session': webapiSession, envelope, device } as const satisfies Readonly<
   Record<string, Dialect>
 >
 
-/** Two dialects that would listen on one path, or null: letter case and a slash at the end do not tell paths apart. */
+/** Finds two dialects on the same path, ignoring letter case and a slash at the end; null when there are none. */
 export function findSharedPath(mounted: readonly Dialect[]): { path: string; names: [string, string] } | null {
   const seen = new Map<string, string>()
   for (const { path, name } of mounted) {

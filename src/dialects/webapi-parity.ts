@@ -5,13 +5,14 @@ import type { Dialect } from './dialect.ts'
 import { describeToken, readPasswordGrant, refuseGrantType, webapi } from './webapi.ts'
 
 /**
- * `webapi` to the letter of its ancestor, Katana's `OAuthAuthorizationServerHandler`: `expires_in` cut to one second
- * less (and left out when that is none), every verdict 400 without a challenge, and its headers. What that server had no answer for (405, 413, 429, 503 and
- * our own faults) stays as `webapi` has it, and so does everything that protects a password.
+ * `webapi` with the exact answers of Katana's `OAuthAuthorizationServerHandler`: `expires_in` is one second less (and
+ * omitted when that leaves 0), every 400 or 401 is a 400 without a challenge, and the headers are Katana's. Answers
+ * that Katana never sent (405, 413, 429, 503 and our own faults) stay those of `webapi`. So does everything that
+ * protects a password.
  */
 export const webapiParity: Dialect = {
   ...webapi,
-  example: null, // a refusal's words are part of what is the same
+  example: null, // parity includes the sentences of refusals
   ignoresOtherSchemes: true, // old clients send their old token with every request
   read(fields) {
     if (optionalField(fields, 'grant_type') === null) throw refuseGrantType()
@@ -21,7 +22,7 @@ export const webapiParity: Dialect = {
   refuse: (error, request) => ([400, 401].includes(error.status) ? writeVerdict(error) : webapi.refuse(error, request)),
 }
 
-/** The ancestor sent a description where the site's own code gave it one. */
+/** Omits the description where Katana had none: it sent one only when the site's own code set it. */
 function writeVerdict({ code, description }: OAuthError): WireReply {
   const isSilent = code === 'invalid_client' || code === 'unsupported_grant_type'
   return writeKatana(400, { error: code, ...(isSilent ? {} : { error_description: description }) })

@@ -16,8 +16,8 @@ import { readPasswordGrant } from './webapi.ts'
 const example = 'grant_type=password&userName=...&password=...&clientKey=...'
 
 /**
- * `POST /v2/token`, whose sign-ins are sessions of a device (`clientKey`): form, JSON or XML in, JSON or XML out, chosen
- * as ASP.NET Web API does. `sessionKey` names a sign-in and proves nothing.
+ * `POST /v2/token`: signs in a user on a device (`clientKey`). Reads a form, JSON or XML, and answers in JSON or XML,
+ * chosen as ASP.NET Web API does. `sessionKey` identifies a sign-in and proves nothing.
  */
 export const webapiSession: Dialect = {
   name: 'webapi-session',
@@ -36,7 +36,7 @@ const namespace = 'http://schemas.datacontract.org/2004/07/Yindo.DAL.Types'
 const oauthToken = `OAuthToken xmlns:i="${instanceNamespace}" xmlns="${namespace}"`
 const errorRoot = 'Error'
 
-/** The published request formats; without a type a body is a form. */
+/** Decodes the published request formats. A body without a content type is a form. */
 function decode({ text, headers }: WireRequest): Fields {
   const type = mediaType(headers['content-type'])
   if (type === '' || type === 'application/x-www-form-urlencoded') return readForm(text, example)
@@ -49,10 +49,10 @@ const jsonTypes = ['application/json', 'text/json'] as const
 const scriptTypes = ['text/javascript']
 const xmlTypes = ['application/xml', 'text/xml']
 
-/** In the ancestor's order, which decides between equals. */
+/** In the order of ASP.NET Web API, which decides between equal preferences. */
 const formatters: Formatters = [jsonTypes, xmlTypes, scriptTypes]
 
-/** What the published page lists, in its order. */
+/** Returns the published fields, in the published order. */
 function describe(token: IssuedToken, fields: Fields): Values {
   return {
     access_token: token.value,
@@ -73,7 +73,7 @@ function writeAs({ headers }: WireRequest, status: number, values: Values, root:
   return { status, headers: { 'content-type': `${type}; charset=utf-8`, vary: 'Accept' }, body }
 }
 
-/** As DataContractSerializer does: members in ordinal order, nothing as `i:nil`. */
+/** Writes XML as DataContractSerializer does: members in ordinal order, null as `i:nil`. */
 function writeXml(root: string, values: Values): string {
   const members = Object.entries(values)
     .sort(([one], [other]) => (one < other ? -1 : 1))

@@ -11,9 +11,9 @@ import type { Dialect } from './dialect.ts'
 const example = 'grant_type=password&username=...&password=...'
 
 /**
- * `POST /Token` as ASP.NET Web API's endpoint speaks it: RFC 6749 §4.3 and §5, with `userName`, `userId`,
- * `role`, `.issued` and `.expires` beside the token. The body is a form whatever its header says: the published example
- * sends one under `application/json`, and with GET.
+ * `POST /Token` as in ASP.NET Web API: RFC 6749 §4.3 and §5, with `userName`, `userId`, `role`, `.issued` and
+ * `.expires` beside the token. Reads the body as a form and ignores its content type: the published example sends a
+ * form under `application/json`, and with GET.
  */
 export const webapi: Dialect = {
   name: 'webapi',
@@ -28,7 +28,7 @@ export const webapi: Dialect = {
   refuse: writeRefusal,
 }
 
-/** The fields of RFC 6749 §4.3.2, for the seat without a label. */
+/** Reads the fields of RFC 6749 §4.3.2, for the seat without a label. */
 export function readPasswordGrant(fields: Fields): PasswordRequest {
   if (requiredField(fields, 'grant_type') !== 'password') throw refuseGrantType()
   return {
@@ -39,12 +39,12 @@ export function readPasswordGrant(fields: Fields): PasswordRequest {
   }
 }
 
-/** The refusal of another grant. */
+/** Creates the refusal of any other grant type. */
 export function refuseGrantType(): OAuthError {
-  return new OAuthError('unsupported_grant_type', 'The only grant_type here is password.')
+  return new OAuthError('unsupported_grant_type', 'The only supported grant_type is password.')
 }
 
-/** What the published page lists, in its order. */
+/** Returns the published fields, in the published order. */
 export function describeToken(token: IssuedToken, expiresIn: number | undefined): object {
   return {
     access_token: token.value,

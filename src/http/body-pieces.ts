@@ -3,7 +3,9 @@ import type { Socket } from 'node:net'
 import { OAuthError } from '../errors.ts'
 import { closeAfterAnswer } from './connection-turns.ts'
 
-/** How many pieces (chunks or packets) a body may arrive in: each one costs the server a call, however short it is. */
+/**
+ * The most pieces (chunks or packets) in which a body may arrive: each costs the server a call, however short it is.
+ */
 export const maxPieces = 100
 
 const pieceCount = Symbol('pieces of the body so far')
@@ -14,7 +16,7 @@ declare module 'node:http' {
   }
 }
 
-/** A request for `http.createServer`: its body ends at the last piece that is allowed. */
+/** A request for `http.createServer` whose body ends at the last allowed piece. */
 export class BoundedRequest extends IncomingMessage {
   override [pieceCount] = 0
 
@@ -23,7 +25,7 @@ export class BoundedRequest extends IncomingMessage {
   }
 }
 
-/** Bounds the body of a request that another server than ours has received. */
+/** Bounds the body of a request that came through the host's own server. */
 export function boundPieces(message: IncomingMessage): void {
   if (message instanceof BoundedRequest) return
   const push = message.push
@@ -31,7 +33,7 @@ export function boundPieces(message: IncomingMessage): void {
   message.push = (piece: unknown, encoding) => (countPiece(message, piece) ? push.call(message, piece, encoding) : true)
 }
 
-/** Whether a piece may pass; at the first that may not, the body ends. */
+/** Counts a piece, and tells whether it may pass. Ends the body at the first one that may not. */
 function countPiece(message: IncomingMessage, piece: unknown): boolean {
   if (piece === null) return true
   const count = (message[pieceCount] ?? 0) + 1
@@ -41,13 +43,13 @@ function countPiece(message: IncomingMessage, piece: unknown): boolean {
   if (count > maxPieces + 1) return false
   message.socket.pause()
   if (closeAfterAnswer(message)) end(message)
-  else message.socket.destroy() // answered already: the rest has no reader
+  else message.socket.destroy() // already answered, so the rest has no reader
   return false
 }
 
 /**
- * Keeps Node's parser from calling JavaScript for each further piece of the 64 KiB that it has read. Such calls are most
- * of what a body of one-byte chunks costs. Parsers are pooled, so the handler is put back as soon as the read is over.
+ * Keeps Node's parser from calling JavaScript for each further piece of the 64 KiB that it has read. Such calls are
+ * most of the cost of a body in one-byte chunks. Restores the handler right after the read, since Node pools parsers.
  */
 function dropRestOfRead(socket: Socket): void {
   const { parser } = socket as Socket & { parser?: Record<string, unknown> | null } // Node's own, see `_http_server.js`
@@ -66,18 +68,18 @@ function isBodyHandler(value: unknown): boolean {
 }
 
 function end(message: IncomingMessage): void {
-  message.complete = true // or Node takes the end for an abort, and destroys the socket before the answer
+  message.complete = true // otherwise Node takes the end for an abort and destroys the socket before the answer
   message.push(null)
 }
 
-/** Whether a body came in too many pieces; the text that was read of it is not the whole. */
+/** Tells whether a body came in too many pieces, so that its text is incomplete. */
 export function isInTooManyPieces(message: IncomingMessage): boolean {
   return (message[pieceCount] ?? 0) > maxPieces
 }
 
-/** The refusal of a body in too many pieces. */
+/** Creates the refusal of a body in too many pieces. */
 export function refusePieces(): OAuthError {
   return new OAuthError('invalid_request', `The body came in more than ${maxPieces} pieces. Send it in fewer.`, {
-    headers: { connection: 'close' }, // the rest is not waited for
+    headers: { connection: 'close' }, // the server does not read the rest
   })
 }

@@ -1,18 +1,18 @@
 import type { IncomingMessage } from 'node:http'
 import { OAuthError } from '../errors.ts'
 
-/** The longest body a token request may have, in bytes. */
+/** The maximum length of a token request's body, in bytes. */
 export const longestBody = 16 * 1024
 
 /**
- * Reads the body of a GET, which Fastify leaves on the socket. Throws OAuthError `invalid_request`, with status
- * 413 when it is too long.
+ * Reads the body of a GET, which Fastify leaves on the socket. Throws OAuthError `invalid_request` with the status 413
+ * when it is too long.
  */
 export async function readTextOf(message: IncomingMessage): Promise<string> {
   if (Number(message.headers['content-length'] ?? 0) > longestBody) throw refuseLength()
   const chunks: Buffer[] = []
   let length = 0
-  // destroyed, the request would not know its address any more, which the log wants
+  // do not destroy the request: it would lose its address, which the log needs
   for await (const chunk of message.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += chunk.length
     if (length > longestBody) throw refuseLength()
@@ -21,10 +21,10 @@ export async function readTextOf(message: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-/** The refusal of a body over 16 KiB. */
+/** Creates the refusal of a body over 16 KiB. */
 export function refuseLength(): OAuthError {
   return new OAuthError('invalid_request', `The body is longer than ${longestBody} bytes.`, {
     status: 413,
-    headers: { connection: 'close' }, // what is left of the body is not waited for
+    headers: { connection: 'close' }, // the server does not read the rest of the body
   })
 }

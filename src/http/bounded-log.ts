@@ -3,11 +3,11 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 /** A log line that a caller can cause. */
 export interface CausedLine {
   readonly level: 'info' | 'warn' | 'error'
-  /** What happened, in the log's words: never a word of the request. */
+  /** What happened. Never contains a part of the request. */
   readonly event: string
   readonly reason: string
   readonly message: string
-  /** The dialect or the endpoint, under which the lines are counted. */
+  /** The dialect or endpoint, which groups the counts. */
   readonly place?: Readonly<Record<string, string>> | undefined
   readonly facts?: object
 }
@@ -15,15 +15,15 @@ export interface CausedLine {
 /** Writes a line to the log of its request, or counts it. */
 export type WriteCausedLine = (log: FastifyBaseLogger, line: CausedLine) => void
 
-/** How many lines of one place, event and reason are written in full in a second. */
+/** The number of lines of one place, event and reason that are written in full in a second. */
 export const maxFullLines = 50
-/** How many of them are told apart in a second, which bounds the memory for them. */
+/** The number of different groups in a second, which bounds their memory. */
 const maxKinds = 100
 const secondMs = 1_000
 
 /**
- * Bounds the lines that callers can cause: the first of each place, event and reason in a second are written in full, the rest
- * become one line with their count, since a line for each would fill the disk in a flood.
+ * Bounds the lines that callers can cause, so that a flood does not fill the disk. Writes the first lines of each
+ * place, event and reason in a second in full, and counts the rest in one line.
  */
 export function createBoundedLog(scope: FastifyInstance): WriteCausedLine {
   let kinds = new Map<string, Kind>()
@@ -68,7 +68,7 @@ export function createBoundedLog(scope: FastifyInstance): WriteCausedLine {
   }
 }
 
-/** The event of refusals for want of room. The log has only their count. */
+/** The event of refusals by an overloaded server. The log only counts them. */
 export const overload = 'overload'
 
 const otherReasons = 'other reasons'

@@ -27,33 +27,35 @@ import { refuseOtherMethods } from './other-methods.ts'
 import { type Caller, reportTo, toOAuthError, writeRefusals } from './refusals.ts'
 import { sendReply } from './send-reply.ts'
 
-/** An endpoint that takes fields from a client. */
+/** An endpoint that reads fields from a client. */
 export interface ClientEndpointOptions extends Pick<Dialect, 'methods' | 'example' | 'decode' | 'refuse'> {
-  /** The path's spellings, as route patterns. */
+  /** The path in all its spellings, as route patterns. */
   readonly urls: readonly string[]
-  /** What every event at this endpoint says of it. */
+  /** The place that every event at this endpoint names. */
   readonly place: OfRequest['place']
   readonly emit: EmitFrom
-  /** How requests carry client credentials; null where none are read. */
+  /** How requests carry client credentials; null when the endpoint reads none. */
   readonly credentials: CredentialRules | null
   readonly identifyClient: AuthenticateClient
-  /** Reads a refusal as another one. Default: as it is. */
+  /** Replaces a refusal by another one. Default: no change. */
   readonly translate?: ((error: OAuthError) => OAuthError) | undefined
   readonly answer: (asked: Asked) => Promise<WireReply>
 }
 
-/** How client credentials are read (RFC 6749 §2.3). */
+/** How to read client credentials (RFC 6749 §2.3). */
 export interface CredentialRules {
-  /** The public client that a request without any credentials stands for. */
+  /** The public client of a request without any credentials. */
   readonly defaultClient?: string | undefined
-  /** Reads the form when the Authorization header is not a readable Basic one, as Katana does. Default: false. */
+  /**
+   * Whether to read the form when the Authorization header is not a readable Basic one, as Katana does. Default: false.
+   */
   readonly ignoresOtherSchemes?: boolean | undefined
 }
 
-/** What a client that is known asks. */
+/** A request of an identified client. */
 export interface Asked {
   readonly client: Client
-  /** Of whoever asks, or whom a trusted client asks for. */
+  /** The address of the caller, or of the end user of a trusted client. */
   readonly address: string
   readonly fields: Fields
   readonly wire: WireRequest
@@ -62,8 +64,8 @@ export interface Asked {
 }
 
 /**
- * One endpoint in a scope of its own: method, body, client, and then what `answer` looks at, in the order in which
- * the first failure answers. Its parsers, error writer and headers touch no route of the host.
+ * Registers one endpoint in its own scope. It checks method, body and client, then calls `answer`; the first failure
+ * decides the refusal. Its parsers, error handler and headers affect no route of the host.
  */
 export async function clientEndpoint(scope: FastifyInstance, options: ClientEndpointOptions): Promise<void> {
   const { urls, methods, example, place, emit, decode, credentials, identifyClient, answer, refuse } = options
@@ -92,7 +94,7 @@ export async function clientEndpoint(scope: FastifyInstance, options: ClientEndp
       url,
       exposeHeadRoute: false,
       onRequest: claimForm,
-      onSend: async (request) => restoreClaim(request), // for what a hook of the host refused or answered
+      onSend: async (request) => restoreClaim(request), // when a hook of the host has answered
       handler: async (request, reply) => {
         restoreClaim(request)
         const wire = { ...describeRequest(request), text: await readText(request) }
@@ -119,25 +121,27 @@ const noFields: Fields = new Map()
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** For the log, once it is known; only inside the token server's own scopes. */
+    /** The caller, for the log, once it is known. Only inside the token server's own scopes. */
     [asker]: Caller | null
-    /** What `Authorization: Basic` said, undecoded; only inside the token server's own scopes. */
+    /** The halves of `Authorization: Basic`, not form-decoded. Only inside the token server's own scopes. */
     [basicHalves]: BasicHalves | null
-    /** What the content-type header said, null as long as it says so still; only inside the token server's own scopes. */
+    /**
+     * The original Content-Type header; null while the header is unchanged. Only inside the token server's own scopes.
+     */
     [claimedType]: string | undefined | null
-    /** The request as its dialect sees it, once the body is there; only inside the token server's own scopes. */
+    /** The request as its dialect sees it, once its body has been read. Only inside the token server's own scopes. */
     [wireRequest]: WireRequest | null
   }
 }
 
-/** What a body is, its dialect decides; Fastify only collects it, as the text it would make of a form. */
+/** Marks the body as a form, so that Fastify collects it as text. The dialect decides how to decode it. */
 async function claimForm(request: FastifyRequest): Promise<void> {
   boundPieces(request.raw)
   request[claimedType] = request.raw.headers['content-type']
   request.raw.headers['content-type'] = 'application/x-www-form-urlencoded'
 }
 
-/** Whoever looks at the request afterwards sees it as it was sent. */
+/** Restores the header so that later hooks see the request as it was sent. */
 function restoreClaim(request: FastifyRequest): void {
   if (request[claimedType] === null) return
   request.raw.headers['content-type'] = request[claimedType]
@@ -145,15 +149,15 @@ function restoreClaim(request: FastifyRequest): void {
 }
 
 async function readText(request: FastifyRequest): Promise<string> {
-  const body = request.body as { text: string } | undefined // what our parser returned
+  const body = request.body as { text: string } | undefined // the result of our parser
   const text = request.method === 'GET' ? await readTextOf(request.raw) : (body?.text ?? '')
   if (isInTooManyPieces(request.raw)) throw refusePieces()
   return text
 }
 
 /**
- * A client proves itself by header or by fields, never both; a public one names itself in `client_id`. Any Authorization header
- * counts as one way (RFC 6749 §2.3).
+ * Reads the credentials of a client from the header or the fields, never both. A public client names itself in
+ * `client_id`. Any Authorization header counts as one way to authenticate (RFC 6749 §2.3).
  */
 async function readCredentials(
   scope: FastifyInstance,
@@ -171,12 +175,12 @@ async function readCredentials(
   return readHeaderCredentials(request[basicHalves] ?? { id: '', secret: '' }, fields)
 }
 
-/** For @fastify/basic-auth: keeps what the header says; whether it is true is asked afterwards. */
+/** Keeps the decoded header for later: @fastify/basic-auth only parses it, and the grant checks the credentials. */
 async function keepBasicHalves(id: string, secret: string, request: FastifyRequest): Promise<void> {
   request[basicHalves] = { id, secret }
 }
 
-/** The request as a dialect sees it, as far as it has been read. */
+/** Describes the request as a dialect sees it, as far as it has been read. */
 export function describeRequest(request: FastifyRequest): {
   -readonly [field in keyof WireRequest]: WireRequest[field]
 } {

@@ -1,14 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** How many pipelined requests of a connection may wait; the server closes the connection after the last of them. */
+/**
+ * The most pipelined requests of a connection that may wait. The server closes the connection after the last of them.
+ */
 export const maxWaiting = 100
 
 interface Line {
   current: Turn
   readonly waiting: Turn[]
   isPaused: boolean
-  /** Runs after the last answer. */
+  /** Called after the last answer. */
   atEnd: (() => void) | null
 }
 
@@ -21,9 +23,9 @@ interface Turn {
 const lines = new WeakMap<Socket, Line>()
 
 /**
- * Calls `start` when the connection has answered its earlier requests: at once, unless the client pipelines (RFC 9112
- * §9.3.2). Between two pipelined requests the event loop serves other connections. A second call for the same request,
- * and one for HTTP/2, starts at once.
+ * Calls `start` when all earlier requests of the connection have been answered: at once, unless the client pipelines
+ * (RFC 9112 §9.3.2). Serves other connections between two pipelined requests. A second call for the same request, and
+ * any call for HTTP/2, starts at once.
  */
 export function takeTurn(request: IncomingMessage, response: ServerResponse, start: () => void): void {
   const { socket } = request
@@ -43,7 +45,7 @@ function begin(socket: Socket, line: Line): void {
   start()
 }
 
-/** Node would drop the rest of a body unseen, and without a bound. */
+/** Reads the rest of a body through the bound on its pieces. Node would drop it without any bound. */
 function readRest(request: IncomingMessage): void {
   if (request.complete) return
   request.read(0)
@@ -54,7 +56,7 @@ function wait(socket: Socket, line: Line, turn: Turn): void {
   if (line.waiting.length < maxWaiting) return void line.waiting.push(turn)
   line.waiting.at(-1)?.response.setHeader('connection', 'close')
   line.isPaused = true
-  process.nextTick(() => line.isPaused && socket.pause()) // Node reads on once it has parsed the request
+  process.nextTick(() => line.isPaused && socket.pause()) // later: Node resumes reading once it has parsed the request
 }
 
 function goOn(socket: Socket, line: Line): void {
@@ -74,7 +76,7 @@ function resume(socket: Socket, line: Line): void {
   line.isPaused = false
 }
 
-/** Closes the connection after the answer to a request; returns false where that answer has been sent. */
+/** Closes the connection after the answer to a request. Returns false when the answer has been sent already. */
 export function closeAfterAnswer(request: IncomingMessage): boolean {
   const line = lines.get(request.socket)
   const turn = [line?.current, ...(line?.waiting ?? [])].find((one) => one?.request === request)
@@ -84,8 +86,8 @@ export function closeAfterAnswer(request: IncomingMessage): boolean {
 }
 
 /**
- * Calls `then` after the last answer to the requests that have arrived completely. Returns false where the server owes
- * no such answer.
+ * Calls `then` after the last answer to the requests that have arrived completely. Returns false when no such answer is
+ * outstanding.
  */
 export function afterAnswers(socket: Socket, then: () => void): boolean {
   const line = lines.get(socket)

@@ -8,7 +8,7 @@ import { userinfoPath } from './routes/userinfo-route.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What @fastify/cors does on this route instead of on all. */
+    /** The options of @fastify/cors for this route alone. */
     cors?: FastifyCorsOptions
   }
 }
@@ -17,8 +17,8 @@ const allowanceHeaders = ['X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateL
 const holderPaths = [userinfoPath, seatsPath, `${seatsPath}/:id`]
 
 /**
- * Lets pages of the given origins call the token endpoints, `/userinfo`, `/seats` and `/revoke`, and read refusals too, where these
- * are added afterwards. Every other path stays as it was, and what another origin is answered gets no more than `Vary`.
+ * Allows pages of the given origins to call the token endpoints, `/userinfo`, `/seats` and `/revoke`, and to read their
+ * refusals. Call it before adding those routes. Changes no other path; an answer to another origin gets only `Vary`.
  */
 export async function allowOrigins(
   app: FastifyInstance,
@@ -36,7 +36,7 @@ export async function allowOrigins(
       ...(dialects.some(({ limit }) => limit) ? allowanceHeaders : []),
     ],
     maxAge: 600,
-    strictPreflight: false, // it would answer in plain text; an OPTIONS without Origin is refused as any other method is
+    strictPreflight: false, // it would answer in plain text; so an OPTIONS without Origin gets 405, as other methods do
   }
   app.addHook('onRoute', (route) => {
     if (paths.includes(route.url)) route.config = { ...route.config, cors: allowed }

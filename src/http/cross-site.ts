@@ -2,9 +2,10 @@ import type { FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import { OAuthError } from '../errors.ts'
 
 /**
- * Creates a hook that refuses a POST which a browser marks as sent by a page of another origin, unless `origins` names that
- * origin: such a page could spend its visitor's attempts. Throws OAuthError `invalid_request` with status 403 before
- * anything is read or counted. `publicUrl` is the server's own origin; without it the `Host` header decides.
+ * Creates a hook that refuses a POST from a page of another origin, which could use up its visitor's attempts, unless
+ * `origins` lists that origin. Recognizes it by the browser's headers. Throws OAuthError `invalid_request` with the
+ * status 403 before the body is read and any attempt is counted. `publicUrl` is the server's own origin; default: the
+ * `Host` header.
  */
 export function refuseCrossSite(origins: readonly string[], publicUrl: string | undefined): onRequestAsyncHookHandler {
   const own = publicUrl === undefined ? null : hostOf(publicUrl)
@@ -19,7 +20,10 @@ function refuse(): OAuthError {
   return new OAuthError('invalid_request', description, { status: 403, reason: 'sent by a page of another origin' })
 }
 
-/** Programs send neither header. Browsers send Sec-Fetch-Site to https and loopback addresses, and Origin with every POST. */
+/**
+ * Recognizes a request from a page of another origin. Programs send neither header. Browsers send Sec-Fetch-Site to
+ * https and loopback addresses, and Origin with every POST.
+ */
 function isCrossSite({ headers, host }: FastifyRequest, own: string | null): boolean {
   const { origin, 'sec-fetch-site': site } = headers
   if (site === 'same-origin' || site === 'none') return false
@@ -27,7 +31,7 @@ function isCrossSite({ headers, host }: FastifyRequest, own: string | null): boo
   return origin !== undefined && hostOf(origin) !== own && hostOf(origin) !== host
 }
 
-/** The scheme is left out: behind a TLS proxy the server may not know its own. */
+/** Returns an origin without its scheme: behind a TLS proxy the server may not know its own. */
 function hostOf(origin: string): string {
   return origin.replace(/^https?:\/\//, '')
 }

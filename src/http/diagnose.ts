@@ -2,9 +2,9 @@ import { OAuthError } from '../errors.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
 
 /**
- * Says in a refusal what people get wrong with such endpoints: what was received and what to send. It looks at the request
- * alone, never at what is known of a client or a user, so it tells nobody more than they sent; no value is repeated.
- * `example` is the form to send; where there is none, nothing is explained.
+ * Explains a refusal by the common mistakes of callers: says what the server received and what to send. Looks only at
+ * the request, never at a client or a user, so it reveals nothing that the caller did not send. Repeats no value.
+ * `example` is a form to send; without it, returns the refusal unchanged.
  */
 export function diagnose(error: OAuthError, request: WireRequest, example: string | null): OAuthError {
   const sentence = example === null ? null : explain(error, { ...request, example })
@@ -19,46 +19,47 @@ function explain(error: OAuthError, received: Received): string | null {
   return error.missingField !== undefined ? explainMissing(received) : null
 }
 
-/** Whoever tried to say who they are gets the one answer that all of them get. */
+/** Explains only a request without any attempt to authenticate. Every failed attempt gets the same answer. */
 function explainClient({ reason }: OAuthError, received: Received): string | null {
   const hasTried = received.headers['authorization'] !== undefined || reason !== 'no client credentials'
   return hasTried ? null : (explainMissing(received) ?? noCredentials)
 }
 
 const noCredentials =
-  'No client credentials came. Send Authorization: Basic with id and secret, or client_id and client_secret in the form.'
+  'The request has no client credentials. ' +
+  'Send Authorization: Basic with id and secret, or client_id and client_secret in the form.'
 
 const fieldNames = ['grant_type', 'username', 'password', 'client_id', 'client_secret', 'token']
 const fieldInQuery = /(?:^|&)(?:grant_type|username|password|client_id|client_secret|token)(?:[=&]|$)/i
 
-/** Where the fields are, when they are not in the body. */
+/** Explains where the fields are when the body lacks them. */
 function explainMissing({ text, query, headers, example }: Received): string | null {
   if (fieldInQuery.test(query)) {
-    return `The fields came in the query string, which is not read. Send them as a form in the body: ${example}`
+    return `The fields are in the query string, which the server ignores. Send them as a form in the body: ${example}`
   }
   if (fieldNames.some((name) => headers[name] !== undefined)) {
-    return `The fields came as headers, which are not read. Send them as a form in the body: ${example}`
+    return `The fields are in headers, which the server ignores. Send them as a form in the body: ${example}`
   }
   if (text === '') return `The body is empty. Send a form: ${example}`
   if (!text.includes('=') && /%3D/i.test(text)) {
-    return `The whole body came percent-encoded. Encode each value, but not the = and & between them: ${example}`
+    return `The whole body is percent-encoded. Encode each value, but not the = and & between them: ${example}`
   }
   return null
 }
 
-/** The sentence about user and password stays the same for all; what follows looks at the encoding alone. */
+/** Adds advice that depends only on the encoding. The sentence about user and password stays the same for all. */
 function explainGrant({ description }: OAuthError, { text }: Received): string | null {
   const values = credentials.map((field) => field.exec(text)?.[1] ?? '')
   if (values.some((value) => /%25[0-9A-F]{2}/i.test(value))) {
     return `${description} A value looks percent-encoded twice: encode it once.`
   }
   if (values.some((value) => /[+%]/.test(value)) && !encodedForm.test(text)) {
-    return `${description} The form came partly unencoded, and + and % mean something in it: write + as %2B and % as %25.`
+    return `${description} The form is partly unencoded, but + and % have a meaning in it: write + as %2B and % as %25.`
   }
   return null
 }
 
 const credentials = [/(?:^|&)username=([^&]*)/i, /(?:^|&)password=([^&]*)/i]
 
-/** Whether each character is one that form and URI encoders leave or write. */
+/** Matches a form in which every character is one that form and URI encoders write. */
 const encodedForm = /^[A-Za-z0-9*\-._~!'()+%&=]*$/

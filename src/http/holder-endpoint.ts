@@ -12,19 +12,19 @@ import { refuseOtherMethods } from './other-methods.ts'
 import { reportTo, writeRefusals } from './refusals.ts'
 import { sendReply } from './send-reply.ts'
 
-/** How the holders of tokens are known. */
+/** The tools of every endpoint for holders of tokens. */
 export interface HolderTools {
   readonly findToken: FindToken
-  /** Whose tokens may come in other places than `Authorization: Bearer`. */
+  /** The mounted dialects, some of which accept their tokens in other places than `Authorization: Bearer`. */
   readonly dialects: readonly Dialect[]
   readonly emit: EmitFrom
 }
 
-/** An endpoint for whoever holds a live token. */
+/** An endpoint for the holder of a live token. */
 export interface HolderEndpointOptions extends HolderTools {
   readonly url: string
   readonly methods: readonly HTTPMethods[]
-  /** What is answered, as JSON; null: nothing, 204. */
+  /** Returns the answer, sent as JSON; null sends 204 without a body. */
   readonly answer: (
     token: Token,
     request: FastifyRequest,
@@ -33,8 +33,8 @@ export interface HolderEndpointOptions extends HolderTools {
 }
 
 /**
- * One endpoint in a scope of its own. Refusals follow RFC 6750 §3, unless the token came in the place of a dialect
- * that has words of its own.
+ * Registers one endpoint in its own scope. Refusals follow RFC 6750 §3, unless the token came in the place of a dialect
+ * with its own form of answers.
  */
 export async function holderEndpoint(scope: FastifyInstance, options: HolderEndpointOptions): Promise<void> {
   const { url, methods, findToken, dialects, emit, answer } = options
@@ -75,7 +75,7 @@ function isSentAt(place: TokenPlace, { headers }: FastifyRequest): boolean {
   return place === 'Token' ? /^token(\s|$)/i.test(headers.authorization ?? '') : headers['x-access-token'] !== undefined
 }
 
-/** A dialect with words of its own knows two refusals of what was sent: nothing, and nothing that counts. */
+/** Reads the token. A dialect with its own answers distinguishes only a missing token and an invalid one. */
 function readHeld(request: FastifyRequest, places: readonly TokenPlace[], speaker: Dialect | undefined): string | null {
   try {
     return readBearer(request, places)

@@ -8,9 +8,9 @@ import { type Asked, describeRequest } from './client-endpoint.ts'
 import { networkOf } from './network.ts'
 
 /**
- * Limits the requests of a scope by a field and the network. Returns the function that counts a request and throws OAuthError
- * `slow_down` where the limit is reached. Every answer states what is left, so a request that is refused before it could be
- * counted is counted when its answer is sent, unless it came from a page of another site.
+ * Limits the requests of a scope by a field and the network. Returns a function that counts a request, and throws
+ * OAuthError `slow_down` when the limit is reached. Every answer states the remaining requests. So a request that is
+ * refused before it is counted is counted when its answer is sent, unless it came from a page of another site.
  */
 export function limitRequests(
   scope: FastifyInstance,
@@ -41,7 +41,7 @@ function recordRequest(throttle: Throttle, limit: RequestLimit, fields: Fields, 
   return throttle.recordRequest(fields.get(field) ?? '', networkOf(address), attempts)
 }
 
-/** Writes an allowance as the headers that such APIs tell it by. */
+/** Writes an allowance as the usual rate-limit headers. */
 function writeAllowance({ limit, remaining, resetAt }: Allowance): Record<string, string> {
   return {
     'x-ratelimit-limit': String(limit),
@@ -62,7 +62,7 @@ const isCounted = Symbol('request counted')
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whether the request has been counted; only where a dialect has a limit. */
+    /** Whether the request has been counted. Only in scopes of a dialect with a limit. */
     [isCounted]: boolean
   }
 }

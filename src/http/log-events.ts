@@ -3,16 +3,16 @@ import type { Event, OfRequest, Refusal } from '../events.ts'
 import { createBoundedLog, overload, type WriteCausedLine } from './bounded-log.ts'
 import { showAddress } from './network.ts'
 
-/** Tells the log and the reader of the host about an event of a request. */
+/** Sends an event of a request to the log and to the host's reader. */
 export type EmitFrom = (event: Event, from: LogContext) => void
 
-/** The log of the request, and the error beneath a refusal, which only the log is told. */
+/** The log of the request, and the error that caused a refusal, which only the log gets. */
 export interface LogContext {
   readonly log: FastifyBaseLogger
   readonly cause?: unknown
 }
 
-/** Describes the request that causes an event; `address` is given where it is not the address the request came from. */
+/** Describes the request that causes an event. `address` overrides the address of the request. */
 export function describeOrigin(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -22,7 +22,7 @@ export function describeOrigin(
   return { requestId: request.id, address: showAddress(address), durationMs: Math.round(reply.elapsedTime), place }
 }
 
-/** Creates the reader of events that writes the log: one line for each, in the log's words. */
+/** Creates the reader that writes one log line for each event. */
 export function createEventLog(scope: FastifyInstance): EmitFrom {
   const write = createBoundedLog(scope)
   return (event, { log, cause }) => {
@@ -53,13 +53,15 @@ export function createEventLog(scope: FastifyInstance): EmitFrom {
   }
 }
 
-/** At `info`, for an outage at `warn` without a stack, for a fault of this program at `error` with its cause. */
+/**
+ * Logs a refusal at `info`, an outage at `warn` without a stack, and a fault of this program at `error` with its cause.
+ */
 function logRefusal(write: WriteCausedLine, log: FastifyBaseLogger, refusal: Refusal, cause: unknown): void {
   const { code, status, reason, userId, clientId, isOverload, durationMs, place } = refusal
   const level = isOverload || status === 503 ? 'warn' : cause === undefined ? 'info' : 'error'
   write(log, {
     level,
-    event: isOverload ? overload : 'refusal', // a refusal for want of room is only counted
+    event: isOverload ? overload : 'refusal', // an overload is only counted
     reason,
     message: `refused: ${reason}`,
     place,

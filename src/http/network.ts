@@ -4,8 +4,8 @@ import ipaddr from 'ipaddr.js'
 import type { Client } from '../clients/client.ts'
 
 /**
- * Returns the address of the end user. A trusted client puts it before its own in `X-Forwarded-For`, which counts only where
- * the proxy in between is trusted too. Of any other client the address is that of the caller.
+ * Returns the address of the end user. A trusted client puts it before its own in `X-Forwarded-For`, which counts only
+ * when the proxy in between is trusted too. For any other client, returns the caller's address.
  */
 export function findAddress({ ip, ips, headers }: FastifyRequest, { isTrusted }: Client): string {
   if (!isTrusted || !ips || ips.length < 2) return ip
@@ -14,8 +14,8 @@ export function findAddress({ ip, ips, headers }: FastifyRequest, { isTrusted }:
 }
 
 /**
- * Returns the network that counts for an address: an IPv4 address, or the first 64 bits of an IPv6 address, which one
- * household has. A text that names no address is a network of its own and begins with `?`. A connection without an address,
+ * Returns the network of an address: an IPv4 address, or the first 64 bits of an IPv6 address, which usually belong to
+ * one household. A text that is not an address is its own network and begins with `?`. A connection without an address,
  * as over a Unix socket, has the network `''`.
  */
 export function networkOf(address: string | undefined): string {
@@ -32,15 +32,15 @@ export function networkOf(address: string | undefined): string {
 
 const longestUnreadable = 64
 
-/** Returns an address as a log line shows it. A proxy's header may hold anything in its place, a secret included. */
+/** Returns an address for the log. Hides any other text, since a proxy's header may contain anything, even a secret. */
 export function showAddress(address: string | undefined): string | undefined {
   if (address === undefined || isIPv4(address)) return address
   return readAddress(address)?.toString() ?? 'unreadable'
 }
 
 /**
- * Reads an address in every spelling that proxies write: with a port, in brackets or quotes, with a zone, an IPv4 address
- * as IPv6. Returns null for a text that names no address.
+ * Reads an address in every notation of proxies: with a port, in brackets or quotes, with a zone, an IPv4 address as
+ * IPv6. Returns null for a text that is not an address.
  */
 function readAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | null {
   if (text.length > longestAddress) return null
@@ -63,14 +63,14 @@ function withoutPort(address: string): string {
 }
 
 /**
- * Builds Fastify's `trustProxy` from a list of addresses and networks. A hop is trusted however it is spelled, so that a
+ * Builds Fastify's `trustProxy` from a list of addresses and networks. Trusts a hop in every notation, so that a
  * proxy's `address:port` is not taken for the caller. Returns false for an empty list, which trusts no header.
  */
 export function trustProxies(proxies: readonly string[]): ((address: string, hop?: number) => boolean) | false {
   if (proxies.length === 0) return false
   const networks = proxies.map(readNetwork)
   return (address, hop = 0) => {
-    if (hop >= maxHops) return false // a header of thousands of addresses costs no more than a short one
+    if (hop >= maxHops) return false // bounds the cost of a header with thousands of addresses
     const parsed = readAddress(address ?? '')
     return (
       parsed !== null && networks.some(([range, bits]) => parsed.kind() === range.kind() && parsed.match(range, bits))

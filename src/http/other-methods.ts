@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { OAuthError } from '../errors.ts'
 
-/** Answers every method a path does not have with 405 and `Allow` (RFC 9110 §15.5.6), in the scope's own shape. */
+/** Answers all other methods of a path with 405 and `Allow` (RFC 9110 §15.5.6), in the form of the scope. */
 export function refuseOtherMethods(scope: FastifyInstance, url: string, methods: readonly string[]): void {
   const headers = { allow: methods.join(', ') }
   const refuse = async () => {

@@ -1,7 +1,8 @@
 /**
- * A route pattern that matches `path` in any letter case, whatever the host's own case setting: each segment
- * with letters becomes a parameter that only that segment can fill. The router takes two patterns of the same shape for one
- * route whatever their expressions say, so each of several paths has a `place` of its own: as many parameters that are empty.
+ * Returns a route pattern that matches `path` in any letter case, independent of the host's own case setting. Each
+ * segment with letters becomes a parameter that only that segment can fill. The router treats two patterns of the same
+ * shape as one route, regardless of their expressions. So each of several paths needs its own `place`: a number of
+ * empty parameters.
  */
 export function pathInAnyCase(path: string, place = 0): string {
   return path

@@ -7,32 +7,32 @@ import { refuseLength } from './body.ts'
 import { describeOrigin, type EmitFrom } from './log-events.ts'
 import { sendReply } from './send-reply.ts'
 
-/** How the endpoints of a scope refuse. */
+/** How the endpoints of a scope refuse requests. */
 export interface RefusalOptions {
-  /** Reads what was thrown as a refusal. Default: `toOAuthError`. */
+  /** Turns a thrown value into a refusal. Default: `toOAuthError`. */
   readonly read?: (thrown: unknown, request: FastifyRequest) => OAuthError
-  /** Tells the log, and the readers of events. */
+  /** Reports the refusal to the log and the readers of events. */
   readonly report: (error: OAuthError, request: FastifyRequest, reply: FastifyReply) => void
-  /** Returns the headers that say how to authenticate. Default: none. */
+  /** Returns the headers of the authentication challenge. Default: none. */
   readonly challenge?: (error: OAuthError, request: FastifyRequest) => Readonly<Record<string, string>>
-  /** Says the refusal in the words of the endpoint. */
+  /** Writes the refusal in the form of the endpoint. */
   readonly write: (error: OAuthError, request: FastifyRequest) => WireReply
-  /** Sends these words. Default: `sendReply`, which lets no cache keep them. */
+  /** Sends the written refusal. Default: `sendReply`, which forbids caching. */
   readonly send?: typeof sendReply
 }
 
-/** Refuses every request for which an endpoint or a hook of the scope throws. */
+/** Makes a scope answer every error of its endpoints and hooks with a refusal. */
 export function writeRefusals(scope: FastifyInstance, options: RefusalOptions): void {
   const { read = toOAuthError, report, challenge, write, send } = options
   scope.setErrorHandler((thrown, request, reply) => {
     const error = read(thrown, request)
     report(error, request, reply)
     if (challenge) reply.headers(challenge(error, request))
-    sendRefusal(reply, error, write(error, request), send) // returned, Fastify would wait for its end
+    sendRefusal(reply, error, write(error, request), send) // not returned, or Fastify would wait for its end
   })
 }
 
-/** Sends one refusal: the headers that belong to it, then the words of the endpoint. */
+/** Sends one refusal, with its own headers, in the form of the endpoint. */
 export function sendRefusal(
   reply: FastifyReply,
   { retryAfterSeconds, headers }: OAuthError,
@@ -43,7 +43,7 @@ export function sendRefusal(
   return send(reply.headers({ ...headers }), words)
 }
 
-/** What is known of the caller when an endpoint refuses. */
+/** What an endpoint knows about the caller when it refuses. */
 export interface Caller {
   /** The id of the client. */
   readonly client: string
@@ -51,7 +51,7 @@ export interface Caller {
   readonly address: string
 }
 
-/** Creates the report of a place: an event for each refusal. */
+/** Creates a function that emits an event for each refusal at a place. */
 export function reportTo(
   emit: EmitFrom,
   place: OfRequest['place'],
@@ -67,7 +67,10 @@ export function reportTo(
   }
 }
 
-/** Reads anything thrown as the one error type. An unforeseen error is `server_error`; its cause is for the log only. */
+/**
+ * Turns any thrown value into an OAuthError. An unforeseen error becomes `server_error`, with its cause only for the
+ * log.
+ */
 export function toOAuthError(error: unknown): OAuthError {
   if (error instanceof OAuthError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
@@ -82,7 +85,7 @@ export function toOAuthError(error: unknown): OAuthError {
   )
 }
 
-/** A hook of the host said no, in Fastify's way: anything thrown with a status. */
+/** Translates the refusal of a host's hook, which throws anything with a status, as Fastify expects. */
 function fromHost(error: unknown): OAuthError | null {
   const status = typeof error === 'object' && error !== null && 'statusCode' in error ? Number(error.statusCode) : 500
   const reason = 'refused by a hook of the host'

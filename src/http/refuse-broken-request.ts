@@ -4,12 +4,12 @@ import { OAuthError } from '../errors.ts'
 import { writeError } from '../wire/wire-reply.ts'
 import { afterAnswers } from './connection-turns.ts'
 
-/** The refusal of a request that reaches no route. It repeats nothing of the request. */
+/** The refusal of a request that reaches no route. It repeats no part of the request. */
 export const notUnderstood = new OAuthError('invalid_request', 'The request could not be understood.')
 
 const { body } = writeError(notUnderstood)
 
-/** Refuses any expectation but 100-continue, to which Node's own refusal would be empty (RFC 9110 §10.1.1). */
+/** Refuses any expectation but 100-continue (RFC 9110 §10.1.1). Node's own refusal would have no body. */
 export function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
   const headers = {
     'content-type': 'application/json; charset=utf-8',
@@ -19,10 +19,10 @@ export function refuseExpectation(_request: IncomingMessage, response: ServerRes
   response.writeHead(417, headers).end(body)
 }
 
-/** Refuses what is not HTTP at all. Nothing of it is logged: the raw bytes may hold a password. */
+/** Refuses bytes that are not HTTP. Logs nothing, since they may contain a password. */
 export function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  // the client must not take this answer for that of an earlier request
+  // the client must not mistake this answer for that of an earlier request
   if (afterAnswers(socket, () => socket.destroy())) return
   const status = brokenRequestStatus[error.code ?? ''] ?? '400 Bad Request'
   socket.end(

@@ -4,7 +4,7 @@ import { readForm } from '../wire/read-form.ts'
 import { writeRefusal } from '../wire/wire-reply.ts'
 import { type ClientEndpointOptions, clientEndpoint } from './client-endpoint.ts'
 
-/** An endpoint where a client sends a token's value in a form. */
+/** An endpoint to which a client sends a token's value in a form. */
 export interface TokenValueEndpointOptions extends Pick<ClientEndpointOptions, 'place' | 'emit' | 'answer'> {
   readonly url: string
   readonly authenticateClient: AuthenticateClient
@@ -12,7 +12,7 @@ export interface TokenValueEndpointOptions extends Pick<ClientEndpointOptions, '
 
 const example = 'token=...'
 
-/** Registers such an endpoint in a scope of its own. It answers POST and refuses in the words of RFC 6749 §5.2. */
+/** Registers one endpoint in its own scope. It accepts POST, and refuses in the form of RFC 6749 §5.2. */
 export async function tokenValueEndpoint(scope: FastifyInstance, options: TokenValueEndpointOptions): Promise<void> {
   const { url, place, emit, authenticateClient, answer } = options
   await scope.register(clientEndpoint, {

@@ -12,21 +12,22 @@ import { revokeTokensOfClient } from '../tokens/revoke-token.ts'
 import type { HashingOperator, Operator } from './operator.ts'
 import { runOperation } from './run-operation.ts'
 
-/** A client that was added. */
+/** The result of adding a client. */
 export interface AddedClient {
   readonly client: RegisteredClient
-  /** The generated secret, here and never again; null for a public client and for a chosen secret. */
+  /** The generated secret, available only here; null for a public client and for a chosen secret. */
   readonly secret: string | null
   /** Whether a chosen secret has fewer than 16 characters and can be guessed. */
   readonly hasShortSecret: boolean
 }
 
 /**
- * Adds a client. `secret` is `'generated'` (256 bits), `'public'` (none) or a chosen one of an older system; only a hash is
- * stored. `lifetimeSeconds` is how long its tokens live, by default the server's setting. Emits `client.created`.
+ * Adds a client. `secret` is `'generated'` (256 bits), `'public'` (none) or a chosen one of an older system; the
+ * database stores only its hash. `lifetimeSeconds` sets the lifetime of its tokens; default: the server's. Emits
+ * `client.created`.
  *
- * Throws OAuthError `invalid_request` for an id, a secret or a lifetime that the product refuses, with the status 409 for
- * an id that is taken. Throws OAuthError `temporarily_unavailable` when the database is away or the hash queue full.
+ * Throws OAuthError `invalid_request` for an invalid id, secret or lifetime, with the status 409 for an id that is
+ * taken. Throws OAuthError `temporarily_unavailable` when the database is away or the hash queue is full.
  */
 export async function addClient(
   operator: HashingOperator,
@@ -45,11 +46,13 @@ export async function addClient(
 }
 
 /**
- * Gives a client a new generated secret and resolves with it, here and never again. The old one counts for
- * `overlapSeconds` more, by default 0, which also refuses sign-ins under way. Its tokens live on. Emits `client.rotated`.
+ * Gives a client a new generated secret, and resolves with it this one time. The old secret stays valid for
+ * `overlapSeconds`; the default, 0, also refuses sign-ins in progress. The client's tokens stay valid. Emits
+ * `client.rotated`.
  *
- * Throws OAuthError `invalid_request` for a public client and for an overlap that is no whole number of seconds, with the
- * status 404 when there is no such client. Throws OAuthError `temporarily_unavailable` when the database is away.
+ * Throws OAuthError `invalid_request` for a public client and for an overlap that is not a whole number of seconds,
+ * with the status 404 when there is no such client. Throws OAuthError `temporarily_unavailable` when the database is
+ * away.
  */
 export async function rotateClient(
   operator: Operator,
@@ -63,25 +66,25 @@ export async function rotateClient(
 }
 
 /**
- * Refuses a client from now on, sign-ins under way included, and ends its tokens in the same transaction. Of a built-in
- * client it closes the dialect. Emits `client.disabled`.
+ * Disables a client, refuses its sign-ins in progress and ends its tokens, all in one transaction. Disabling a built-in
+ * client closes its dialect. Emits `client.disabled`.
  *
- * Throws OAuthError `invalid_request` with the status 404 when there is no such client, and `temporarily_unavailable` when
- * the database is away.
+ * Throws OAuthError `invalid_request` with the status 404 when there is no such client, and `temporarily_unavailable`
+ * when the database is away.
  */
 export async function disableClient(operator: Operator, id: string): Promise<RegisteredClient> {
   return runOperation(operator, async (query) => {
-    const client = await setClientEnabled(query, id, false) // first: it refuses the sign-ins under way
+    const client = await setClientEnabled(query, id, false) // first, since it refuses the sign-ins in progress
     const endedTokens = await revokeTokensOfClient(query, id)
     return { result: client, event: { type: 'client.disabled', clientId: id, endedTokens } }
   })
 }
 
 /**
- * Lets a disabled client ask again; tokens that have ended stay ended. Emits `client.enabled`.
+ * Enables a disabled client. Its ended tokens stay ended. Emits `client.enabled`.
  *
- * Throws OAuthError `invalid_request` with the status 404 when there is no such client, and `temporarily_unavailable` when
- * the database is away.
+ * Throws OAuthError `invalid_request` with the status 404 when there is no such client, and `temporarily_unavailable`
+ * when the database is away.
  */
 export async function enableClient(operator: Operator, id: string): Promise<RegisteredClient> {
   return runOperation(operator, async (query) => {
@@ -91,7 +94,7 @@ export async function enableClient(operator: Operator, id: string): Promise<Regi
 }
 
 /**
- * Removes a client with all its tokens. Resolves with the client as it was. Emits `client.removed`.
+ * Removes a client and all its tokens. Resolves with the removed client. Emits `client.removed`.
  *
  * Throws OAuthError `invalid_request` for a built-in client, with the status 404 when there is no such client. Throws
  * OAuthError `temporarily_unavailable` when the database is away.

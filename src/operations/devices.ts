@@ -6,7 +6,7 @@ import { changeUser } from '../users/register-user.ts'
 import type { EncryptingOperator, Operator } from './operator.ts'
 import { runOperation } from './run-operation.ts'
 
-/** A device that was added. */
+/** The result of adding a device. */
 export interface AddedDevice {
   readonly device: Device
   /** Whether its customer key has fewer than 16 characters and can be guessed. */
@@ -14,12 +14,12 @@ export interface AddedDevice {
 }
 
 /**
- * Adds a device, a user that signs with a customer key instead of having a password; the key is stored encrypted. Emits
+ * Adds a device: a user who signs with a customer key instead of having a password. Stores the key encrypted. Emits
  * `device.created`.
  *
- * Throws OAuthError `invalid_request` for a device key, a customer key or a role that the product refuses, with the status
- * 409 for a device key that is taken. Throws OAuthError `temporarily_unavailable` when the database is away, and Error when
- * the signing key was encrypted with another encryption key.
+ * Throws OAuthError `invalid_request` for an invalid device key, customer key or role, with the status 409 for a device
+ * key that is taken. Throws OAuthError `temporarily_unavailable` when the database is away, and Error when the signing
+ * key was encrypted with another encryption key.
  */
 export async function addDevice(
   operator: EncryptingOperator,
@@ -37,17 +37,17 @@ export async function addDevice(
 }
 
 /**
- * Refuses a device from now on, sign-ins under way included, and ends its token in the same transaction. Emits
+ * Disables a device, refuses its sign-ins in progress and ends its token, all in one transaction. Emits
  * `device.disabled`.
  *
- * Throws OAuthError `invalid_request` with the status 404 when there is no such device, and `temporarily_unavailable` when
- * the database is away.
+ * Throws OAuthError `invalid_request` with the status 404 when there is no such device, and `temporarily_unavailable`
+ * when the database is away.
  */
 export async function disableDevice(operator: Operator, deviceKey: string): Promise<Device> {
   return runOperation(operator, async (query) => {
     const device = await requireDevice(query, deviceKey)
     const { userId, userName } = device
-    await changeUser(query, userName, { isEnabled: false }) // first: it refuses the sign-ins under way
+    await changeUser(query, userName, { isEnabled: false }) // first, since it refuses the sign-ins in progress
     const endedTokens = await revokeTokensOfUser(query, userId)
     return {
       result: { ...device, isEnabled: false },
@@ -57,10 +57,10 @@ export async function disableDevice(operator: Operator, deviceKey: string): Prom
 }
 
 /**
- * Lets a disabled device sign in again; tokens that have ended stay ended. Emits `device.enabled`.
+ * Enables a disabled device. Its ended tokens stay ended. Emits `device.enabled`.
  *
- * Throws OAuthError `invalid_request` with the status 404 when there is no such device, and `temporarily_unavailable` when
- * the database is away.
+ * Throws OAuthError `invalid_request` with the status 404 when there is no such device, and `temporarily_unavailable`
+ * when the database is away.
  */
 export async function enableDevice(operator: Operator, deviceKey: string): Promise<Device> {
   return runOperation(operator, async (query) => {

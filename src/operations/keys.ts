@@ -3,11 +3,11 @@ import type { EncryptingOperator } from './operator.ts'
 import { runOperation } from './run-operation.ts'
 
 /**
- * Signs tokens with a new key from the next one on, on every server. The old key stays published until the last token that
- * it signed has expired. Resolves with the new key's id, its `kid`. Emits `key.rotated`.
+ * Makes every server sign new tokens with a new key. The old key stays published until its last token has expired.
+ * Resolves with the id of the new key, its `kid`. Emits `key.rotated`.
  *
- * Throws Error when the current key was encrypted with another encryption key, and OAuthError `temporarily_unavailable` when
- * the database is away.
+ * Throws Error when the current key was encrypted with another encryption key, and OAuthError `temporarily_unavailable`
+ * when the database is away.
  */
 export async function rotateSigningKey(operator: EncryptingOperator): Promise<string> {
   return runOperation(operator, async (query) => {

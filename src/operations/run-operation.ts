@@ -2,13 +2,15 @@ import type { Query } from '../database/database.ts'
 import { type Event, tellReader } from '../events.ts'
 import type { Operator } from './operator.ts'
 
-/** What an operation returns, and the event that tells of it. */
+/** The result of an operation, and its event. */
 export interface Outcome<T> {
   readonly result: T
   readonly event: Event
 }
 
-/** Runs one operation in one transaction and emits its event once it has committed, however often it was tried. */
+/**
+ * Runs one operation in one transaction. Emits its event once, after the commit, even when the transaction was retried.
+ */
 export async function runOperation<T>(operator: Operator, work: (query: Query) => Promise<Outcome<T>>): Promise<T> {
   const { result, event } = await operator.database.transaction(work)
   tellOf(operator, event)
@@ -16,9 +18,9 @@ export async function runOperation<T>(operator: Operator, work: (query: Query) =
 }
 
 /**
- * Runs several operations as one: they commit together, or none of them when one fails or `work` rejects. Their events are
- * emitted after the commit, in their order. `work` uses the operator that it is given, and runs anew after a conflict with
- * another session. It cannot go on after an operation that failed, since that has ended the transaction.
+ * Runs several operations in one transaction: all commit, or none does when one fails or `work` rejects. Emits their
+ * events in order after the commit. `work` must use the operator that it receives; it runs again after a conflict with
+ * another session. It cannot continue after a failed operation, since the failure has ended the transaction.
  */
 export async function runTogether<Tools extends Operator, T>(
   operator: Tools,

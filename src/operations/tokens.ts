@@ -4,11 +4,12 @@ import type { Operator } from './operator.ts'
 import { runOperation } from './run-operation.ts'
 
 /**
- * Ends every live token of a user, or with `device` only the one in the seat with that label (`''` is the seat without
- * one), and refuses the user's sign-ins under way. Resolves with how many tokens it ended. Emits `token.revoked`.
+ * Ends every live token of a user and refuses the user's sign-ins in progress. With `device`, ends only the token in
+ * the seat with that label (`''` for the seat without a label). Resolves with the number of ended tokens. Emits
+ * `token.revoked`.
  *
- * Throws OAuthError `invalid_request` with the status 404 when there is no such user, and `temporarily_unavailable` when the
- * database is away.
+ * Throws OAuthError `invalid_request` with the status 404 when there is no such user, and `temporarily_unavailable`
+ * when the database is away.
  */
 export async function revokeTokens(
   operator: Operator,

@@ -11,20 +11,20 @@ import {
 import type { HashingOperator, Operator } from './operator.ts'
 import { runOperation } from './run-operation.ts'
 
-/** A user whose password was set. */
+/** The result of setting a password. */
 export interface UserWithPassword {
   readonly user: User
-  /** A sentence on how the password might be better, or null. */
+  /** Advice on a better password, or null. */
   readonly advice: string | null
 }
 
 /**
- * Adds a user who can sign in at once. The password has at least 8 characters and is neither common nor the user's name;
- * only its hash is stored. The role is one text of at most 256 characters, `''` for none; the id is a UUID, by default a
- * random one. Emits `user.created`.
+ * Adds a user, who can sign in at once. The password must have at least 8 characters and be neither common nor the
+ * user's name; the database stores only its hash. The role has at most 256 characters; `''` means none. The id is a
+ * UUID; default: a random one. Emits `user.created`.
  *
- * Throws OAuthError `invalid_request` for a name, id, role or password that the product refuses, with the status 409 for a
- * name or an id that is taken. Throws OAuthError `temporarily_unavailable` when the database is away or the hash queue full.
+ * Throws OAuthError `invalid_request` for an invalid name, id, role or password, with the status 409 for a name or id
+ * that is taken. Throws OAuthError `temporarily_unavailable` when the database is away or the hash queue is full.
  */
 export async function addUser(
   operator: HashingOperator,
@@ -39,11 +39,11 @@ export async function addUser(
 }
 
 /**
- * Sets a user's password and ends the user's tokens in the same transaction; a sign-in under way with the old password is
- * refused. Emits `user.password_changed`.
+ * Sets a user's password, refuses sign-ins in progress with the old one and ends the user's tokens, all in one
+ * transaction. Emits `user.password_changed`.
  *
- * Throws OAuthError `invalid_request` for a password that the product refuses, with the status 404 when there is no such
- * user. Throws OAuthError `temporarily_unavailable` when the database is away or the hash queue full.
+ * Throws OAuthError `invalid_request` for an invalid password, with the status 404 when there is no such user. Throws
+ * OAuthError `temporarily_unavailable` when the database is away or the hash queue is full.
  */
 export async function setPassword(
   operator: HashingOperator,
@@ -58,11 +58,11 @@ export async function setPassword(
 }
 
 /**
- * Sets a user's role, `''` for none, and ends the user's tokens in the same transaction, since they speak for the old role.
+ * Sets a user's role, `''` for none, and ends the user's tokens in the same transaction, since they carry the old role.
  * Emits `user.role_changed`.
  *
- * Throws OAuthError `invalid_request` for a role of more than 256 characters or with control characters, with the status
- * 404 when there is no such user. Throws OAuthError `temporarily_unavailable` when the database is away.
+ * Throws OAuthError `invalid_request` for a role of more than 256 characters or with control characters, with the
+ * status 404 when there is no such user. Throws OAuthError `temporarily_unavailable` when the database is away.
  */
 export async function setRole(operator: Operator, name: string, { role }: { role: string }): Promise<User> {
   return runOperation(operator, async (query) => {
@@ -72,11 +72,11 @@ export async function setRole(operator: Operator, name: string, { role }: { role
 }
 
 /**
- * Refuses a user from now on, sign-ins under way included, and ends the user's tokens in the same transaction. Emits
+ * Disables a user, refuses sign-ins in progress and ends the user's tokens, all in one transaction. Emits
  * `user.disabled`.
  *
- * Throws OAuthError `invalid_request` with the status 404 when there is no such user, and `temporarily_unavailable` when the
- * database is away.
+ * Throws OAuthError `invalid_request` with the status 404 when there is no such user, and `temporarily_unavailable`
+ * when the database is away.
  */
 export async function disableUser(operator: Operator, name: string): Promise<User> {
   return runOperation(operator, async (query) => {
@@ -86,10 +86,10 @@ export async function disableUser(operator: Operator, name: string): Promise<Use
 }
 
 /**
- * Lets a disabled user sign in again; tokens that have ended stay ended. Emits `user.enabled`.
+ * Enables a disabled user. The user's ended tokens stay ended. Emits `user.enabled`.
  *
- * Throws OAuthError `invalid_request` with the status 404 when there is no such user, and `temporarily_unavailable` when the
- * database is away.
+ * Throws OAuthError `invalid_request` with the status 404 when there is no such user, and `temporarily_unavailable`
+ * when the database is away.
  */
 export async function enableUser(operator: Operator, name: string): Promise<User> {
   return runOperation(operator, async (query) => {
@@ -99,10 +99,11 @@ export async function enableUser(operator: Operator, name: string): Promise<User
 }
 
 /**
- * Removes a user, or the user of a device, with all tokens. Resolves with the user as it was. Emits `user.removed`.
+ * Removes a user, or the user of a device, and all the user's tokens. Resolves with the removed user. Emits
+ * `user.removed`.
  *
- * Throws OAuthError `invalid_request` with the status 404 when there is no such user, and `temporarily_unavailable` when the
- * database is away.
+ * Throws OAuthError `invalid_request` with the status 404 when there is no such user, and `temporarily_unavailable`
+ * when the database is away.
  */
 export async function removeUser(operator: Operator, name: string): Promise<User> {
   return runOperation(operator, async (query) => {
@@ -111,13 +112,13 @@ export async function removeUser(operator: Operator, name: string): Promise<User
   })
 }
 
-/** Before the transaction: no connection waits while argon2 runs. */
+/** Hashes before the transaction begins, so that no connection waits for argon2. */
 async function hashPassword({ passwords }: HashingOperator, name: string, password: string) {
   const advice = await applyPasswordPolicy(password, name)
   return { advice, passwordHash: await passwords.hash(password) }
 }
 
-/** The change comes first: it refuses the sign-ins under way, which would otherwise leave a token behind. */
+/** Changes the user first: that refuses sign-ins in progress, which would otherwise leave a token behind. */
 async function changeAndEndTokens(query: Query, name: string, change: UserChange) {
   const user = await changeUser(query, name, change)
   return { user, ended: { userId: user.id, endedTokens: await revokeTokensOfUser(query, user.id) } }

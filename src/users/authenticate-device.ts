@@ -4,7 +4,7 @@ import { OAuthError } from '../errors.ts'
 import { decrypt, encrypt, matchHash, signText } from '../secrets.ts'
 import { purposeOf } from './register-device.ts'
 
-/** A time, and who says to have signed it. */
+/** A signed time, and the device that claims to have signed it. */
 export interface SignedTime {
   readonly deviceKey: string
   /** Whole seconds since 1970, as the digits that were signed. */
@@ -13,18 +13,18 @@ export interface SignedTime {
   readonly signature: string
 }
 
-/** A device whose signature was right a moment ago. */
+/** A device that has just proved its identity by a signature. */
 export interface AuthenticatedDevice {
   readonly userId: string
   readonly credentialVersion: string
 }
 
-/** How far a device's clock may be from the database's. */
+/** The largest difference between a device's clock and the database's. */
 const toleranceSeconds = 300
 
 /**
- * Checks a device's signature. Throws OAuthError `invalid_grant` with one sentence for an unknown device, a wrong signature
- * and a disabled device, Error when the customer key cannot be decrypted.
+ * Checks a device's signature. Throws OAuthError `invalid_grant`, with the same sentence for an unknown device, a wrong
+ * signature and a disabled device. Throws Error when the customer key cannot be decrypted.
  */
 export async function authenticateDevice(
   find: FindDevice,
@@ -38,7 +38,7 @@ export async function authenticateDevice(
   return { userId, credentialVersion }
 }
 
-/** A device that does not exist costs the same work. */
+/** Does the same work for an unknown device, so that the time of the answer tells nothing. */
 function matchSignature(encryptionKey: Buffer, device: DeviceRow | null, signed: SignedTime): boolean {
   const { userId, customerKey } = device ?? { userId: '', customerKey: encrypt(encryptionKey, purposeOf(''), 'nobody') }
   const expected = signText(decrypt(encryptionKey, purposeOf(userId), customerKey), signed.timestamp + signed.deviceKey)
@@ -58,7 +58,7 @@ function refuseDevice(reason: string, userId: string | undefined): OAuthError {
   })
 }
 
-/** A device and what its signature is checked with. */
+/** A device as stored, with the key that its signatures are checked with. */
 export interface DeviceRow extends AuthenticatedDevice {
   readonly isEnabled: boolean
   readonly customerKey: Buffer
@@ -67,7 +67,7 @@ export interface DeviceRow extends AuthenticatedDevice {
 /** Finds a device by its key. Throws OAuthError `temporarily_unavailable`. */
 export type FindDevice = (deviceKey: string) => Promise<DeviceRow | undefined>
 
-/** Creates a finder whose look-ups at the same time share a statement. */
+/** Creates a finder that batches concurrent look-ups into one statement. */
 export function createDeviceFinder(query: Query): FindDevice {
   return batchLookups(async (deviceKeys) => {
     const devices = await query<DeviceRow & { deviceKey: string }>(
@@ -88,9 +88,9 @@ export function createDeviceFinder(query: Query): FindDevice {
 }
 
 /**
- * Uses up the timestamp of a right signature: each is accepted once, and no older one after it. The database's clock
- * decides, in one statement. Throws OAuthError `invalid_grant` for a stale or repeated timestamp, in the words of a wrong
- * signature.
+ * Uses up the timestamp of a valid signature: the device must send a newer one next time. One statement compares it
+ * with the database's clock. Throws OAuthError `invalid_grant` for a stale or repeated timestamp, with the sentence of
+ * a wrong signature.
  */
 export async function useTimestamp(query: Query, { userId }: AuthenticatedDevice, timestamp: string): Promise<void> {
   const used = await query(

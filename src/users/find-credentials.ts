@@ -2,20 +2,20 @@ import { type Batching, batchLookups, forSignIns } from '../database/batch-looku
 import type { Query } from '../database/database.ts'
 import { isUserName, userNameKey } from './user-name.ts'
 
-/** What a user signs in with. */
+/** The stored credentials of a user. */
 export interface Credentials {
   readonly id: string
   /** Null for a user without a password, such as a device. */
   readonly passwordHash: string | null
-  /** Changes with every change that must end a sign-in under way. */
+  /** Renewed by every change that must refuse sign-ins in progress. */
   readonly credentialVersion: string
   readonly isEnabled: boolean
 }
 
-/** Finds the credentials of a user by name; null for a name that no user has. Throws OAuthError `temporarily_unavailable`. */
+/** Finds a user's credentials by name; null when no user has it. Throws OAuthError `temporarily_unavailable`. */
 export type FindCredentials = (name: string) => Promise<Credentials | null>
 
-/** Creates a finder whose look-ups at the same time share a statement. */
+/** Creates a finder that batches concurrent look-ups into one statement. */
 export function createCredentialsFinder(query: Query, batching: Batching = forSignIns): FindCredentials {
   const find = batchLookups(async (nameKeys) => {
     const users = await query<Credentials & { nameKey: string }>(

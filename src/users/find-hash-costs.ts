@@ -1,15 +1,15 @@
 import type { Query } from '../database/database.ts'
 
 /**
- * Finds the distinct costs of all stored hashes of passwords and current client secrets, as `m=…,t=…,p=…` texts. Reads one index
- * entry for each cost, so it stays quick with a million users. Throws OAuthError `temporarily_unavailable`.
+ * Finds the distinct costs of all stored hashes, of passwords and current client secrets, as `m=…,t=…,p=…` texts. Reads
+ * one index entry per cost, so it stays fast with a million users. Throws OAuthError `temporarily_unavailable`.
  */
 export async function findHashCosts(query: Query): Promise<string[]> {
   const rows = await query<{ cost: string }>('find_hash_costs', text)
   return rows.map(({ cost }) => cost)
 }
 
-/** Walks the index over the costs in a column: each step finds the next larger cost. */
+/** Builds a loose index scan over the costs in a column: each step finds the next larger cost. */
 const selectCosts = (table: string, column: string) => {
   const cost = `(substring(${column} from '^[$]argon2[a-z]+[$](?:v=[0-9]+[$])?([^$]+)') collate "C")`
   return `

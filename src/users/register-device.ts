@@ -5,32 +5,32 @@ import { encrypt, isShortSecret, minSecretLength } from '../secrets.ts'
 import { registerUser } from './register-user.ts'
 import { isUserName } from './user-name.ts'
 
-/** A device as an administrator sees it: a user that signs, whose name is its key. */
+/** A device as an administrator sees it: a user who signs instead of having a password, named by its key. */
 export interface Device {
   readonly userId: string
   readonly deviceKey: string
-  /** The name of its user, by which it is disabled and removed. */
+  /** The name of its user. */
   readonly userName: string
   readonly role: string
   readonly isEnabled: boolean
   readonly createdAt: DateTime
 }
 
-/** A device to be added. */
+/** A device to add. */
 export interface NewDevice {
   readonly deviceKey: string
   readonly role?: string | undefined
-  /** The key it signs with, at least 16 characters; stored encrypted. */
+  /** The key that it signs with: at least 16 characters, stored encrypted. */
   readonly customerKey: string
-  /** Accepts a shorter customer key, which is for migrations only. */
+  /** Accepts a shorter customer key. Only for migrations. */
   readonly allowShort?: boolean | undefined
 }
 
 const longestCustomerKeyBytes = 1024
 
 /**
- * Adds a device, in the caller's transaction. Throws OAuthError `invalid_request` for a device key that is taken or cannot
- * be one, and for a customer key that cannot be one.
+ * Adds a device, in the caller's transaction. Throws OAuthError `invalid_request` for a device key that is taken or
+ * invalid, and for an invalid customer key.
  */
 export async function registerDevice(query: Query, encryptionKey: Buffer, device: NewDevice): Promise<Device> {
   const { deviceKey, role, customerKey, allowShort = false } = device
@@ -57,7 +57,7 @@ export async function registerDevice(query: Query, encryptionKey: Buffer, device
   }
 }
 
-/** What an encrypted customer key says of itself. */
+/** Returns the purpose that binds an encrypted customer key to its user. */
 export function purposeOf(userId: string): string {
   return `customer key ${userId}`
 }
@@ -72,14 +72,14 @@ const select = `select
 from password_grant.devices d
 join password_grant.users u on u.id = d.user_id`
 
-/** Finds a device by its key. Throws OAuthError `invalid_request` when there is none. */
+/** Finds a device by its key. Throws OAuthError `invalid_request` with the status 404 when there is none. */
 export async function requireDevice(query: Query, deviceKey: string): Promise<Device> {
   const [device] = await query<Device>('require_device', `${select} where d.device_key = $1`, [deviceKey])
-  if (!device) throw refuse('There is no device of that key.', 404)
+  if (!device) throw refuse('There is no device with that key.', 404)
   return device
 }
 
-/** One page of all devices, by key: the first one, or that after a device of the page before. */
+/** Returns a page of the devices, ordered by key: the first page, or the one after a given device. */
 export async function listDevices(query: Query, after: Device | null): Promise<Device[]> {
   const text = `${select} where d.device_key > $1 order by d.device_key limit ${pageSize}`
   return query<Device>('list_devices', text, [after?.deviceKey ?? ''])

@@ -14,7 +14,7 @@ export interface User {
   readonly createdAt: DateTime
 }
 
-/** A user to be added; the password has been hashed already. */
+/** A user to add, with the hash of the password. */
 export interface NewUser {
   readonly name: string
   readonly role?: string | undefined
@@ -24,7 +24,9 @@ export interface NewUser {
 
 const columns = 'id, name, role, is_enabled as "isEnabled", created_at as "createdAt"'
 
-/** Adds a user. Throws OAuthError `invalid_request` for a name or id that is taken or cannot be one. */
+/**
+ * Adds a user. Throws OAuthError `invalid_request` for a name or id that is taken or invalid, and for an invalid role.
+ */
 export async function registerUser(query: Query, user: NewUser): Promise<User> {
   requireUserName(user.name)
   requireRole(user.role ?? '')
@@ -37,14 +39,16 @@ export async function registerUser(query: Query, user: NewUser): Promise<User> {
     returning ${columns}`,
     [id, user.name, userNameKey(user.name), user.role ?? '', user.passwordHash],
   ).catch((error: unknown) => {
-    if (violates(error, 'users_name_key')) throw refuse('A user of that name exists already.', 409)
-    if (violates(error, 'users_pkey')) throw refuse('A user of that id exists already.', 409)
+    if (violates(error, 'users_name_key')) throw refuse('A user with that name already exists.', 409)
+    if (violates(error, 'users_pkey')) throw refuse('A user with that id already exists.', 409)
     throw error
   })
   return row as User // an insert that does not throw returns its row
 }
 
-/** Finds a user by name, in any case. Throws OAuthError `invalid_request` when there is none. */
+/**
+ * Finds a user by name, in any letter case. Throws OAuthError `invalid_request` with the status 404 when there is none.
+ */
 export async function requireUser(query: Query, name: string): Promise<User> {
   const [user] = await query<User>('require_user', `select ${columns} from password_grant.users where name_key = $1`, [
     userNameKey(name),
@@ -52,12 +56,12 @@ export async function requireUser(query: Query, name: string): Promise<User> {
   return user ?? refuseUnknown()
 }
 
-/** A user in a list, with the key that the list goes by. */
+/** A user in a list, with the key that orders the list. */
 export interface ListedUser extends User {
   readonly nameKey: string
 }
 
-/** One page of all users, by name: the first one, or that after a user of the page before. */
+/** Returns a page of the users, ordered by name: the first page, or the one after a given user. */
 export async function listUsers(query: Query, after: ListedUser | null): Promise<ListedUser[]> {
   return query<ListedUser>(
     'list_users',
@@ -70,7 +74,7 @@ export async function listUsers(query: Query, after: ListedUser | null): Promise
   )
 }
 
-/** What can be changed about a user; what is left out stays. */
+/** A change of a user. Omitted fields keep their values. */
 export interface UserChange {
   readonly passwordHash?: string
   readonly role?: string
@@ -78,9 +82,9 @@ export interface UserChange {
 }
 
 /**
- * Changes a user and renews the credential version, which refuses every sign-in under way. A new password and disabling
- * also forget the networks the user is known from, since they may be a thief's. Throws OAuthError `invalid_request` when
- * there is no such user.
+ * Changes a user and renews the credential version, which refuses every sign-in in progress. A new password, and
+ * disabling, also delete the user's known networks, since one may be a thief's. Throws OAuthError `invalid_request`
+ * with the status 404 when there is no such user.
  */
 export async function changeUser(query: Query, name: string, change: UserChange): Promise<User> {
   if (change.role !== undefined) requireRole(change.role)
@@ -105,16 +109,16 @@ export async function changeUser(query: Query, name: string, change: UserChange)
 }
 
 /**
- * Refuses every sign-in of a user that is under way, and changes nothing else. Throws OAuthError `invalid_request` when
- * there is no such user.
+ * Refuses every sign-in of a user that is in progress, and changes nothing else. Throws OAuthError `invalid_request`
+ * with the status 404 when there is no such user.
  */
 export async function refuseSignInsUnderWay(query: Query, name: string): Promise<User> {
   return changeUser(query, name, {})
 }
 
 /**
- * Removes a user and, by the foreign key, every token of theirs, locked first as everybody does who ends several. Throws
- * OAuthError `invalid_request` when there is none.
+ * Removes a user and, by the foreign key, all tokens of the user. Locks the tokens first, in the order of every
+ * statement that ends several. Throws OAuthError `invalid_request` with the status 404 when there is no such user.
  */
 export async function removeUser(query: Query, name: string): Promise<User> {
   const [user] = await query<User>(
@@ -139,7 +143,7 @@ function requireRole(role: string): void {
 }
 
 function refuseUnknown(): never {
-  throw refuse('There is no user of that name.', 404)
+  throw refuse('There is no user with that name.', 404)
 }
 
 function refuse(description: string, status = 400): OAuthError {

@@ -1,8 +1,8 @@
 import type { Query } from '../database/database.ts'
 
 /**
- * Replaces a password hash by a new one, if it is still the one that was checked. Leaves the credential version alone: a
- * renewal must not refuse a parallel sign-in. Throws OAuthError `temporarily_unavailable`.
+ * Replaces a password hash, if it is still the one that was checked. Keeps the credential version, so that a renewal
+ * does not refuse a parallel sign-in. Throws OAuthError `temporarily_unavailable`.
  */
 export async function renewPasswordHash(
   query: Query,

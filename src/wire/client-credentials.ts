@@ -8,16 +8,16 @@ export interface ClientCredentials {
   readonly secret: string | null
 }
 
-/** The readings of one request's credentials: a Basic header may be form-encoded or not (RFC 6749 §2.3.1). */
+/** The possible readings of one request's credentials: a Basic header may be form-encoded or not (RFC 6749 §2.3.1). */
 export type CredentialReadings = readonly [ClientCredentials, ...ClientCredentials[]]
 
-/** The two halves of a Basic header as they stand there. */
+/** The two halves of a Basic header, not yet form-decoded. */
 export interface BasicHalves {
   readonly id: string
   readonly secret: string
 }
 
-/** Reads the credentials in the fields. A request without any stands for `defaultClient`, a public client. */
+/** Reads the credentials in the fields. A request without any acts as `defaultClient`, a public client. */
 export function readFieldCredentials(fields: Fields, defaultClient = ''): CredentialReadings {
   const id = optionalField(fields, 'client_id')
   const secret = optionalField(fields, 'client_secret')
@@ -25,17 +25,17 @@ export function readFieldCredentials(fields: Fields, defaultClient = ''): Creden
 }
 
 /**
- * Refuses a secret in the fields beside an Authorization header: a client authenticates in one way (RFC 6749 §2.3). Throws
- * OAuthError `invalid_request`.
+ * Refuses a secret in the fields beside an Authorization header: a client must not authenticate in two ways (RFC 6749
+ * §2.3). Throws OAuthError `invalid_request`.
  */
 export function requireHeaderOnly(fields: Fields): void {
   if (optionalField(fields, 'client_secret') === null) return
-  throw refuse('The client authenticates in two ways. Use the Authorization header or fields.')
+  throw refuse('The client authenticates in two ways. Use either the Authorization header or fields.')
 }
 
 /**
- * Reads the credentials of a Basic header: the halves as they are and, where that makes a difference, form-decoded. Throws
- * OAuthError `invalid_request` where `client_id` names another client.
+ * Reads the credentials of a Basic header: as sent and, if that differs, form-decoded. Throws OAuthError
+ * `invalid_request` when `client_id` names another client.
  */
 export function readHeaderCredentials(halves: BasicHalves, fields: Fields): CredentialReadings {
   const decoded = { id: formDecode(halves.id) ?? halves.id, secret: formDecode(halves.secret) ?? halves.secret }
@@ -48,13 +48,13 @@ export function readHeaderCredentials(halves: BasicHalves, fields: Fields): Cred
   throw refuse('The client_id in the body is not the one in the Authorization header.')
 }
 
-/** Whether Katana's TryGetBasicCredentials succeeds: `Basic `, base64, and a colon in what it decodes to. */
+/** Tells whether Katana's TryGetBasicCredentials would succeed: `Basic `, then base64 of a text with a colon. */
 export function isReadableBasic(header: string): boolean {
   const encoded = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(header.trim())?.[1] ?? ''
   return encoded.length % 4 === 0 && Buffer.from(encoded, 'base64').includes(':') // .NET insists on the padding
 }
 
-/** RFC 6749 §2.3.1: an empty secret may be left out, so both mean none. */
+/** RFC 6749 §2.3.1: a client may omit an empty secret, so an empty one means none. */
 function withoutEmptySecret({ id, secret }: BasicHalves): ClientCredentials {
   return { id, secret: secret === '' ? null : secret }
 }

@@ -1,8 +1,8 @@
 /**
- * Chooses the type to answer in, as ASP.NET Web API's DefaultContentNegotiator does: the highest quality of `accept`,
- * among equals a type named in full before `type/*` before any type, then the order of the formatters, each of which writes
- * one or more types. Without `accept` the type of the request, where a formatter writes it; else the first of all. An
- * `accept` of more than 1,000 characters is not read, and gets the first of all.
+ * Chooses the type of the answer, as ASP.NET Web API's DefaultContentNegotiator does. The highest quality in `accept`
+ * wins; among equals, a full type beats `type/*`, which beats any type; then the order of the formatters decides. Each
+ * formatter writes one or more types. Without `accept`, chooses the type of the request if a formatter writes it, else
+ * the first type. Ignores an `accept` of more than 1,000 characters and chooses the first type.
  */
 export function negotiate(accept: string, requestType: string, formatters: Formatters): string {
   const first = formatters[0][0]
@@ -23,10 +23,10 @@ export function negotiate(accept: string, requestType: string, formatters: Forma
 
 const longestAccept = 1_000
 
-/** The types of each formatter, its own first. */
+/** The types of each formatter, its preferred one first. */
 export type Formatters = readonly [readonly [string, ...string[]], ...(readonly string[])[]]
 
-/** From a type named in full to any type at all. */
+/** From a full type to any type. */
 const precisions = [(type: string) => type, (type: string) => `${type.split('/')[0]}/*`, () => '*/*']
 
 interface Range {
@@ -34,7 +34,7 @@ interface Range {
   readonly quality: number
 }
 
-/** RFC 9110 §12.5.1; what cannot be read asks for nothing. */
+/** Reads the ranges of RFC 9110 §12.5.1. An unreadable quality counts as 0. */
 function readRanges(accept: string): Range[] {
   return accept
     .toLowerCase()

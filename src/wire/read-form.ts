@@ -4,9 +4,10 @@ import { gatherFields, maxFields, requireFewFields } from './fields.ts'
 import { formDecode } from './form-decode.ts'
 
 /**
- * Reads `application/x-www-form-urlencoded` strictly; names match in any letter case. Throws OAuthError
- * `invalid_request` for broken percent-encoding, bytes that are not UTF-8, NUL, line breaks, repeats (RFC 6749 §3.2), too
- * many fields, and another format. The refusal of a line break or another format ends with `example`, the form to send.
+ * Reads `application/x-www-form-urlencoded` strictly. Names match in any letter case. Throws OAuthError
+ * `invalid_request` for broken percent-encoding, bytes that are not UTF-8, NUL, line breaks, repeated fields (RFC 6749
+ * §3.2), too many fields and other formats. The refusal of a line break or another format ends with `example`, a form
+ * to send.
  */
 export function readForm(text: string, example: string | null): Fields {
   const mistake = findMistake(text)
@@ -21,7 +22,7 @@ function findMistake(text: string): string | null {
   return otherForm === null ? findLineBreak(text) : `The body is ${otherForm}. Send a form`
 }
 
-/** An encoder writes no line breaks (WHATWG URL §5.2): an editor or a shell added them. */
+/** Finds a line break, which no encoder writes (WHATWG URL §5.2) but an editor or a shell adds. */
 function findLineBreak(text: string): string | null {
   const at = text.search(/[\r\n]/)
   if (at === -1) return null
@@ -38,14 +39,14 @@ function readPair(pair: string): [name: string, value: string] {
 const unreadable =
   'The body has broken percent-encoding, bytes that are not UTF-8, or NUL. In UTF-8, write % as %25 and + as %2B.'
 
-/** A raw U+FFFD is what unreadable bytes were turned into on their way here. */
+/** Decodes a text. A raw U+FFFD stands for bytes that were not UTF-8. */
 function decode(text: string): string {
   const decoded = formDecode(text)
   if (decoded === null || text.includes('\uFFFD') || decoded.includes('\0')) throw refuse(unreadable)
   return decoded
 }
 
-/** What a body plainly is when it is no form: no field's name begins like these. */
+/** Recognizes a body that is plainly not a form, since no field's name begins like that. */
 function recogniseOther(text: string): string | null {
   if (/^\s*(["{[]|%7B|%22)/i.test(text)) return 'JSON'
   if (/^\s*</.test(text)) return 'XML'

@@ -4,9 +4,9 @@ import type { Fields } from './fields.ts'
 import { gatherFields, requireFewFields, requireUtf8 } from './fields.ts'
 
 /**
- * Reads a JSON object of texts and numbers; names match in any letter case, null counts as missing, a number is the text
- * that was sent. Throws OAuthError `invalid_request` for everything else, repeated names included (RFC 8259 §4), which
- * `JSON.parse` would hide.
+ * Reads a JSON object of strings and numbers. Names match in any letter case, null counts as missing, and a number
+ * becomes its text as sent. Throws OAuthError `invalid_request` for everything else, including repeated names (RFC 8259
+ * §4), which `JSON.parse` would hide.
  */
 export function readJson(given: string): Fields {
   requireUtf8(given)
@@ -20,14 +20,19 @@ export function readJson(given: string): Fields {
   )
 }
 
-/** Undefined for text that is no JSON object. Throws OAuthError for one that nests or has too many members. */
+/**
+ * Returns undefined for text that is not a JSON object. Throws OAuthError for an object that nests or has too many
+ * members.
+ */
 function parseJson(text: string): ValueNode | undefined {
   if (!isObject(text)) return undefined
   requireFlat(text)
   return parse(text, { mode: 'json', ranges: true }).body
 }
 
-/** By the native parser, which is quicker than the one that keeps repeated names, and stricter about control characters. */
+/**
+ * Uses the native parser: it is faster than the one that keeps repeated names, and stricter about control characters.
+ */
 function isObject(text: string): boolean {
   try {
     const value: unknown = JSON.parse(text)
@@ -37,7 +42,7 @@ function isObject(text: string): boolean {
   }
 }
 
-/** Counts commas and brackets outside strings, in a text that is JSON. */
+/** Refuses nesting and too many members, by counting the brackets and commas outside strings. The text must be JSON. */
 function requireFlat(text: string): void {
   let commas = 0
   let openings = 0
@@ -60,7 +65,7 @@ function readValue(value: ValueNode, text: string): string {
 }
 
 function refuseValue(): OAuthError {
-  return refuse('A field of the JSON object is neither a text nor a number.')
+  return refuse('A field of the JSON object is neither a string nor a number.')
 }
 
 function refuse(description: string): OAuthError {

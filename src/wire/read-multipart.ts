@@ -4,8 +4,8 @@ import type { Fields } from './fields.ts'
 import { gatherFields, maxFields, requireFewFields, requireUtf8 } from './fields.ts'
 
 /**
- * Reads `multipart/form-data` without files. Throws OAuthError `invalid_request` for files, repeats, too many fields and
- * what cannot be read.
+ * Reads `multipart/form-data` without files. Throws OAuthError `invalid_request` for files, repeated fields, too many
+ * fields and an unreadable body.
  */
 export async function readMultipart(text: string, contentType: string): Promise<Fields> {
   requireUtf8(text)
@@ -19,7 +19,7 @@ export async function readMultipart(text: string, contentType: string): Promise<
         name === undefined ? refuse() : given.push([name, value]),
       )
       parser.on('file', (_name, file) => {
-        file.on('error', refuse) // of a body that ends in it; without a listener Node would end the process
+        file.on('error', refuse) // the body ends inside the file; without a listener Node would end the process
         file.resume()
         refuse()
       })
@@ -27,14 +27,16 @@ export async function readMultipart(text: string, contentType: string): Promise<
       parser.on('finish', resolve)
       parser.end(text)
     } catch {
-      refuse() // a boundary that is missing
+      refuse() // the boundary is missing
     }
   })
   requireFewFields(given.length)
   return gatherFields(given)
 }
 
-/** Lines that may be delimiters (RFC 2046 §5.1.1), as far as it matters: the first has no line before it. */
+/**
+ * Counts the lines that may be delimiters (RFC 2046 §5.1.1), up to the limit. The first has no line break before it.
+ */
 function countDelimiters(text: string): number {
   return text.split('\n--', maxFields + 3).length - 1
 }

@@ -1,13 +1,13 @@
 import type { Fields } from './fields.ts'
 
-/** What arrived, before and after it is understood. */
+/** A request as a dialect sees it, before and after decoding. */
 export interface WireRequest {
-  /** The body as UTF-8 text; U+FFFD stands for bytes that are none. */
+  /** The body as text; U+FFFD replaces bytes that are not UTF-8. */
   readonly text: string
-  /** What follows the path's question mark, as sent; `''` when nothing does. */
+  /** The raw query, without its question mark; `''` when there is none. */
   readonly query: string
-  /** As sent; names in lower case. */
+  /** The headers as sent, with names in lower case. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
-  /** What `decode` made of it; empty until then, and where it refused. */
+  /** The fields that `decode` returned; empty before that, and when it threw. */
   readonly fields: Fields
 }

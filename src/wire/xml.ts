@@ -13,9 +13,10 @@ export interface Root {
 export const instanceNamespace = 'http://www.w3.org/2001/XMLSchema-instance'
 
 /**
- * Reads flat XML: the root's children, of its namespace and in any order, as fields; `i:nil` counts as missing. Decodes the
- * predefined entities and character references and no others. Throws OAuthError `invalid_request` for a document type,
- * another root, deeper nesting, repeats, too many fields or attributes, and text that is not well-formed.
+ * Reads flat XML: the children of the root, in its namespace and in any order, become fields. `i:nil` counts as
+ * missing. Decodes only the predefined entities and character references. Throws OAuthError `invalid_request` for a
+ * document type, another root, deeper nesting, repeated fields, too many fields or attributes, and text that is not
+ * well-formed.
  */
 export function readXml(text: string, root: Root): Fields {
   requireUtf8(text)
@@ -25,16 +26,16 @@ export function readXml(text: string, root: Root): Fields {
   let attributeCount = 0
   let isNil = false
   parser.on('error', () => refuse('The body is not well-formed XML.'))
-  parser.on('doctype', () => refuse('The body has a document type, which is not read.'))
+  parser.on('doctype', () => refuse('The XML has a document type. Send it without.'))
   parser.on('attribute', () => {
     attributeCount += 1
     if (attributeCount > maxAttributes) refuse(`The XML has more than ${maxAttributes} attributes.`)
   })
   parser.on('opentag', ({ local, uri, attributes }) => {
     depth += 1
-    if (depth > 2) refuse('The XML nests deeper than its fields.')
+    if (depth > 2) refuse('The XML has elements inside its fields.')
     if (uri !== root.namespace || (depth === 1 && local !== root.name)) {
-      refuse(`The XML is not ${root.name} of the namespace ${root.namespace}.`)
+      refuse(`The XML must be ${root.name}, with all elements in the namespace ${root.namespace}.`)
     }
     if (depth === 2) requireFewFields(given.push([local, '']))
     isNil = depth === 2 && Object.values(attributes).some(isNilAttribute)
@@ -55,7 +56,7 @@ export function readXml(text: string, root: Root): Fields {
   return gatherFields(given)
 }
 
-/** Of all elements together: the published samples have a namespace or two, and `i:nil` where a field is empty. */
+/** The most attributes of all elements together. The published samples declare a namespace or two, and use `i:nil`. */
 const maxAttributes = 50
 
 function isNilAttribute({ uri, local, value }: SaxesAttributeNS): boolean {
@@ -66,12 +67,15 @@ function refuse(description: string): never {
   throw new OAuthError('invalid_request', description)
 }
 
-/** One element with text in it. */
+/** Writes one element that contains text. */
 export function writeElement(name: string, text: string): string {
   return `<${name}>${escapeText(text)}</${name}>`
 }
 
-/** Also a carriage return, which a reader would turn into a line end; U+FFFE and U+FFFF cannot be in XML at all. */
+/**
+ * Also escapes a carriage return, which a reader would turn into a line end. Replaces U+FFFE and U+FFFF, which XML
+ * forbids.
+ */
 function escapeText(text: string): string {
   return text
     .replaceAll('&', '&amp;')

@@ -141,7 +141,7 @@ describe('the command line', () => {
     })
 
     test.each([
-      ['an id that is taken', 'exists already'],
+      ['an id that is taken', 'already exists'],
       ['an id with a character outside A-Z a-z 0-9 . _ -', 'A-Z a-z 0-9'],
       ['an empty id', 'A-Z a-z 0-9'],
       ['an id of 65 characters', 'A-Z a-z 0-9'],
@@ -328,7 +328,7 @@ describe('the command line', () => {
       const name = `user-${randomWord()}`
       expect(await json(`user add ${name} --id ${id} --password-stdin`, passphrase)).toMatchObject({ userId: id })
       const again = await run(`user add user-${randomWord()} --id ${id} --password-stdin`, passphrase)
-      expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user of that id exists already.\n' })
+      expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user with that id already exists.\n' })
     })
 
     test.each([
@@ -380,7 +380,7 @@ describe('the command line', () => {
       expect(added).toMatchObject({ code: 0, stderr: 'A password of at least 15 characters is advised.\n' })
       expect(JSON.parse(added.stdout)).toEqual({ userId: uuid, userName: name, role: '' })
       const again = await run(`user add ${name} --password-stdin`, password)
-      expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user of that name exists already.\n' })
+      expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user with that name already exists.\n' })
     })
 
     test('accepts a password of 1024 bytes', async () => {
@@ -391,7 +391,7 @@ describe('the command line', () => {
     test('refuses a name that is taken in another letter case', async () => {
       const { name } = await addUser()
       const again = await run(`user add ${name.toUpperCase()} --password-stdin`, passphrase)
-      expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user of that name exists already.\n' })
+      expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user with that name already exists.\n' })
     })
 
     test.each([
@@ -554,7 +554,7 @@ describe('the command line', () => {
   ])('%s is refused, since there is none', async (args) => {
     const { code, stdout, stderr } = await run(`${args} --json`, passphrase)
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-    expect(stderr).toMatch(/^There is no (user of that name|client of that id)\.\n$/)
+    expect(stderr).toMatch(/^There is no (user with that name|client with that id)\.\n$/)
   })
 
   test.each([
@@ -603,7 +603,7 @@ describe('the command line', () => {
       readDocument(stdout)
     }
     const again = await runCommand(`user remove ${name}`.split(' '), { environment })
-    expect(again).toEqual({ code: 1, stdout: '', stderr: 'There is no user of that name.\n' })
+    expect(again).toEqual({ code: 1, stdout: '', stderr: 'There is no user with that name.\n' })
   })
 
   test('a command loads nothing of what only a server needs', async () => {

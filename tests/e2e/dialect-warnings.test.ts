@@ -10,7 +10,7 @@ import { sendBytes } from '../support/sockets.ts'
 import { ask } from '../support/wire.ts'
 
 const defaultClient = 'WEBAPI_DEFAULT_CLIENT: a request without client credentials counts as the client old-app'
-const envelopeDebug = 'ENVELOPE_DEBUG: debug=1 tells anybody which users exist; never in production'
+const envelopeDebug = 'ENVELOPE_DEBUG: debug=1 tells every caller which users exist; do not use it in production'
 
 let database: Database
 let environment: Record<string, string>
@@ -94,20 +94,20 @@ describe('two dialects on one path', () => {
   test.each<[Record<string, string>, string]>([
     [
       { DIALECTS: 'webapi,envelope', ENVELOPE_PATH: '/Token' },
-      'WEBAPI_PATH, ENVELOPE_PATH: two dialects on one path, /Token; give each a path of its own',
+      'WEBAPI_PATH, ENVELOPE_PATH: two dialects share the path /Token; give each its own path',
     ],
     [
       { DIALECTS: 'webapi,webapi-session', WEBAPI_PATH: '/V2/TOKEN' },
-      'WEBAPI_PATH, WEBAPI_SESSION_PATH: two dialects on one path, /v2/token; give each a path of its own',
+      'WEBAPI_PATH, WEBAPI_SESSION_PATH: two dialects share the path /v2/token; give each its own path',
     ],
     [
       { DIALECTS: 'envelope,webapi-session', WEBAPI_SESSION_PATH: '/v1/OAuth' },
-      'ENVELOPE_PATH, WEBAPI_SESSION_PATH: two dialects on one path, /v1/OAuth; give each a path of its own',
+      'ENVELOPE_PATH, WEBAPI_SESSION_PATH: two dialects share the path /v1/OAuth; give each its own path',
     ],
   ])('end a start with exit code 2 and a sentence: %o', async (more, sentence) => {
     const starting = startServer({ environment: { ...environment, ...more } })
     expect(await starting.exited).toBe(2)
-    expect(starting.stderr()).toBe(`The environment is wrong:\n  ${sentence}\n`)
+    expect(starting.stderr()).toBe(`Invalid settings:\n  ${sentence}\n`)
     expect(starting.lines).toEqual([])
   })
 

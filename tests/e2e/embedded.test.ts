@@ -217,7 +217,7 @@ describe('after a crash', () => {
     expect(await askUntilAnswered(database, 'select seven from public.kept')).toEqual([{ seven: 7 }])
     await database.close()
     expect(await isStopped(folder)).toBe(true)
-    expect(told).toContain('The embedded database has stopped unexpectedly and is being started again.')
+    expect(told).toContain('The embedded database has stopped unexpectedly. Starting it again.')
     expect(told).toContain('The embedded database is back.')
   })
 

@@ -36,8 +36,12 @@ describe('the first start in an empty folder', () => {
     expect(log.at(-1)).toContain(`ready on http://127.0.0.1:${environment.PORT}`)
     for (const credential of [secret, password]) expect(log.join('\n')).not.toContain(credential)
 
+    const command = text.findIndex((line) => line.includes('curl '))
+    expect(text.slice(0, command).filter((line) => line.length > 80)).toEqual([])
+    for (const place of [first.url, `${first.url}/docs`, './data']) expect(text.join('\n')).toMatch(ending(place))
+
     if (hasCurl) {
-      const pasted = text.slice(text.findIndex((line) => line.includes('curl '))).join('\n')
+      const pasted = text.slice(command).join('\n')
       const { stdout } = await promisify(execFile)('sh', ['-c', pasted], { timeout: 30_000 })
       const answer = JSON.parse(stdout)
       keepSecret(answer.access_token)
@@ -151,6 +155,11 @@ describe('a start with a database of its own', () => {
     expect(stdout).toBe('[]\n')
   })
 })
+
+/** A line that ends with a text. */
+function ending(text: string): RegExp {
+  return new RegExp(` ${text.replaceAll('.', '\\.')}$`, 'm')
+}
 
 /** A folder in which a start has come as far as a cluster without tables. */
 async function nearlyStarted(): Promise<string> {

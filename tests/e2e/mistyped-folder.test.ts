@@ -58,7 +58,7 @@ describe('a command on a folder without a database', () => {
 
 function noDatabase(folder: string): string {
   return (
-    `There is no embedded database in ${folder}. Check the folder's name; ` +
-    '`password-grant serve` and `password-grant migrate` make a database in an empty folder.'
+    `There is no embedded database in ${folder}. Check the folder's name. ` +
+    '`password-grant serve` and `password-grant migrate` create a database in an empty folder.'
   )
 }

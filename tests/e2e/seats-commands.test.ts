@@ -129,7 +129,7 @@ describe('the seats of a user', () => {
 test.each([
   ['a label without a user', ['--device', 'desk'], 2, /required option '--user <username>'/],
   ['no label after --device', ['--user', 'somebody', '--device'], 2, /argument missing/],
-  ['a user who is none', ['--user', 'nobody', '--device', 'desk'], 1, /^There is no user of that name\.\n$/],
+  ['a user who is none', ['--user', 'nobody', '--device', 'desk'], 1, /^There is no user with that name\.\n$/],
 ])('token revoke with %s is refused', async (_what, args, exitCode, sentence) => {
   const { code, stdout, stderr } = await run('token', 'revoke', ...args)
   expect({ code, stdout }).toEqual({ code: exitCode, stdout: '' })

@@ -131,7 +131,7 @@ describe.runIf(process.platform === 'linux')('a command whose answer cannot be w
     const options = { environment: { DATABASE_URL: url } }
     const full = spawnProgram(['client', 'list'], { ...options, stdout: openForTest('/dev/full', constants.O_WRONLY) })
     const [text] = await Promise.all([nextText(full), once(full, 'close')])
-    expect(text).toMatch(/^Standard output cannot be written: .*ENOSPC/)
+    expect(text).toMatch(/^Cannot write to standard output: .*ENOSPC/)
     expect(full.exitCode).toBe(1)
     const pipe = await makePipe()
     closeSync(pipe.readEnd)

@@ -20,15 +20,15 @@ const right = passwordForm(user)
 const bothMethods = ['POST', 'GET'] as const
 
 const example = 'grant_type=password&username=...&password=...'
-const inQuery = `The fields came in the query string, which is not read. Send them as a form in the body: ${example}`
-const inHeaders = `The fields came as headers, which are not read. Send them as a form in the body: ${example}`
+const inQuery = `The fields are in the query string, which the server ignores. Send them as a form in the body: ${example}`
+const inHeaders = `The fields are in headers, which the server ignores. Send them as a form in the body: ${example}`
 const empty = `The body is empty. Send a form: ${example}`
-const wholeEncoded = `The whole body came percent-encoded. Encode each value, but not the = and & between them: ${example}`
+const wholeEncoded = `The whole body is percent-encoded. Encode each value, but not the = and & between them: ${example}`
 const noCredentials =
-  'No client credentials came. Send Authorization: Basic with id and secret, or client_id and client_secret in the form.'
+  'The request has no client credentials. Send Authorization: Basic with id and secret, or client_id and client_secret in the form.'
 const unreadable =
   'The body has broken percent-encoding, bytes that are not UTF-8, or NUL. In UTF-8, write % as %25 and + as %2B.'
-const partlyEncoded = `${wrongPassword} The form came partly unencoded, and + and % mean something in it: write + as %2B and % as %25.`
+const partlyEncoded = `${wrongPassword} The form is partly unencoded, but + and % have a meaning in it: write + as %2B and % as %25.`
 const encodedTwice = `${wrongPassword} A value looks percent-encoded twice: encode it once.`
 
 /** What a body of another kind looks like when a program has written it. */
@@ -94,7 +94,7 @@ describe('fields that are not in the body', () => {
 
   test.each(['/introspect', '/revoke'])('the token, in the query of %s', async (url) => {
     const sentence =
-      'The fields came in the query string, which is not read. Send them as a form in the body: token=...'
+      'The fields are in the query string, which the server ignores. Send them as a form in the body: token=...'
     expectRefusal(await sendToken(app, { url: `${url}?token=x`, headers }), 400, 'invalid_request', sentence)
     expectRefusal(await sendToken(app, { url: `${url}?token=x` }), 401, 'invalid_client', sentence)
   })

@@ -266,7 +266,7 @@ describe('a host that leaves refusals to Fastify', () => {
       bearing(value),
       {
         ...{ statusCode: 403, code: 'insufficient_scope', error: 'Forbidden' },
-        message: 'The token does not have the role that this needs.',
+        message: 'The token does not have the role that this route requires.',
       },
     ],
   ]

@@ -43,7 +43,7 @@ const ways: [string, FindBearerToken][] = [
 ]
 
 const realm = 'Bearer realm="password-grant"'
-const noRole = `${realm}, error="insufficient_scope", error_description="The token does not have the role that this needs."`
+const noRole = `${realm}, error="insufficient_scope", error_description="The token does not have the role that this route requires."`
 const malformed = `${realm}, error="invalid_request", error_description="Send one token: Authorization: Bearer <token>"`
 const twoTokens = `${realm}, error="invalid_request", error_description="The request has more than one token."`
 

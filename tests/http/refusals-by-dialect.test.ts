@@ -98,13 +98,13 @@ const says = {
   encoding:
     'The body has broken percent-encoding, bytes that are not UTF-8, or NUL. In UTF-8, write % as %25 and + as %2B.',
   wrong: 'The user name or password is incorrect.',
-  grant: 'The only grant_type here is password.',
+  grant: 'The only supported grant_type is password.',
   client: 'Client authentication failed.',
   closed: 'There is nothing at this path.',
   away: 'The service cannot answer right now. Try again shortly.',
   ours: 'Something went wrong here.',
   length: 'The body is longer than 16384 bytes.',
-  label: 'clientKey has at most 200 characters and no control characters.',
+  label: 'The field clientKey must have at most 200 characters and no control characters.',
   signature: 'The device key, the timestamp or the signature is not right.',
   envelope: {
     missing: 'Username/password not supplied.',
@@ -298,7 +298,7 @@ const sessionInXml: Column = {
         () => ({ body: '<OAuthRequest/>' }),
         400,
         'invalid_request',
-        `The XML is not OAuthRequest of the namespace ${namespace}.`,
+        `The XML must be OAuthRequest, with all elements in the namespace ${namespace}.`,
       ],
     ],
     'a field is too long': [

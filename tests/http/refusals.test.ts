@@ -239,7 +239,7 @@ describe('the query string', () => {
         await sendToken(app, { method, url, headers }),
         400,
         'invalid_request',
-        expect.stringMatching(/^The fields came in the query string, which is not read/),
+        expect.stringMatching(/^The fields are in the query string, which the server ignores/),
       )
     }
   })

@@ -111,7 +111,7 @@ describe('RFC 7009 §2.1: the request', () => {
     const value = await liveToken()
     const url = `/revoke?token=${value}`
     const response = await app.inject({ method: 'POST', url, headers: { ...form, ...headers }, body: '' })
-    expectRefusal(response, 400, 'invalid_request', expect.stringMatching(/^The fields came in the query string/))
+    expectRefusal(response, 400, 'invalid_request', expect.stringMatching(/^The fields are in the query string/))
     await expectLive(value)
   })
 
@@ -162,7 +162,7 @@ describe('RFC 7009 §2.1: who may end a token', () => {
   })
 
   test('no other client: it is told so, and the token lives on', async () => {
-    const foreign = 'The token was given to another client.'
+    const foreign = 'The token was issued to another client.'
     const [confidential, open] = [await liveToken(), await signInPublicly(await addUser(database))]
     const asOther = basic(other.id, other.secret)
     expectRefusal(await revoke({ token: confidential }, asOther), 400, 'unauthorized_client', foreign)

@@ -104,7 +104,7 @@ describe('RFC 7662 §2.1: the request', () => {
     const value = await liveToken()
     const url = `/introspect?token=${value}`
     const explained =
-      'The fields came in the query string, which is not read. Send them as a form in the body: token=...'
+      'The fields are in the query string, which the server ignores. Send them as a form in the body: token=...'
     for (const body of ['', 'token_type_hint=access_token']) {
       const response = await app.inject({ method: 'POST', url, headers: { ...form, ...headers }, body })
       expectRefusal(response, 400, 'invalid_request', explained)
@@ -152,7 +152,7 @@ describe('RFC 7662 §2.1: who asks', () => {
         response,
         400,
         'invalid_request',
-        'The client authenticates in two ways. Use the Authorization header or fields.',
+        'The client authenticates in two ways. Use either the Authorization header or fields.',
       )
     }
   })
@@ -217,7 +217,7 @@ describe('RFC 7662 §2.3: who asks without the right to', () => {
 
   test('nobody at all is told how a client says who it is', async () => {
     const response = await introspect({ token: await liveToken() }, {})
-    expectRefusal(response, 401, 'invalid_client', expect.stringMatching(/^No client credentials came\. /))
+    expectRefusal(response, 401, 'invalid_client', expect.stringMatching(/^The request has no client credentials\. /))
   })
 })
 

@@ -308,7 +308,7 @@ async function setSeat(user: Person, device: string, change: string): Promise<vo
 function expectUnknown(response: LightMyRequestResponse): void {
   expect([response.statusCode, response.json()]).toEqual([
     404,
-    { error: 'not_found', error_description: 'There is no seat of yours with that id.' },
+    { error: 'not_found', error_description: 'You have no seat with that id.' },
   ])
   expect(response.headers['content-type']).toBe('application/json; charset=utf-8')
   expectUncached(response)

@@ -472,7 +472,7 @@ describe('an outage', () => {
     for (let round = 0; round < 3; round += 1) {
       const failure = await failureOf(token())
       expect(failure).toMatchObject({ code: 'temporarily_unavailable', status: 404 })
-      expect(failure.message).toContain('Is the url right?')
+      expect(failure.message).toContain('Check the url.')
     }
     expect(server.received).toHaveLength(1)
     clocks.monotonic = 61 * second

@@ -209,7 +209,7 @@ describe('a refusal is 400 without a challenge, to the byte', async () => {
     ],
     'two ways of saying who the client is': [
       { headers, body: `${right}&client_secret=x` },
-      invalid('The client authenticates in two ways. Use the Authorization header or fields.'),
+      invalid('The client authenticates in two ways. Use either the Authorization header or fields.'),
     ],
   }
   for (const method of ['POST', 'GET']) {

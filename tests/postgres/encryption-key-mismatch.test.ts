@@ -58,9 +58,9 @@ describe('servers of one database', () => {
     const { lines } = await readyServer({ environment: { ...environment, ENCRYPTION_KEY: other.toString('base64') } })
     const warnings = lines.filter((line) => line.includes('"event":"encryption-key"')).map((line) => JSON.parse(line))
     expect(warnings).toEqual([
-      expect.objectContaining({ level: 40, msg: expect.stringMatching(/^ENCRYPTION_KEY is not the one/) }),
+      expect.objectContaining({ level: 40, msg: expect.stringMatching(/^ENCRYPTION_KEY differs from the key/) }),
     ])
     const { lines: keyless } = await readyServer({ environment: { DATABASE_URL: url } })
-    expect(keyless.join('\n')).toContain('ENCRYPTION_KEY is not set, and other servers of this database have one')
+    expect(keyless.join('\n')).toContain('ENCRYPTION_KEY is not set, but other servers on this database have one')
   })
 })

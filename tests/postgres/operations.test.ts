@@ -504,7 +504,7 @@ describe('operations that run together', () => {
       if (isCaught) await add(within, user.name).catch(() => undefined)
       else throw new Error('the work has failed')
     })
-    await expect(acting).rejects.toThrow(isCaught ? 'exists already' : 'the work has failed')
+    await expect(acting).rejects.toThrow(isCaught ? 'already exists' : 'the work has failed')
     expect(heard).toEqual([])
     await expect(disableUser(silent, name)).rejects.toMatchObject({ status: 404 })
   })

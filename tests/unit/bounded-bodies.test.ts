@@ -44,12 +44,12 @@ describe('a body that repeats one thing to the limit is refused', () => {
     [
       'array elements',
       () => readJson(`{"a":[${toTheLimit('1,')}1]}`),
-      'A field of the JSON object is neither a text nor a number.',
+      'A field of the JSON object is neither a string nor a number.',
     ],
     [
       'brackets',
       () => readJson(`{"a":${'['.repeat(8_000)}${']'.repeat(8_000)}}`),
-      'A field of the JSON object is neither a text nor a number.',
+      'A field of the JSON object is neither a string nor a number.',
     ],
     [
       'attributes',

@@ -286,13 +286,13 @@ describe('the environment', () => {
     [
       'to the letter',
       { WEBAPI_PATH: '/v2/token' },
-      'WEBAPI_PATH, WEBAPI_SESSION_PATH: two dialects on one path, /v2/token',
+      'WEBAPI_PATH, WEBAPI_SESSION_PATH: two dialects share the path /v2/token',
     ],
-    ['but for case', { WEBAPI_PATH: '/V2/Token' }, 'WEBAPI_PATH, WEBAPI_SESSION_PATH: two dialects on one path'],
+    ['but for case', { WEBAPI_PATH: '/V2/Token' }, 'WEBAPI_PATH, WEBAPI_SESSION_PATH: two dialects share the path'],
     [
       'but for a slash',
       { WEBAPI_PATH: '/v1/oauth' },
-      'WEBAPI_PATH, ENVELOPE_PATH: two dialects on one path, /v1/oauth/',
+      'WEBAPI_PATH, ENVELOPE_PATH: two dialects share the path /v1/oauth/',
     ],
   ])('that puts two dialects on one path, equal %s, is a mistake that says so', (_how, paths, mistake) => {
     const environment = { ...database, DIALECTS: 'webapi,webapi-session,envelope', ...paths }

@@ -20,11 +20,11 @@ function explain(error: OAuthError, received: Partial<WireRequest>): string {
   return diagnose(error, { ...nothing, ...received }, example).description
 }
 
-const query = `The fields came in the query string, which is not read. Send them as a form in the body: ${example}`
-const asHeaders = `The fields came as headers, which are not read. Send them as a form in the body: ${example}`
+const query = `The fields are in the query string, which the server ignores. Send them as a form in the body: ${example}`
+const asHeaders = `The fields are in headers, which the server ignores. Send them as a form in the body: ${example}`
 const empty = `The body is empty. Send a form: ${example}`
-const whole = `The whole body came percent-encoded. Encode each value, but not the = and & between them: ${example}`
-const partly = `${wrongPassword} The form came partly unencoded, and + and % mean something in it: write + as %2B and % as %25.`
+const whole = `The whole body is percent-encoded. Encode each value, but not the = and & between them: ${example}`
+const partly = `${wrongPassword} The form is partly unencoded, but + and % have a meaning in it: write + as %2B and % as %25.`
 const twice = `${wrongPassword} A value looks percent-encoded twice: encode it once.`
 
 describe('a missing field', () => {
@@ -61,8 +61,8 @@ describe('a missing field', () => {
 
 describe('a client that was refused', () => {
   test.each<[string, Partial<WireRequest>, string]>([
-    ['and sent a form', { text: 'grant_type=password&username=a' }, 'No client credentials came.'],
-    ['and named an empty id', { text: 'client_id=&username=a' }, 'No client credentials came.'],
+    ['and sent a form', { text: 'grant_type=password&username=a' }, 'The request has no client credentials.'],
+    ['and named an empty id', { text: 'client_id=&username=a' }, 'The request has no client credentials.'],
     ['and sent nothing', {}, empty],
     ['and sent everything in the query', { query: 'client_id=1&client_secret=1' }, query],
   ])('%s, is told how a client says who it is', (_what, received, sentence) => {
@@ -193,11 +193,11 @@ describe('whatever was received', () => {
   })
 
   test.each([
-    new OAuthError('unsupported_grant_type', 'The only grant_type here is password.'),
+    new OAuthError('unsupported_grant_type', 'The only supported grant_type is password.'),
     new OAuthError('invalid_request', 'The body has the same field twice.'),
     new OAuthError('temporarily_unavailable', 'Try again shortly.', { retryAfterSeconds: 1 }),
     new OAuthError('server_error', 'Something went wrong here.', { reason: 'unforeseen' }),
-    new OAuthError('unauthorized_client', 'The token was given to another client.'),
+    new OAuthError('unauthorized_client', 'The token was issued to another client.'),
     new OAuthError('invalid_request', 'Use POST.', { status: 405 }),
   ])('a refusal of another kind is left alone: $description', (error) => {
     fc.assert(

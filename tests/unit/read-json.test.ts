@@ -12,7 +12,7 @@ function refusalOf(text: string): string | null {
 }
 
 const noObject = 'The body is not a JSON object.'
-const noText = 'A field of the JSON object is neither a text nor a number.'
+const noText = 'A field of the JSON object is neither a string nor a number.'
 const repeated = 'The body has the same field twice.'
 const unreadable = 'The body has bytes that are not UTF-8, NUL, or half a character.'
 
@@ -133,7 +133,7 @@ describe('a body is refused', () => {
   })
 
   test.each(['{"a":true}', '{"a":false}', '{"a":{}}', '{"a":{"b":"1"}}', '{"a":[]}', '{"a":["1"]}', '{"a":[[["1"]]]}'])(
-    'when a field is neither a text nor a number: %s',
+    'when a field is neither a string nor a number: %s',
     (text) => {
       expect(refusalOf(text)).toBe(noText)
     },

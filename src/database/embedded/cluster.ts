@@ -7,7 +7,7 @@ import { type Binaries, findBinaries, readyBinaries } from './binaries.ts'
 import { errorCode } from './error-code.ts'
 import { isStaging, stage, sync } from './stage.ts'
 
-/** An initialised PostgreSQL cluster, running or not, and what it takes to run it. */
+/** An initialised PostgreSQL cluster, running or not, with the account and the binaries that run it. */
 export interface Cluster {
   readonly folder: string
   /** PostgreSQL's data folder. */
@@ -17,9 +17,9 @@ export interface Cluster {
 }
 
 /**
- * Finds the cluster in `folder`, or makes both. Throws Error with a sentence for the user when the folder holds
- * something else, nothing and it may not be made, a cluster of another PostgreSQL or of another user, or when PostgreSQL
- * does not run here.
+ * Finds the cluster in a folder, or creates both. Throws Error with a sentence for the user when the folder holds other
+ * files, or a cluster of another PostgreSQL version or another user; when it is empty and `mayCreate` is false; or when
+ * PostgreSQL does not run on this system.
  */
 export async function readyCluster(givenFolder: string, mayCreate = true): Promise<Cluster> {
   refusePlatform()
@@ -37,10 +37,10 @@ export async function readyCluster(givenFolder: string, mayCreate = true): Promi
     return cluster
   }
   await stage(path, (staging) => initialise(staging, cluster))
-  return { ...cluster, account: await findAccount(folder, path) } // another process may have made it first
+  return { ...cluster, account: await findAccount(folder, path) } // another process may have created it first
 }
 
-/** A mistyped folder must not become a new database. Makes nothing. */
+/** Throws when there is no cluster, so that a mistyped folder does not become a new database. Creates nothing. */
 async function requireCluster(folder: string): Promise<void> {
   const names: string[] = await readdir(folder).catch((cause: unknown): string[] => {
     if (errorCode(cause) === 'ENOENT') return []
@@ -49,24 +49,24 @@ async function requireCluster(folder: string): Promise<void> {
   const path = join(folder, 'cluster')
   const isForeign = (name: string) => !harmlessNames.has(name) && name !== 'cluster' && !isStaging(name, path)
   const inside: string[] = names.includes('cluster') ? await readdir(path).catch(() => [path]) : []
-  if (inside.length > 0 || names.some(isForeign)) return // which a closer look judges
+  if (inside.length > 0 || names.some(isForeign)) return // the caller examines it
   throw new Error(
-    `There is no embedded database in ${folder}. Check the folder's name; ` +
-      '`password-grant serve` and `password-grant migrate` make a database in an empty folder.',
+    `There is no embedded database in ${folder}. Check the folder's name. ` +
+      '`password-grant serve` and `password-grant migrate` create a database in an empty folder.',
   )
 }
 
-/** Where PostgreSQL looks for its data, seen from within; on Linux even when it may not enter the folders above. */
+/** Returns the data folder as PostgreSQL sees it. On Linux that works even when it cannot enter the parent folders. */
 export function dataFolder(path: string): string {
   return process.platform === 'linux' ? '/proc/self/cwd' : path
 }
 
-/** All that PostgreSQL gets to see of the environment: ours may hold secrets. */
+/** The whole environment of PostgreSQL: this process's own may contain secrets. */
 export const environment = { PATH: '/usr/local/bin:/usr/bin:/bin', LANG: 'C', TZ: 'UTC' }
 
 function refusePlatform(): void {
   if (process.platform === 'win32') {
-    throw new Error('There is no embedded database on Windows. Use a PostgreSQL of your own: set DATABASE_URL.')
+    throw new Error('The embedded database does not run on Windows. Use your own PostgreSQL: set DATABASE_URL.')
   }
   if (process.platform !== 'linux' && process.getuid?.() === 0) {
     throw new Error('PostgreSQL does not run as root. Run this command as an ordinary user, or set DATABASE_URL.')
@@ -89,10 +89,12 @@ function refuseFolder(folder: string, cause: unknown): Error {
   return new Error(`The embedded database folder ${folder} cannot be used: ${(cause as Error).message}.`, { cause })
 }
 
-/** Names that may lie in a folder without it being somebody else's: our key, mount points, freshly cloned places. */
-/** Beside the cluster, not in it: a copy of the database alone opens no customer key. */
+/**
+ * The name of the key file. It lies beside the cluster, so that a copy of the database alone decrypts no customer key.
+ */
 export const encryptionKeyFile = 'encryption-key'
 
+/** Names that a folder for a database may contain: the key, and what mount points and fresh clones have. */
 const harmlessNames = new Set([encryptionKeyFile, 'lost+found', '.gitkeep', '.gitignore', '.DS_Store'])
 
 async function findCluster(folder: string, path: string, { version }: Binaries): Promise<boolean> {
@@ -107,7 +109,7 @@ async function findCluster(folder: string, path: string, { version }: Binaries):
   )
 }
 
-/** False for an empty folder, which initialising replaces. */
+/** Returns false for an empty folder, which the new cluster replaces. */
 async function isCluster(folder: string, path: string, ourMajor: string): Promise<boolean> {
   try {
     const major = (await readFile(join(path, 'PG_VERSION'), 'utf8')).trim()
@@ -117,7 +119,7 @@ async function isCluster(folder: string, path: string, ourMajor: string): Promis
         'See docs/guides/embedded-database.md.',
     )
   } catch (error) {
-    if (errorCode(error) === 'EACCES') await findAccount(folder, path) // knows the better sentence
+    if (errorCode(error) === 'EACCES') await findAccount(folder, path) // throws a better sentence
     if (errorCode(error) !== 'ENOENT') throw errorCode(error) ? refuseFolder(folder, error) : error
   }
   if ((await readdir(path)).length === 0) return false
@@ -129,13 +131,15 @@ async function closeToOthers(path: string): Promise<void> {
   if (found.uid === process.getuid?.() && (found.mode & 0o077) !== 0) await chmod(path, 0o700)
 }
 
-/** A cluster that root copied back from a backup is root's, loosely; no PostgreSQL can be running in it. */
+/**
+ * Repairs a cluster that root restored from a backup: root owns it, with loose modes, so no PostgreSQL can run in it.
+ */
 async function settleOwnership({ path, account }: Cluster): Promise<void> {
   await closeToOthers(path)
   if (account.uid !== undefined && (await stat(path)).uid !== account.uid) await handOver(path, account)
 }
 
-/** Through open folders, so that nobody can swap one for a link to what is not his while root walks them. */
+/** Walks open folders as root, so that no user can replace one by a link to files of another user meanwhile. */
 async function handOver(path: string, account: Account): Promise<void> {
   const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   try {
@@ -145,9 +149,9 @@ async function handOver(path: string, account: Account): Promise<void> {
       const handingOver = entry.isDirectory()
         ? handOver(inner, account)
         : lchown(inner, account.uid ?? -1, account.gid ?? -1)
-      await handingOver.catch(ignoreMissing) // another process may have handed over, started PostgreSQL, and removed a file
+      await handingOver.catch(ignoreMissing) // another process may have started PostgreSQL, which removed a file
     }
-    await handle.chown(account.uid ?? -1, account.gid ?? -1) // last: its owner says that all of it was handed over
+    await handle.chown(account.uid ?? -1, account.gid ?? -1) // last, since its owner marks the whole as handed over
   } finally {
     await handle.close()
   }
@@ -161,7 +165,7 @@ async function initialise(staging: string, { account, binaries, folder }: Cluste
   try {
     await runInitdb(staging, binaries, account).catch(async (error: InitdbError) => {
       if (account.uid === undefined || !isNameless(error)) throw error
-      // the owner of a mounted folder may have no name here; only initdb minds
+      // the owner of a mounted folder may have no name on this system; only initdb requires one
       await runInitdb(staging, binaries, await findNobody())
       await handOver(staging, account)
     })
@@ -170,7 +174,7 @@ async function initialise(staging: string, { account, binaries, folder }: Cluste
     const advice = isNameless(cause as InitdbError)
       ? '. Give this user a line in /etc/passwd, or set DATABASE_URL.'
       : ''
-    throw new Error(`No embedded database could be made in ${folder}: ${said}${advice}`, { cause })
+    throw new Error(`No embedded database could be created in ${folder}: ${said}${advice}`, { cause })
   }
 }
 

@@ -6,8 +6,9 @@ import { errorCode } from './error-code.ts'
 import { sync } from './stage.ts'
 
 /**
- * The 32 bytes that an embedded database's folder keeps for encrypting, in base64 and for its owner only; made once,
- * however many processes ask at a time. Throws Error when the file holds something else.
+ * Returns the encryption key in the folder of an embedded database: 32 bytes, in a base64 file that only its owner can
+ * read. Creates it once, even when several processes ask at the same time. Throws Error when the file holds something
+ * else.
  */
 export async function readyEncryptionKey(folder: string): Promise<Buffer> {
   const path = join(folder, encryptionKeyFile)
@@ -25,7 +26,7 @@ async function readKey(path: string): Promise<string | null> {
   }
 }
 
-/** Written under another name first, so that nobody reads half a key; of two makers the first one's stays. */
+/** Writes the key under another name first, so that no process reads half a key. Of two writers the first one wins. */
 async function makeKey(folder: string, path: string): Promise<string> {
   const staging = join(folder, `.${encryptionKeyFile}.${generateId()}`)
   try {

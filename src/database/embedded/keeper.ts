@@ -5,24 +5,25 @@ import { errorCode } from './error-code.ts'
 import { removeStaleLocks, type Start, startPostmaster, stopPostmaster } from './postmaster.ts'
 import { readPostmaster } from './running.ts'
 
-/** A connection whose shared lock says that somebody uses the cluster. */
+/** A connection whose shared lock marks the cluster as in use. */
 export interface Keeper {
-  /** Resolves when the connection is gone, whoever ended it. */
+  /** Resolves when the connection has ended. */
   readonly ended: Promise<unknown>
-  /** Disconnects, and stops PostgreSQL when nobody else uses the cluster. Rejects when the connection is gone. */
+  /** Disconnects, and stops PostgreSQL unless another process uses the cluster. Rejects when the connection is lost. */
   leave(): Promise<void>
-  /** Turns a shutdown that waits for all clients, as we are one of them, into one that does not. */
+  /** Turns a shutdown that waits for all clients, this one included, into one that does not wait. */
   hastenStop(): Promise<void>
 }
 
 const patienceMs = 30_000
-const leavingPatienceMs = 8_000 // a server has ten; recovery after a killed backend takes four on a busy machine
+// a server must close within 10 s; recovery from a killed backend takes 4 s on a busy machine
+const leavingPatienceMs = 8_000
 
 /**
- * Joins the PostgreSQL that runs on the cluster, starting it when none does. Rejects with Error when that takes more
- * than 30 seconds or PostgreSQL gives up, with its last words. After `leaving` aborts it starts none and rejects within 8
- * seconds, but still joins one that is being started or recovers, so that the caller can stop it. One of its own that
- * does not answer by then is told to stop.
+ * Joins the PostgreSQL on the cluster, and starts it when none runs. Rejects with Error, which contains PostgreSQL's
+ * last log lines, when that takes more than 30 seconds or PostgreSQL gives up. After `leaving` aborts, starts no
+ * PostgreSQL and rejects within 8 seconds; still joins one that is starting or recovering, so that the caller can stop
+ * it. Stops its own PostgreSQL if that does not answer by then.
  */
 export async function enterCluster(cluster: Cluster, host: string, leaving: AbortSignal): Promise<Keeper> {
   let start: Start | null = null
@@ -57,13 +58,13 @@ export async function enterCluster(cluster: Cluster, host: string, leaving: Abor
 
 async function joinCluster(cluster: Cluster, host: string): Promise<Keeper> {
   const client = new pg.Client({ ...keeperConnection, host })
-  client.on('error', () => undefined) // 'end' follows, which is what we act on
+  client.on('error', () => undefined) // 'end' follows and is handled
   const ended = new Promise((resolve) => client.once('end', resolve))
   try {
     await client.connect()
     const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
     await client.query('select pg_advisory_lock_shared($1, $2)', occupancy)
-    // the lock of somebody who was last is released by the very shutdown he began
+    // the last user's shutdown releases its lock, so this lock may come from a PostgreSQL that is stopping
     if ((await readPostmaster(cluster.path))?.isStopping) throw new Error('PostgreSQL is being stopped')
     return keeperOn(client, cluster, ended, rows[0]?.pid ?? 0)
   } catch (error) {
@@ -72,7 +73,7 @@ async function joinCluster(cluster: Cluster, host: string): Promise<Keeper> {
   }
 }
 
-// any two numbers that no other program in this database would choose: "pwgr", and the first of its locks
+// two numbers that no other program in this database is likely to use: "pwgr", and the first of its locks
 const occupancy = [0x70776772, 1]
 
 const keeperConnection = {
@@ -92,7 +93,7 @@ function keeperOn(client: pg.Client, { path }: Cluster, ended: Promise<unknown>,
     ended,
     leave: async () => {
       try {
-        // released before it is tried: of several who leave at once, the last to try cannot fail because of the others
+        // unlock first: when several processes leave at once, their shared locks must not make the last one fail
         await client.query('select pg_advisory_unlock_shared($1, $2)', occupancy)
         const { rows } = await client.query('select pg_try_advisory_lock($1, $2) as "isLast"', occupancy)
         if (rows[0]?.isLast) await stopPostmaster(path, backendPid)
@@ -104,7 +105,10 @@ function keeperOn(client: pg.Client, { path }: Cluster, ended: Promise<unknown>,
   }
 }
 
-/** Errors of a PostgreSQL that starts, stops or is crowded. Anything else stays what it is, however often one asks. */
+/**
+ * Recognizes the errors of a PostgreSQL that starts, stops or has no free connection. A retry cannot fix any other
+ * error.
+ */
 function isPassing(error: unknown): boolean {
   const code = String(errorCode(error))
   if (error instanceof pg.DatabaseError) return /^(08|53|55P03|57)/.test(code)
@@ -117,7 +121,9 @@ function nobodyListens(error: unknown): boolean {
 
 const contention = ['" already exists', '" is empty', 'remove old lock file', 'shared memory block']
 
-/** Throws unless trying again makes sense: another start was quicker, or a killed PostgreSQL's processes still end. */
+/**
+ * Throws unless a retry can help: another start was faster, or the processes of a killed PostgreSQL are still ending.
+ */
 async function giveUp(cluster: Cluster, start: Start): Promise<null> {
   const log = await start.readLog()
   const isPassing = !start.hasFailed() || contention.some((words) => log.includes(words))

@@ -10,17 +10,17 @@ import { readPostmaster, readProcess } from './running.ts'
 /** A PostgreSQL that this process has started. */
 export interface Start {
   hasEnded(): boolean
-  /** Whether it ended by itself and with an error. */
+  /** Whether it ended by itself with an error. */
   hasFailed(): boolean
-  /** Tells it to shut down; it goes on by itself. */
+  /** Begins a shutdown, which continues without this process. */
   stop(): void
-  /** The last lines it wrote. */
+  /** Returns the last lines of its log. */
   readLog(): Promise<string>
-  /** Ends our interest in it, not PostgreSQL. */
+  /** Closes its log file. Does not stop PostgreSQL. */
   forget(): Promise<void>
 }
 
-/** Given on the command line, which nothing in the cluster can override: every start is the same. */
+/** Passed on the command line, which no file in the cluster can override, so that every start is the same. */
 const settings = [
   'listen_addresses=',
   'unix_socket_directories=.',
@@ -47,12 +47,12 @@ const settings = [
   'log_min_messages=warning',
   'log_min_error_statement=panic',
   'log_parameter_max_length_on_error=0',
-  'log_error_verbosity=terse', // the DETAIL of a violated constraint shows the row's values
+  'log_error_verbosity=terse', // the DETAIL of a violated constraint contains the row's values
 ]
 
 /**
- * Starts PostgreSQL in a session of its own, so that Ctrl-C reaches only us and it outlives a crash of ours.
- * Rejects when it cannot be spawned; whether it stays is for `hasEnded` and a connection to tell.
+ * Starts PostgreSQL in a session of its own: Ctrl+C does not reach it, and it survives a crash of this process. Rejects
+ * when it cannot be spawned. A spawned one may still fail: see `hasEnded`, or connect.
  */
 export async function startPostmaster({ path, account, binaries }: Cluster): Promise<Start> {
   const log = await openStartLog(path, account)
@@ -69,7 +69,7 @@ export async function startPostmaster({ path, account, binaries }: Cluster): Pro
     child.once('exit', (code) => {
       exitCode = code
     })
-    await once(child, 'spawn') // rejects when it cannot be
+    await once(child, 'spawn') // rejects when spawning fails
     child.unref()
     return {
       hasEnded: () => exitCode !== undefined,
@@ -84,7 +84,7 @@ export async function startPostmaster({ path, account, binaries }: Cluster): Pro
   }
 }
 
-/** Replaced, not emptied: as root we never write through a link that the cluster's owner put there. */
+/** Replaces the log file instead of emptying it: root must not write through a link that the cluster's owner made. */
 async function openStartLog(path: string, account: Cluster['account']): Promise<FileHandle> {
   const name = join(path, 'start.log')
   const fresh = `${name}.${randomUUID()}`
@@ -94,7 +94,7 @@ async function openStartLog(path: string, account: Cluster['account']): Promise<
   return log
 }
 
-/** From the open file: by its name it may be that of another start by now. */
+/** Reads from the open file, since another start may have replaced the file of that name. */
 async function readLog(log: FileHandle, path: string): Promise<string> {
   const { buffer, bytesRead } = await log.read(Buffer.alloc(4_000), 0, 4_000, 0)
   const starting = buffer.toString('utf8', 0, bytesRead).trim()
@@ -108,9 +108,9 @@ async function readLog(log: FileHandle, path: string): Promise<string> {
 }
 
 /**
- * Shuts the postmaster down fast, which is clean, and waits until it has gone (8 seconds at most; it goes on by
- * itself). `backendPid` proves that it is ours: a process serving a connection we hold is its child. Throws Error when
- * that cannot be shown, as after a crash.
+ * Begins a fast, clean shutdown of the postmaster and waits up to 8 seconds for its end; the shutdown continues after
+ * that. `backendPid`, the process of a connection that this process holds, proves that the postmaster is the right one:
+ * it must be its child. Throws Error when it is not, as after a crash.
  */
 export async function stopPostmaster(path: string, backendPid: number): Promise<void> {
   const pid = (await readPostmaster(path))?.pid
@@ -120,21 +120,21 @@ export async function stopPostmaster(path: string, backendPid: number): Promise<
 }
 
 async function isParent(pid: number, childPid: number): Promise<boolean> {
-  // elsewhere there are neither /proc nor containers with process ids of their own: the file is proof enough
+  // other systems have neither /proc nor containers with their own process ids, so the file is proof enough
   return process.platform !== 'linux' || (await readProcess(childPid))?.parentPid === pid
 }
 
 /**
- * Removes lock files that no PostgreSQL holds though PostgreSQL would think so: of a process whose id something else
- * has got since (after a restart of a container they are alike), or empty since a power loss. A slip is harmless:
- * PostgreSQL also refuses a cluster while another is attached to its shared memory.
+ * Removes stale lock files that PostgreSQL would respect: another program has the process id by now, as after the
+ * restart of a container, or a power loss has emptied the file. A mistake is harmless: PostgreSQL also refuses a
+ * cluster while another one is attached to its shared memory.
  */
 export async function removeStaleLocks(path: string): Promise<void> {
   for (const name of ['postmaster.pid', '.s.PGSQL.5432.lock']) {
     const lock = join(path, name)
     const text = await readFile(lock, 'utf8').catch(() => null)
     const found = await stat(lock).catch(() => null)
-    if (text === null || !found || Date.now() - found.mtimeMs < 2_000) continue // one may be written this moment
+    if (text === null || !found || Date.now() - found.mtimeMs < 2_000) continue // it may be about to be written
     if (await isStale(text)) await rm(lock, { force: true })
   }
 }

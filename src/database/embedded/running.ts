@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** What PostgreSQL itself writes down about a cluster's postmaster; null when there is no such file. */
+/** Reads PostgreSQL's own file about the postmaster of a cluster; null when there is no such file. */
 export async function readPostmaster(path: string): Promise<{ pid: number; isStopping: boolean } | null> {
   const lines = await readFile(join(path, 'postmaster.pid'), 'utf8').then(
     (text) => text.split('\n'),
@@ -10,14 +10,17 @@ export async function readPostmaster(path: string): Promise<{ pid: number; isSto
   return lines && { pid: Number.parseInt(lines[0] ?? '', 10), isStopping: lines[7]?.trim() === 'stopping' }
 }
 
-/** Whether a PostgreSQL runs on the cluster, as far as its file and the processes of this machine tell. */
+/** Tells whether a PostgreSQL runs on the cluster, judging by its file and the processes of this machine. */
 export async function hasLivePostmaster(path: string): Promise<boolean> {
   const pid = (await readPostmaster(path))?.pid
   const found = pid ? await readProcess(pid) : null
   return found?.isAlive === true && found.name === 'postgres'
 }
 
-/** A zombie counts as gone: in a container the first process may never collect it. */
+/**
+ * Reads the state of a process; null when there is none. A zombie is not alive: in a container, process 1 may never
+ * reap it.
+ */
 export async function readProcess(pid: number): Promise<{ isAlive: boolean; name: string; parentPid: number } | null> {
   if (process.platform !== 'linux') return signalZero(pid)
   const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null)

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 
-/** A name for a folder that is short enough for the unix socket in it; valid until closed. */
+/** A path to a folder that is short enough for a Unix socket in it. Valid until closed. */
 export interface SocketHost {
   readonly host: string
   close(): Promise<void>
@@ -8,7 +8,10 @@ export interface SocketHost {
 
 const longestSocketPath = process.platform === 'linux' ? 107 : 103
 
-/** Names `folder` so that a client can connect in it. Throws Error for a long path where no shorter name exists. */
+/**
+ * Returns a path under which a client can connect to the socket in `folder`. Throws Error when every such path is too
+ * long.
+ */
 export async function openSocketHost(folder: string): Promise<SocketHost> {
   if (Buffer.byteLength(`${folder}/.s.PGSQL.5432`) <= longestSocketPath) {
     return { host: folder, close: async () => undefined }

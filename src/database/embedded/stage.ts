@@ -3,8 +3,8 @@ import { basename, dirname, join } from 'node:path'
 import { errorCode } from './error-code.ts'
 
 /**
- * Makes the folder `target` appear whole or not at all: `fill` works in a folder beside it, which is then renamed.
- * Where somebody else was quicker, his stays and ours is discarded. Rejects with what `fill` throws.
+ * Creates the folder `target` completely or not at all: `fill` works in a folder beside it, which is then renamed. When
+ * another process was faster, keeps its folder and discards ours. Rejects with the error of `fill`.
  */
 export async function stage(target: string, fill: (staging: string) => Promise<void>): Promise<void> {
   await removeAbandoned(target)
@@ -21,14 +21,17 @@ export async function stage(target: string, fill: (staging: string) => Promise<v
 
 const wasQuicker = new Set<unknown>(['ENOTEMPTY', 'EEXIST'])
 
-/** Whether `name` is one of the folders that `stage` fills on its way to `target`. */
+/** Tells whether `name` is a folder that `stage` fills before it renames it to `target`. */
 export function isStaging(name: string, target: string): boolean {
   return name.startsWith(`${basename(target)}.`) && /^\w{6}$/.test(name.slice(basename(target).length + 1))
 }
 
 const abandonedAfterMs = 10 * 60_000
 
-/** Only old ones: another process may be filling a younger one, and process ids mean nothing across containers. */
+/**
+ * Removes old staging folders. Spares young ones, which another process may be filling: ids of processes are not
+ * comparable across containers.
+ */
 async function removeAbandoned(target: string): Promise<void> {
   const folder = dirname(target)
   for (const name of await readdir(folder)) {
@@ -40,7 +43,9 @@ async function removeAbandoned(target: string): Promise<void> {
   }
 }
 
-/** Makes a file's content, or the names in a folder, survive a power loss. Rejects with the file system's error. */
+/**
+ * Makes the content of a file, or the names in a folder, survive a power loss. Rejects with the file system's error.
+ */
 export async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r')
   try {

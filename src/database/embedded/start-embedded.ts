@@ -2,27 +2,27 @@ import { readyCluster } from './cluster.ts'
 import { openSocketHost } from './socket-host.ts'
 import { supervise } from './supervise.ts'
 
-/** Which folder holds the database, and who hears about it. */
+/** The folder of an embedded PostgreSQL, and the listeners to its state. */
 export interface StartOptions {
-  /** Holds nothing else; made, for its owner only, when missing. */
+  /** A folder for the database alone. Created, for its owner only, when missing. */
   readonly folder: string
-  /** Whether to make a database where the folder is missing or empty; default true. */
+  /** Whether to create a database when the folder is missing or empty. Default: true. */
   readonly mayCreate?: boolean
-  /** Stops the opening: no PostgreSQL is started after it, and one that was started is stopped again. */
+  /** Aborts the start: prevents a later start of PostgreSQL, and stops one that has begun. */
   readonly signal?: AbortSignal
-  /** Called, as root only, with the id of the user that PostgreSQL runs as. */
+  /** Receives the id of the user that PostgreSQL runs as. Called only when this process runs as root. */
   readonly onAccount?: (uid: number) => void
-  /** Called with a sentence for people whenever PostgreSQL had to be started again underneath, and when it is back. */
+  /** Receives a sentence for people when PostgreSQL has stopped unexpectedly, and when it is back. */
   readonly onProgress?: (sentence: string) => void
-  /** Called with the reason each time that PostgreSQL could not be started again. */
+  /** Receives the reason each time that PostgreSQL could not be started again. */
   readonly onConnectionLost?: (cause: Error) => void
 }
 
-/** A PostgreSQL that runs on a folder for as long as one of its users has not closed it. */
+/** A PostgreSQL that runs on a folder until all programs that use it have closed it. */
 export interface EmbeddedPostgres {
-  /** Options of the driver pg: a unix socket that only this user can reach. */
+  /** Connection options for the driver pg: a Unix socket that only this user can reach. */
   readonly connection: EmbeddedConnection
-  /** Ends this use, and stops PostgreSQL when it was the last one. Close your connections before. */
+  /** Ends this use, and stops PostgreSQL after the last one. Close your connections first. */
   close(): Promise<void>
 }
 
@@ -36,8 +36,8 @@ export interface EmbeddedConnection {
 }
 
 /**
- * Makes, starts or joins the PostgreSQL that lives in a folder and keeps it running until it is closed. Throws Error with
- * a sentence for the user when the folder cannot be opened.
+ * Creates, starts or joins the PostgreSQL in a folder, and keeps it running until it is closed. Throws Error with a
+ * sentence for the user when the folder cannot be opened.
  */
 export async function startEmbedded(options: StartOptions): Promise<EmbeddedPostgres> {
   const { folder, signal, onProgress = () => undefined, onConnectionLost = () => undefined } = options
@@ -58,7 +58,7 @@ export async function startEmbedded(options: StartOptions): Promise<EmbeddedPost
   }
 }
 
-/** Of several calls the first one works; all get its promise. */
+/** Runs `work` at the first call. Every call returns that promise. */
 export function once(work: () => Promise<void>): () => Promise<void> {
   let done: Promise<void> | undefined
   return () => {

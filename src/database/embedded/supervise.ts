@@ -3,15 +3,15 @@ import type { Cluster } from './cluster.ts'
 import { enterCluster, type Keeper } from './keeper.ts'
 import { readPostmaster } from './running.ts'
 
-/** Who hears what happens to the PostgreSQL underneath. */
+/** Listeners to the state of an embedded PostgreSQL. */
 export interface Listeners {
   onProgress(sentence: string): void
   onConnectionLost(cause: Error): void
 }
 
 /**
- * Keeps PostgreSQL running on the cluster until the returned function is called: whenever it is gone, it is joined
- * or started again. Rejects like `enterCluster` when it cannot be entered in the first place, which `signal` stops.
+ * Keeps PostgreSQL running on the cluster until the returned function is called: when it stops, joins or starts it
+ * again. Rejects like `enterCluster` when the first attempt fails, or when `signal` aborts it.
  */
 export async function supervise(
   cluster: Cluster,
@@ -28,16 +28,19 @@ export async function supervise(
     await keeper.leave().catch(leaveAgain)
   }
 
-  /** The connection was lost a moment ago: PostgreSQL may be restarting by itself, with nobody but us to stop it. */
+  /**
+   * Stops a PostgreSQL that is restarting by itself after the connection was lost: no other process may be left to do
+   * it.
+   */
   async function leaveAgain(): Promise<void> {
     const again = await enterCluster(cluster, host, leaving.signal).catch(() => null)
-    await again?.leave().catch(() => undefined) // lost again: whoever ended it has others to look after it
+    await again?.leave().catch(() => undefined) // lost again: another process has stopped PostgreSQL
   }
 
   async function watch(current: Keeper): Promise<void> {
     await endOf(current, cluster, leaving.signal)
     if (leaving.signal.aborted) return
-    listeners.onProgress('The embedded database has stopped unexpectedly and is being started again.')
+    listeners.onProgress('The embedded database has stopped unexpectedly. Starting it again.')
     keeper = (await comeBack(cluster, host, listeners, leaving.signal)) ?? current
     if (keeper !== current) await watch(keeper)
   }
@@ -46,11 +49,11 @@ export async function supervise(
 /** Resolves when the keeper has lost its connection or `signal` aborts. */
 async function endOf(keeper: Keeper, { path }: Cluster, signal: AbortSignal): Promise<void> {
   const looking = setInterval(async () => {
-    if ((await readPostmaster(path))?.isStopping) await keeper.hastenStop().catch(() => undefined) // gone by itself
+    if ((await readPostmaster(path))?.isStopping) await keeper.hastenStop().catch(() => undefined) // stopped by itself
   }, 1_000).unref()
   const aborted = new Promise<unknown>((resolve) => {
     signal.addEventListener('abort', resolve, { once: true })
-    if (signal.aborted) resolve(signal.reason) // which no event tells any more
+    if (signal.aborted) resolve(signal.reason) // the event has passed
   })
   await Promise.race([keeper.ended, aborted])
   clearInterval(looking)

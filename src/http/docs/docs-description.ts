@@ -2,11 +2,11 @@ import type { Dialect } from '../../dialects/dialect.ts'
 import { dialects } from '../../dialects/index.ts'
 
 /**
- * The page's own copy of `openapi.yaml`: each dialect stands where it listens, those that are not mounted are marked
- * and cannot be tried, and forms are empty.
+ * Adapts `openapi.yaml` to this server: gives each dialect its configured path, marks dialects that are not mounted and
+ * disables trying them, and empties the forms.
  */
 export function docsDescription<T extends object>(document: T, mounted: readonly Dialect[]): T {
-  const description = document as unknown as Description // our own file, and the tests hold what stands in it
+  const description = document as unknown as Description // our own file, whose content the tests check
   const { paths, components } = description
   description.paths = Object.fromEntries(Object.entries(paths).flatMap(([path, item]) => place(path, item, mounted)))
   for (const { post } of Object.values(paths)) emptyForm(components.schemas, post)
@@ -14,13 +14,13 @@ export function docsDescription<T extends object>(document: T, mounted: readonly
   return document
 }
 
-/** What of `openapi.yaml` is looked at. */
+/** The parts of `openapi.yaml` that this file reads. */
 interface Description {
   paths: Record<string, PathItem>
   readonly components: { readonly schemas: Schemas; readonly securitySchemes: Record<string, SecurityScheme> }
 }
 interface PathItem {
-  /** The dialect without which it is not there. */
+  /** The dialect that the path belongs to. */
   readonly 'x-dialect'?: string
   readonly get?: Operation
   readonly post?: Operation
@@ -50,7 +50,7 @@ function place(path: string, item: PathItem, mounted: readonly Dialect[]): [path
   return mounted.some((other) => plainly(other.path) === plainly(path)) ? [] : [[path, item]]
 }
 
-/** Where a dialect listens unless it is told otherwise, as in `openapi.yaml`. */
+/** Returns the default path of a dialect, which is its path in `openapi.yaml`. */
 function writtenPath(name: string): string | undefined {
   return Object.values(dialects).find((dialect) => dialect.name === name)?.path
 }
@@ -63,7 +63,7 @@ function plainly(path: string): string {
   return path.toLowerCase().replace(/\/$/, '')
 }
 
-/** A scheme by which no dialect of this server signs anybody in, or takes a token. */
+/** Removes the security schemes of dialects that are not mounted. */
 function leaveOutSchemes({ paths, components }: Description, mounted: readonly Dialect[]): void {
   for (const [name, scheme] of Object.entries(components.securitySchemes)) {
     const needed = scheme['x-dialect']
@@ -77,7 +77,10 @@ function leaveOutSchemes({ paths, components }: Description, mounted: readonly D
   }
 }
 
-/** Swagger UI begins with invented values; a second client secret among them would have each sign-in refused. */
+/**
+ * Empties a form. Swagger UI would fill in invented values, and an invented second client secret would fail each
+ * sign-in.
+ */
 function emptyForm(schemas: Schemas, { requestBody }: Partial<Operation> = {}): void {
   const { schema } = requestBody?.content['application/x-www-form-urlencoded'] ?? {}
   const fields = schemas[schema?.$ref.split('/').at(-1) ?? '']?.properties ?? {}

@@ -1,7 +1,9 @@
-/** Runs in the browser before Swagger UI does: what its page lacks for small screens, dark rooms and screen readers. */
+/**
+ * Runs in the browser before Swagger UI, and adds what its page lacks for small screens, dark mode and screen readers.
+ */
 export const docsScript = [fitScreen, nameControls, keepFocus].map((run) => `(${run})();`).join('\n')
 
-// Each of these is sent to the browser as text, so it names nothing outside itself.
+// The server sends each of these functions to the browser as text, so it must not use any name outside itself.
 
 function fitScreen(): void {
   document.head.insertAdjacentHTML('beforeend', '<meta name="viewport" content="width=device-width, initial-scale=1">')
@@ -11,7 +13,7 @@ function fitScreen(): void {
   follow()
 }
 
-/** What a control is called must be what it is, and what stands on it. */
+/** Gives each control the accessible name that its visible label shows. */
 function nameControls(): void {
   const names: [selector: string, name: string][] = [
     ['#auth-basic-username', 'Client id'],
@@ -42,7 +44,9 @@ function nameControls(): void {
   new MutationObserver(look).observe(document.body, changes)
 }
 
-/** The dialog begins at its beginning, ends with Escape, and gives the focus back to where it was opened. */
+/**
+ * Makes the dialog start at its first control, close with Escape, and return the focus to the control that opened it.
+ */
 function keepFocus(): void {
   let opener: Element | null = null
   let isOpen = false
@@ -53,7 +57,7 @@ function keepFocus(): void {
       dialog.setAttribute('role', 'dialog')
       dialog.setAttribute('aria-label', 'Available authorizations')
       const control = dialog.querySelector('input') ?? dialog.querySelector('button')
-      control?.focus() // each scheme took the focus, and the last one kept it
+      control?.focus() // each scheme has taken the focus, so it is at the last one
       dialog.querySelector('.modal-ux-content')?.scrollTo(0, 0)
     }
     isOpen = dialog !== null
@@ -67,7 +71,7 @@ function keepFocus(): void {
   })
 }
 
-/** Of the browser's own types, which the rest of the program must not see, what is used here. */
+/** The browser's own types, as far as this file uses them. The rest of the program must not see them. */
 interface Element {
   textContent: string
   readonly classList: { toggle(name: string, force: boolean): void }

@@ -1,15 +1,17 @@
 import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui'
 
-/** Swagger UI's settings. Their functions are sent to the browser as text, so they name nothing outside themselves. */
+/**
+ * Swagger UI's settings. The server sends their functions to the browser as text, so they must not use outside names.
+ */
 export const docsSettings: NonNullable<FastifySwaggerUiOptions['uiConfig']> = {
-  layout: 'BaseLayout', // the other one has a bar on top that offers to open other hosts' documents
+  layout: 'BaseLayout', // the default layout has a bar that offers to open documents of other hosts
   deepLinking: true,
   persistAuthorization: false,
   tryItOutEnabled: true,
-  syntaxHighlight: { theme: 'obsidian' }, // every colour of which can be read
+  syntaxHighlight: { theme: 'obsidian' }, // all its colours have enough contrast
   defaultModelsExpandDepth: 0,
   defaultModelExpandDepth: 3,
-  // with credentials, the browser itself would ask for a name and a password wherever a client is refused
+  // with credentials, the browser would ask for a name and a password whenever a client is refused
   requestInterceptor: (request) => Object.assign(request, { credentials: 'omit' }),
   plugins: [
     ({ React }) => ({
@@ -17,13 +19,13 @@ export const docsSettings: NonNullable<FastifySwaggerUiOptions['uiConfig']> = {
         ParameterIncludeEmpty: () => null, // an empty field counts as missing here
       },
       wrapComponents: {
-        // a link inside a button, which no keyboard and no screen reader can make sense of
+        // replaces a link inside a button, which keyboards and screen readers cannot use
         DeepLink: () => (link: { text: unknown }) => React.createElement('span', null, link.text),
       },
       statePlugins: {
         auth: {
           wrapSelectors: {
-            // "or nothing" beside a scheme would show every padlock as locked before anybody signed in
+            // an optional scheme would show every padlock as locked before the first sign-in
             isAuthorized:
               (isAuthorized: (securities: unknown) => unknown) => (_state: unknown, securities: Securities) =>
                 isAuthorized(securities?.filter(({ size }) => size > 0)),
@@ -40,7 +42,7 @@ export const docsSettings: NonNullable<FastifySwaggerUiOptions['uiConfig']> = {
   ],
 }
 
-/** Of Immutable.js, in which Swagger UI keeps what it knows. */
+/** Types of Immutable.js, in which Swagger UI keeps its state. */
 type Securities = { filter(accepts: (security: { size: number }) => boolean): unknown } | undefined
 interface Specification {
   getIn(path: readonly string[]): unknown

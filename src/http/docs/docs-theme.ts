@@ -1,7 +1,7 @@
 import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui'
 import { docsScript } from './docs-script.ts'
 
-/** A key, beside the name of the tab. */
+/** The icon of the tab: a key. */
 const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 <rect width="32" height="32" rx="7" fill="#1d4f91"/>
 <g fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round" stroke-linejoin="round">
@@ -9,8 +9,8 @@ const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
 </g></svg>`
 
 /**
- * What says nothing here is left out; so is what a form has fields for anyway, since nobody is to put a password into a URL,
- * and Execute while an operation is being made ready, when it would fail. What is too pale is darker.
+ * Hides elements that mean nothing here, parameters that a form has fields for (a password must not get into a URL),
+ * and Execute while an operation is loading, when it would fail. Darkens colours that are too pale.
  */
 const css = `
 .swagger-ui .info hgroup.main > a,
@@ -68,7 +68,7 @@ html:not(.dark-mode) .swagger-ui .json-schema-2020-12__attribute { color: #4a526
 html.dark-mode .swagger-ui .headers .header-col { color: #e4e6e6 }
 `
 
-/** How the page looks and what it is called. */
+/** The title and the look of the page. */
 export const docsTheme: NonNullable<FastifySwaggerUiOptions['theme']> = {
   title: 'fastify-password-grant',
   favicon: [{ filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any', content: icon }],

@@ -5,13 +5,13 @@ import { docsDescription } from '../docs/docs-description.ts'
 import { docsSettings } from '../docs/docs-settings.ts'
 import { docsTheme } from '../docs/docs-theme.ts'
 
-/** What the page has to know of the server it is about. */
+/** What the page shows of this server. */
 export interface DocsRouteOptions {
-  /** What is mounted, and where. */
+  /** The mounted dialects, with their paths. */
   readonly dialects: readonly Dialect[]
 }
 
-/** Where it is. */
+/** The path of the page. */
 export const docsPath = '/docs'
 
 const file = fileURLToPath(new URL('../../../openapi.yaml', import.meta.url))
@@ -20,7 +20,7 @@ const policy = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  "img-src 'self' data:", // Swagger UI's style sheet has its arrows in itself
+  "img-src 'self' data:", // Swagger UI's style sheet embeds its arrows
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
@@ -31,12 +31,14 @@ const headers = {
   'content-security-policy': policy,
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
-  'cache-control': 'no-cache', // may be kept, but is asked for again each time: no old page after an upgrade
+  'cache-control': 'no-cache', // caches must revalidate, so that no old page remains after an upgrade
 }
 
-/** `GET /docs`: a page to read `openapi.yaml` on and to try everything from. It asks no other host for anything. */
+/**
+ * Registers `GET /docs`, a page that shows `openapi.yaml` and tries the endpoints. It loads nothing from other hosts.
+ */
 export async function docsRoute(scope: FastifyInstance, { dialects }: DocsRouteOptions): Promise<void> {
-  // loaded here, since a server without the page is to start without them
+  // loaded here, so that a server without the page starts without them
   const { default: swagger } = await import('@fastify/swagger')
   const { default: swaggerUi } = await import('@fastify/swagger-ui')
   scope.addHook('onSend', async (_request, reply) => void reply.headers(headers))

@@ -1,7 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { FindProblem } from '../../database/readiness.ts'
 
-/** `GET /health/live`: the process answers. `GET /health/ready`: the database is reachable and migrated. */
+/**
+ * Registers `GET /health/live` (the process answers) and `GET /health/ready` (the database is reachable and migrated).
+ */
 export async function healthRoute(
   scope: FastifyInstance,
   { findProblem }: { readonly findProblem: FindProblem },

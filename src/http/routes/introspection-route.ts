@@ -8,7 +8,7 @@ import { writeJson } from '../../wire/wire-reply.ts'
 import { describeOrigin, type EmitFrom } from '../log-events.ts'
 import { tokenValueEndpoint } from '../token-value-endpoint.ts'
 
-/** Who may ask, and how tokens are found. */
+/** The tools of the route. */
 export interface IntrospectionRouteOptions {
   readonly authenticateClient: AuthenticateClient
   readonly findToken: FindToken
@@ -17,12 +17,12 @@ export interface IntrospectionRouteOptions {
 
 const place = { endpoint: 'introspection' }
 
-/** Where it is. */
+/** The path of the route. */
 export const introspectionPath = '/introspect'
 
 /**
- * `POST /introspect` (RFC 7662): any confidential client asks about any client's token. Whatever is not a live token is
- * `{"active":false}` and nothing more (§2.2); why stands in the log.
+ * Registers `POST /introspect` (RFC 7662), where any confidential client asks about any client's token. For a value
+ * that is not a live token, answers only `{"active":false}` (§2.2); the log has the reason.
  */
 export async function introspectionRoute(scope: FastifyInstance, options: IntrospectionRouteOptions): Promise<void> {
   const { authenticateClient, findToken, emit } = options
@@ -32,7 +32,7 @@ export async function introspectionRoute(scope: FastifyInstance, options: Intros
     emit,
     authenticateClient,
     answer: async ({ client, fields, request, reply }) => {
-      // §2.1: who only says its id could scan for tokens
+      // §2.1: a public client proves nothing, so anyone could scan for tokens in its name
       if (client.isPublic) throw refuseClient('public client at introspection', { clientId: client.id })
       const found = await findToken(requiredField(fields, 'token'))
       if ('token' in found) return writeJson(200, describe(found.token))

@@ -4,21 +4,21 @@ import { writeError } from '../../wire/wire-reply.ts'
 import type { EmitFrom } from '../log-events.ts'
 import { reportTo, writeRefusals } from '../refusals.ts'
 
-/** How keys are found, and who hears of refusals. */
+/** The tools of the route. */
 export interface JwksRouteOptions {
   readonly listKeys: ListKeys
   readonly emit: EmitFrom
 }
 
-/** Where it is. */
+/** The path of the route. */
 export const jwksPath = '/.well-known/jwks.json'
 
-/** `GET /.well-known/jwks.json` (RFC 7517 §5): the keys with which signed tokens can be verified without asking here. */
+/** Registers `GET /.well-known/jwks.json` (RFC 7517 §5): the keys to verify signed tokens without asking the server. */
 export async function jwksRoute(scope: FastifyInstance, { listKeys, emit }: JwksRouteOptions): Promise<void> {
   writeRefusals(scope, { report: reportTo(emit, { endpoint: jwksPath }), write: writeError })
   scope.get(jwksPath, async (_request, reply) => {
     const keys = await listKeys()
-    // asked for again each time: after a rotation, an old set would refuse new tokens
+    // no-cache: after a rotation, a cached set would refuse new tokens
     return reply
       .headers({ 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-cache' })
       .send(JSON.stringify({ keys }))

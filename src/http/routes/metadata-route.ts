@@ -5,19 +5,19 @@ import { jwksPath } from './jwks-route.ts'
 import { revocationPath } from './revocation-route.ts'
 import { userinfoPath } from './userinfo-route.ts'
 
-/** What the metadata is made of. */
+/** The content of the metadata. */
 export interface MetadataRouteOptions {
   readonly dialects: readonly Dialect[]
-  /** The issuer: the origin under which the server is known. Default: where it listens. */
+  /** The issuer: the public origin of the server. Default: the listening address. */
   readonly publicUrl?: string | undefined
-  /** A page for people (§2, `service_documentation`), as a path. */
+  /** The path of a page for people (§2, `service_documentation`). */
   readonly documentationPath?: string | undefined
 }
 
-/** Where it is (§3). */
+/** The path of the route (§3). */
 const metadataPath = '/.well-known/oauth-authorization-server'
 
-/** `GET /.well-known/oauth-authorization-server` (RFC 8414): what is mounted here, and nothing that is not. */
+/** Registers `GET /.well-known/oauth-authorization-server` (RFC 8414), which lists only mounted endpoints. */
 export async function metadataRoute(scope: FastifyInstance, options: MetadataRouteOptions): Promise<void> {
   scope.get(metadataPath, async (_request, reply) =>
     reply
@@ -26,7 +26,7 @@ export async function metadataRoute(scope: FastifyInstance, options: MetadataRou
   )
 }
 
-/** For development: behind a proxy, the address people use is known to PUBLIC_URL alone, and a Host header is anybody's word. */
+/** Returns an issuer for development. Behind a proxy, set PUBLIC_URL: a caller can put anything into a Host header. */
 function listeningOrigin(scope: FastifyInstance): string {
   return scope.server.listening ? scope.listeningOrigin : 'http://localhost'
 }
@@ -42,7 +42,7 @@ function describe(issuer: string, prefix: string, { dialects, documentationPath 
       token_endpoint: at(webapi.path),
       token_endpoint_auth_methods_supported: [...proofs, 'none'],
     }),
-    grant_types_supported: webapi ? ['password'] : [], // left out, it would mean others (§2)
+    grant_types_supported: webapi ? ['password'] : [], // omitting it would mean other grants (§2)
     response_types_supported: [],
     ...(dialects.some(signsTokens) && { jwks_uri: at(jwksPath) }),
     introspection_endpoint: at(introspectionPath),

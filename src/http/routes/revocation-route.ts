@@ -8,7 +8,7 @@ import { requiredField } from '../../wire/fields.ts'
 import { describeOrigin, type EmitFrom } from '../log-events.ts'
 import { tokenValueEndpoint } from '../token-value-endpoint.ts'
 
-/** Who may ask, where tokens end, and who is to forget them. */
+/** The tools of the route. */
 export interface RevocationRouteOptions {
   readonly authenticateClient: AuthenticateClient
   readonly readValue: ReadValue
@@ -19,12 +19,12 @@ export interface RevocationRouteOptions {
 
 const place = { endpoint: 'revocation' }
 
-/** Where it is. */
+/** The path of the route. */
 export const revocationPath = '/revoke'
 
 /**
- * `POST /revoke` (RFC 7009): a client ends a token that it was given. 200 with an empty body, also for a value that
- * is no live token (§2.2); another client's live token is left alone.
+ * Registers `POST /revoke` (RFC 7009), where a client ends one of its own tokens. Answers 200 with an empty body, also
+ * for a value that is not a live token (§2.2). Refuses to end another client's live token.
  */
 export async function revocationRoute(scope: FastifyInstance, options: RevocationRouteOptions): Promise<void> {
   const { authenticateClient, readValue, revokeToken, forgetToken, emit } = options
@@ -48,7 +48,7 @@ export async function revocationRoute(scope: FastifyInstance, options: Revocatio
   })
 }
 
-/** RFC 7009 §2.1. */
+/** RFC 7009 §2.1: a client revokes only its own tokens. */
 function refuseForeign(clientId: string): OAuthError {
-  return new OAuthError('unauthorized_client', 'The token was given to another client.', { clientId })
+  return new OAuthError('unauthorized_client', 'The token was issued to another client.', { clientId })
 }

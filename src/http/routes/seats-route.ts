@@ -7,17 +7,17 @@ import type { TokenCache } from '../../tokens/token-cache.ts'
 import { type HolderTools, holderEndpoint } from '../holder-endpoint.ts'
 import { describeOrigin } from '../log-events.ts'
 
-/** How seats are found and ended. */
+/** The tools of the routes. */
 export interface SeatsRouteOptions extends HolderTools {
   readonly listSeats: (userId: string) => Promise<readonly Token[]>
   readonly revokeSeat: RevokeSeat
   readonly forgetToken: TokenCache['forgetToken']
 }
 
-/** Where they are. */
+/** The path of the routes. */
 export const seatsPath = '/seats'
 
-/** `GET /seats` and `DELETE /seats/{id}`: users see where they are signed in, and end it. */
+/** Registers `GET /seats` and `DELETE /seats/{id}`, where users see and end their sign-ins. */
 export async function seatsRoute(scope: FastifyInstance, options: SeatsRouteOptions): Promise<void> {
   const { listSeats, revokeSeat, forgetToken, ...tools } = options
   await scope.register(holderEndpoint, {
@@ -42,14 +42,14 @@ export async function seatsRoute(scope: FastifyInstance, options: SeatsRouteOpti
 }
 
 function readId({ params }: FastifyRequest): string {
-  const id = (params as { id: string }).id.toLowerCase() // the route's pattern has it
+  const id = (params as { id: string }).id.toLowerCase() // the route's pattern has the parameter
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) throw refuseUnknown()
   return id
 }
 
-/** Another user's seat is as unknown as one that never was. */
+/** Creates the same refusal for another user's seat and for an unknown one. */
 function refuseUnknown(): OAuthError {
-  return new OAuthError('not_found', 'There is no seat of yours with that id.')
+  return new OAuthError('not_found', 'You have no seat with that id.')
 }
 
 function describe(token: Token, currentId: string): object {

@@ -15,18 +15,18 @@ import { describeOrigin, type EmitFrom } from '../log-events.ts'
 import { networkOf } from '../network.ts'
 import { pathInAnyCase } from '../path-pattern.ts'
 
-/** What one mounted dialect works with. */
+/** The tools of one mounted dialect. */
 export interface TokenRouteOptions {
   readonly authenticateClient: AuthenticateClient
   readonly dialect: Dialect
-  /** All of them, this one included. */
+  /** All mounted dialects, this one included. */
   readonly mounted: readonly Dialect[]
   readonly tools: PasswordGrantTools & DeviceGrantTools
   readonly forgetToken: TokenCache['forgetToken']
   readonly emit: EmitFrom
 }
 
-/** One dialect's endpoint: its words in, a grant, its words out. */
+/** Registers the endpoint of one dialect: decodes the request, runs its grant and writes the answer. */
 export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOptions): Promise<void> {
   const { dialect, mounted, authenticateClient, tools, forgetToken, emit } = options
   const place = { dialect: dialect.name }
@@ -58,8 +58,9 @@ export async function tokenRoute(scope: FastifyInstance, options: TokenRouteOpti
 }
 
 /**
- * Routes for a dialect's path: as it is written, since a host's own `/v1/*` would come before a pattern, and in any letter
- * case; with and without a slash at its end where it has one, unless the router takes the two for one.
+ * Returns the routes for a dialect's path. One has the path as written, since a host's own `/v1/*` would win over a
+ * pattern; another matches any letter case. If the path ends with a slash, there are routes with and without it, unless
+ * the router ignores it.
  */
 export function spellings(dialect: Dialect, mounted: readonly Dialect[], isSlashIgnored = false): string[] {
   const { path } = dialect
@@ -73,7 +74,7 @@ function ignoresSlash({ initialConfig }: FastifyInstance): boolean {
   return (initialConfig.routerOptions ?? initialConfig).ignoreTrailingSlash === true
 }
 
-/** Where the built-in client is disabled, the dialect is closed. */
+/** Answers 404 when the built-in client is disabled, which closes the dialect. */
 function closed(error: OAuthError): OAuthError {
   if (error.code !== 'invalid_client') return error
   const { reason, clientId } = error
@@ -83,7 +84,7 @@ function closed(error: OAuthError): OAuthError {
   })
 }
 
-/** Gives a token for a request that earned it. Throws OAuthError for every one that did not. */
+/** Runs the grant of a request and returns its token. Throws OAuthError for a refused request. */
 function grantToken(
   tools: PasswordGrantTools & DeviceGrantTools,
   client: Client,

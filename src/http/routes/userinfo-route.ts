@@ -2,10 +2,10 @@ import type { FastifyInstance } from 'fastify'
 import { httpDate } from '../../http-date.ts'
 import { type HolderTools, holderEndpoint } from '../holder-endpoint.ts'
 
-/** Where it is. */
+/** The path of the route. */
 export const userinfoPath = '/userinfo'
 
-/** `GET /userinfo`: whose token is this? */
+/** Registers `GET /userinfo`, which tells the holder of a token whose it is. */
 export async function userinfoRoute(scope: FastifyInstance, tools: HolderTools): Promise<void> {
   await scope.register(holderEndpoint, {
     ...tools,

@@ -1,0 +1,7 @@
+import type { Writable } from 'node:stream'
+import { styleText } from 'node:util'
+
+/** Colours text for a stream. Returns it unchanged when the stream is no terminal or NO_COLOR is set. */
+export function accent(text: string, stream: Writable): string {
+  return styleText('cyan', text, { stream })
+}
