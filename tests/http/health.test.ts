@@ -6,6 +6,7 @@ import { openDatabase } from '../../src/database/postgres.ts'
 import { createReadinessCheck } from '../../src/database/readiness.ts'
 import { healthRoute } from '../../src/http/routes/health-route.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
+import { readSnippet } from '../support/read-snippet.ts'
 import { testServer } from '../support/test-server.ts'
 
 const { app } = await testServer()
@@ -60,7 +61,7 @@ describe('health', () => {
   test('is live but not ready while the database is away, and does not say where it should be', async () => {
     const health = healthOn(await openDatabase('postgres://someone:sesame@127.0.0.1:1/none'))
     const ready = await health.inject({ url: '/health/ready' })
-    expect([ready.statusCode, ready.json()]).toEqual([503, { status: 'not ready', reason: 'the database is away' }])
+    expect([ready.statusCode, `${ready.body}\n`]).toEqual([503, readSnippet('operations/health.md', 'not ready')])
     expect((await health.inject({ url: '/health/live' })).statusCode).toBe(200)
   })
 
