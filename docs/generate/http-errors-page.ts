@@ -1,0 +1,207 @@
+import { OAuthError, type OAuthErrorCode } from '../../src/errors.ts'
+import { notUnderstood } from '../../src/http/refuse-broken-request.ts'
+import { sourceNote } from './source-note.ts'
+import { writeTable } from './write-table.ts'
+
+/** The parts of `openapi.yaml` that describe refusals. */
+export interface Description {
+  readonly paths: Readonly<Record<string, PathItem>>
+  readonly components: { readonly responses: Readonly<Record<string, Described>> }
+}
+
+type PathItem = Readonly<Record<string, Operation>>
+
+interface Operation {
+  readonly responses?: Readonly<Record<string, Described>>
+}
+
+interface Described {
+  readonly $ref?: string
+  readonly description?: string
+  readonly headers?: object
+  readonly content?: Readonly<Record<string, Content>>
+}
+
+interface Content {
+  readonly example?: Body
+  readonly examples?: Readonly<Record<string, { readonly summary: string; readonly value: Body }>>
+}
+
+/** A refusal in the words of any dialect. */
+interface Body {
+  readonly error?: string
+  readonly error_description?: string
+  readonly message?: string
+  readonly success?: boolean
+  readonly errors?: { readonly code: string; readonly message: string }
+  /** What the health check is missing. */
+  readonly reason?: string
+}
+
+const meanings: Record<OAuthErrorCode, string> = {
+  invalid_request: 'The request is malformed: correct it before you send it again.',
+  invalid_client: 'The client is not authenticated.',
+  invalid_grant: 'The user name, the password or the signature of a device is wrong.',
+  invalid_token: 'The token is not live. Sign in again.',
+  insufficient_scope: 'The token does not have the role that a guarded route needs. Only the guard sends this code.',
+  unauthorized_client: 'The token belongs to another client.',
+  unsupported_grant_type: 'The server supports `grant_type=password` only.',
+  slow_down: 'There were too many attempts. Wait for the seconds in `Retry-After`.',
+  not_found: 'The path or the seat does not exist.',
+  temporarily_unavailable: 'The server cannot answer now. Wait for the seconds in `Retry-After` and retry.',
+  server_error: 'The server has a fault. Its log has the cause.',
+}
+
+const methods = ['post', 'get', 'delete'] as const
+
+/** Writes the page of all refusals, from the error codes of the server and from `openapi.yaml`. */
+export function writeHttpErrorsPage(description: Description): string {
+  return `# HTTP errors
+
+${sourceNote('`openapi.yaml` and the error codes in `src/errors.ts`')}
+
+Look up what an error response means and what to do about it.
+
+- Branch on \`error\`, not on \`error_description\`. The code is stable; the sentence is for people and may change.
+- Only 400 and 401 are verdicts on credentials or tokens. A 503 says nothing about them: wait and retry.
+- The \`envelope\` dialect sends two verdicts with status 200. Branch on \`errors.code\` there.
+- With \`WEBAPI_PARITY=true\`, \`/Token\` sends every refusal of a client or a user with status 400.
+- Error responses are never cached: each has \`Cache-Control: no-store\`.
+
+## Codes
+
+${writeTable(['`error`', 'usual status', 'meaning'], Object.entries(meanings).map(writeCode))}
+
+## Any path
+
+${writeTable(['status', 'code', 'situation', 'sentence'], anyPath)}
+
+These responses repeat nothing of the request.
+
+${writeSections(description).join('\n\n')}
+`
+}
+
+function writeCode([code, meaning]: [string, string]): string[] {
+  return [`\`${code}\``, String(new OAuthError(code as OAuthErrorCode, '').status), meaning] // a key of the table
+}
+
+const { code, description: sentence } = notUnderstood
+const anyPath = [
+  ['404', '`not_found`', 'No endpoint has this path.', 'There is nothing at this path.'],
+  ['400', `\`${code}\``, 'The server cannot parse the request as HTTP.', sentence],
+  ['408', `\`${code}\``, 'The request did not arrive in time.', sentence],
+  ['417', `\`${code}\``, 'The `Expect` header is not `100-continue`.', sentence],
+  ['431', `\`${code}\``, 'The headers are too large.', sentence],
+]
+
+/** One refusal of one operation. */
+interface Row {
+  readonly status: string
+  readonly code: string
+  readonly situation: string
+  readonly sentence: string
+  readonly headers: readonly string[]
+}
+
+/** A section for each operation that refuses. What an earlier one has in common with it is not repeated. */
+function writeSections(description: Description): string[] {
+  const written = new Map<string, readonly Row[]>()
+  return Object.entries(description.paths).flatMap(([path, item]) =>
+    methods.flatMap((method) => {
+      const operation = `${method.toUpperCase()} ${path}`
+      const rows = listRows(item[method]?.responses ?? {}, description)
+      if (rows.length === 0) return []
+      const section = writeSection(rows, written)
+      written.set(operation, rows)
+      return [`## ${operation}\n\n${section}`]
+    }),
+  )
+}
+
+function writeSection(rows: readonly Row[], written: ReadonlyMap<string, readonly Row[]>): string {
+  for (const [operation, others] of written) {
+    const more = rows.filter((row) => !includes(others, row))
+    const missing = new Set(others.filter((row) => !includes(rows, row)).map(({ status }) => status))
+    const isWhole = rows.every(({ status }) => !missing.has(status))
+    if (!isWhole || missing.size > 2) continue // too little in common to refer to
+    const same = `The errors are those of \`${operation}\`${missing.size === 0 ? '' : `, except ${[...missing].join(' and ')}`}`
+    return more.length === 0 ? `${same}.` : `${same}. Besides these:\n\n${writeRows(more)}`
+  }
+  return writeRows(rows)
+}
+
+function includes(rows: readonly Row[], row: Row): boolean {
+  return rows.some((one) => JSON.stringify(one) === JSON.stringify(row))
+}
+
+function writeRows(rows: readonly Row[]): string {
+  const [first] = rows
+  const common = first?.headers.filter((name) => rows.every(({ headers }) => headers.includes(name))) ?? []
+  const note = common.length === 0 ? '' : `Each response has ${nameHeaders(common)}.\n\n`
+  const cells = rows.map(({ status, code, situation, sentence, headers }) => [
+    status,
+    code,
+    situation,
+    `\`${sentence}\``,
+    nameHeaders(headers.filter((name) => !common.includes(name))),
+  ])
+  return note + writeTable(['status', 'code', 'situation', 'sentence', 'headers'], cells)
+}
+
+function nameHeaders(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ') || 'none'
+}
+
+function listRows(responses: Readonly<Record<string, Described>>, description: Description): Row[] {
+  return Object.entries(responses).flatMap(([status, response]) => readResponse(status, resolve(response, description)))
+}
+
+function resolve(response: Described, { components }: Description): Described {
+  const name = response.$ref?.split('/').at(-1)
+  return name === undefined ? response : (components.responses[name] ?? {})
+}
+
+/** The rows of one status. Every type of content says the same, so the JSON stands for all. */
+function readResponse(status: string, { description = '', headers = {}, content = {} }: Described): Row[] {
+  const { example, examples = {} } = content['application/json'] ?? {}
+  const situation = readFirstSentence(description)
+  const said = example
+    ? [{ situation, value: example }]
+    : Object.entries(examples).map(([name, { summary, value }]) => ({
+        situation: schemes.includes(name) ? `${situation} ${summary}` : summary,
+        value,
+      }))
+  return said
+    .filter(({ value }) => Number(status) >= 400 || value.success === false)
+    .map(({ situation, value }) => ({
+      status,
+      code: readCode(value),
+      situation: asSentence(situation),
+      sentence: readSentence(value),
+      headers: Object.keys(headers).filter((name) => !everywhere.includes(name)),
+    }))
+}
+
+/** Examples that show one situation in the words of each way to send a token. */
+const schemes = ['plain', 'enveloped']
+
+const everywhere = ['Cache-Control', 'Pragma', 'Vary']
+
+function readCode({ error, errors }: Body): string {
+  const code = error ?? errors?.code
+  return code === undefined ? 'none' : `\`${code}\``
+}
+
+function readSentence({ error_description, message, errors, reason }: Body): string {
+  return error_description ?? message ?? errors?.message ?? reason ?? ''
+}
+
+function readFirstSentence(text: string): string {
+  const line = text.trim().replaceAll(/\s+/g, ' ')
+  return /^.*?\.(?= |$)/.exec(line)?.[0] ?? line
+}
+
+function asSentence(text: string): string {
+  return text.endsWith('.') ? text : `${text}.`
+}
