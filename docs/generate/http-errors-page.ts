@@ -1,42 +1,15 @@
 import { OAuthError, type OAuthErrorCode } from '../../src/errors.ts'
 import { notUnderstood } from '../../src/http/refuse-broken-request.ts'
+import {
+  type Body,
+  type Described,
+  type Description,
+  findResponse,
+  readFirstSentence,
+  schemeExamples,
+} from './openapi-description.ts'
 import { sourceNote } from './source-note.ts'
 import { writeTable } from './write-table.ts'
-
-/** The parts of `openapi.yaml` that describe refusals. */
-export interface Description {
-  readonly paths: Readonly<Record<string, PathItem>>
-  readonly components: { readonly responses: Readonly<Record<string, Described>> }
-}
-
-type PathItem = Readonly<Record<string, Operation>>
-
-interface Operation {
-  readonly responses?: Readonly<Record<string, Described>>
-}
-
-interface Described {
-  readonly $ref?: string
-  readonly description?: string
-  readonly headers?: object
-  readonly content?: Readonly<Record<string, Content>>
-}
-
-interface Content {
-  readonly example?: Body
-  readonly examples?: Readonly<Record<string, { readonly summary: string; readonly value: Body }>>
-}
-
-/** A refusal in the words of any dialect. */
-interface Body {
-  readonly error?: string
-  readonly error_description?: string
-  readonly message?: string
-  readonly success?: boolean
-  readonly errors?: { readonly code: string; readonly message: string }
-  /** What the health check is missing. */
-  readonly reason?: string
-}
 
 const meanings: Record<OAuthErrorCode, string> = {
   invalid_request: 'The request is malformed: correct it before you send it again.',
@@ -154,12 +127,9 @@ function nameHeaders(names: readonly string[]): string {
 }
 
 function listRows(responses: Readonly<Record<string, Described>>, description: Description): Row[] {
-  return Object.entries(responses).flatMap(([status, response]) => readResponse(status, resolve(response, description)))
-}
-
-function resolve(response: Described, { components }: Description): Described {
-  const name = response.$ref?.split('/').at(-1)
-  return name === undefined ? response : (components.responses[name] ?? {})
+  return Object.entries(responses).flatMap(([status, response]) =>
+    readResponse(status, findResponse(description, response)),
+  )
 }
 
 /** The rows of one status. Every type of content says the same, so the JSON stands for all. */
@@ -169,7 +139,7 @@ function readResponse(status: string, { description = '', headers = {}, content 
   const said = example
     ? [{ situation, value: example }]
     : Object.entries(examples).map(([name, { summary, value }]) => ({
-        situation: schemes.includes(name) ? `${situation} ${summary}` : summary,
+        situation: schemeExamples.includes(name) ? `${situation} ${summary}` : summary,
         value,
       }))
   return said
@@ -183,9 +153,6 @@ function readResponse(status: string, { description = '', headers = {}, content 
     }))
 }
 
-/** Examples that show one situation in the words of each way to send a token. */
-const schemes = ['plain', 'enveloped']
-
 const everywhere = ['Cache-Control', 'Pragma', 'Vary']
 
 function readCode({ error, errors }: Body): string {
@@ -195,11 +162,6 @@ function readCode({ error, errors }: Body): string {
 
 function readSentence({ error_description, message, errors, reason }: Body): string {
   return error_description ?? message ?? errors?.message ?? reason ?? ''
-}
-
-function readFirstSentence(text: string): string {
-  const line = text.trim().replaceAll(/\s+/g, ' ')
-  return /^.*?\.(?= |$)/.exec(line)?.[0] ?? line
 }
 
 function asSentence(text: string): string {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { writeApiPages } from '../../docs/generate/write-api-pages.ts'
-import { writePages } from '../../docs/generate/write-pages.ts'
+import { writeCollection, writePages } from '../../docs/generate/write-pages.ts'
 
 const reference = new URL('../../docs/reference/', import.meta.url)
 const pages = Object.entries(await writePages())
@@ -11,6 +11,11 @@ const pages = Object.entries(await writePages())
 // the message of a failure says what to run
 test.each(pages)('docs/reference/%s is what npm run docs:reference writes', (name, page) => {
   expect(readFileSync(new URL(name, reference), 'utf8')).toBe(page)
+})
+
+test('the Postman collection is what npm run docs:reference writes', async () => {
+  const collection = new URL('../../postman/fastify-password-grant.postman_collection.json', import.meta.url)
+  expect(readFileSync(collection, 'utf8')).toBe(await writeCollection())
 })
 
 const scratch = mkdtempSync(join(tmpdir(), 'reference-'))
