@@ -55,7 +55,7 @@ function writeDetails(command: Command, name: string): string {
   return parts.join('\n\n')
 }
 
-/** Arguments and options as they are typed: what may be left out stands in brackets. */
+/** Writes arguments and options as you type them. Brackets mark the optional ones. */
 function writeUsage(command: Command): string {
   const given = command.registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`))
   const options = optionsOf(command).map(({ flags, mandatory }) => (mandatory ? flags : `[${flags}]`))

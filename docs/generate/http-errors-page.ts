@@ -1,5 +1,6 @@
 import { OAuthError, type OAuthErrorCode } from '../../src/errors.ts'
 import { notUnderstood } from '../../src/http/refuse-broken-request.ts'
+import { type GuardRefusal, listGuardRefusals } from './list-guard-refusals.ts'
 import {
   type Body,
   type Described,
@@ -28,7 +29,7 @@ const meanings: Record<OAuthErrorCode, string> = {
 const methods = ['post', 'get', 'delete'] as const
 
 /** Writes the page of all refusals, from the error codes of the server and from `openapi.yaml`. */
-export function writeHttpErrorsPage(description: Description): string {
+export async function writeHttpErrorsPage(description: Description): Promise<string> {
   return `# HTTP errors
 
 ${sourceNote('`openapi.yaml` and the error codes in `src/errors.ts`')}
@@ -47,11 +48,19 @@ ${writeTable(['`error`', 'usual status', 'meaning'], Object.entries(meanings).ma
 
 ## Any path
 
-${writeTable(['status', 'code', 'situation', 'sentence'], anyPath)}
+${writeTable(['status', 'code', 'situation', 'sentence'], listAnyPath(description))}
 
 These responses repeat nothing of the request.
 
 ${writeSections(description).join('\n\n')}
+
+## Guarded routes
+
+The guard refuses requests to the routes of a backend. The error handler of the backend writes the body. Fastify's own
+handler sends the code as \`code\` and the sentence as \`message\`. Each refusal except 503 has \`WWW-Authenticate\`; a 503 has
+\`Retry-After\`.
+
+${writeTable(['status', 'code', 'situation', 'sentence'], (await listGuardRefusals()).map(writeGuardRefusal))}
 `
 }
 
@@ -59,14 +68,26 @@ function writeCode([code, meaning]: [string, string]): string[] {
   return [`\`${code}\``, String(new OAuthError(code as OAuthErrorCode, '').status), meaning] // a key of the table
 }
 
-const { code, description: sentence } = notUnderstood
-const anyPath = [
-  ['404', '`not_found`', 'No endpoint has this path.', 'There is nothing at this path.'],
-  ['400', `\`${code}\``, 'The server cannot parse the request as HTTP.', sentence],
-  ['408', `\`${code}\``, 'The request did not arrive in time.', sentence],
-  ['417', `\`${code}\``, 'The `Expect` header is not `100-continue`.', sentence],
-  ['431', `\`${code}\``, 'The headers are too large.', sentence],
-]
+/** The refusals of every path. A closed dialect answers as a path that does not exist. */
+function listAnyPath(description: Description): string[][] {
+  const [notFound] = listRows(description.paths['/v2/token']?.['post']?.responses ?? {}, description).filter(
+    ({ status }) => status === '404',
+  )
+  if (notFound === undefined) throw new Error('openapi.yaml has no 404 at /v2/token.')
+  const { code, description: sentence } = notUnderstood
+  const unreadable = (status: string, situation: string) => [status, `\`${code}\``, situation, `\`${sentence}\``]
+  return [
+    ['404', notFound.code, 'No endpoint has this path.', `\`${notFound.sentence}\``],
+    unreadable('400', 'The server cannot parse the request as HTTP.'),
+    unreadable('408', 'The request did not arrive in time.'),
+    unreadable('417', 'The `Expect` header is not `100-continue`.'),
+    unreadable('431', 'The headers are too large.'),
+  ]
+}
+
+function writeGuardRefusal({ status, code, situation, sentence }: GuardRefusal): string[] {
+  return [String(status), code === undefined ? 'none' : `\`${code}\``, situation, `\`${sentence}\``]
+}
 
 /** One refusal of one operation. */
 interface Row {

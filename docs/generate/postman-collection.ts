@@ -15,8 +15,8 @@ import { about, type Folder, folders, type Scenario, signInFirst } from './postm
 type Item = object
 
 /**
- * Writes the Postman collection. Requests, expected statuses, codes, fields and headers come from `openapi.yaml`; which
- * requests there are, and what is wrong with those that are refused, from the scenarios.
+ * Writes the Postman collection. Requests, expected statuses, codes, fields and headers come from `openapi.yaml`. The
+ * scenarios select the requests and say what makes the server refuse one.
  */
 export function writePostmanCollection(description: Description): string {
   const collection = {
@@ -65,7 +65,7 @@ function listen(when: 'prerequest' | 'test', exec: readonly string[]): object {
   return { listen: when, script: { type: 'text/javascript', exec } }
 }
 
-/** What a scenario is about, found in `openapi.yaml`. */
+/** The parts of `openapi.yaml` that a scenario names. */
 interface Found {
   readonly method: string
   readonly path: string
@@ -121,7 +121,7 @@ function describeRequest(scenario: Scenario, description: Description): Item {
 
 const sendsBodyWithGet = { protocolProfileBehavior: { disableBodyPruning: true } }
 
-/** What is sent and what comes back, for people. */
+/** Describes the request and the response for people. */
 function describe({ about, needs }: Scenario, { operation, status, body, situation }: Found): string {
   const code = body?.error ?? body?.errors?.code
   const [paragraph = ''] = (operation.description ?? '').split('\n\n')
@@ -287,7 +287,7 @@ function expectHeaders({ path, body, response, status }: Found): string[] {
       : []),
     ...(has('WWW-Authenticate') ? expectChallenge(body ?? {}) : []),
     ...(has('X-RateLimit-Limit')
-      ? test('The headers tell what is left of the limit', [
+      ? test('The headers tell how many requests are left', [
           "for (const name of ['Limit', 'Remaining', 'Reset']) pm.response.to.have.header('X-RateLimit-' + name)",
         ])
       : []),
@@ -300,7 +300,7 @@ function expectHeaders({ path, body, response, status }: Found): string[] {
   ]
 }
 
-/** Basic for a client, Token for whoever used that scheme, else Bearer with the code of the refusal. */
+/** The scheme is Basic for a client, Token in the envelope, and otherwise Bearer with the code of the refusal. */
 function expectChallenge({ error, errors }: Body): string[] {
   const scheme = errors ? 'Token' : error === 'invalid_client' ? 'Basic' : 'Bearer'
   const code = scheme === 'Bearer' && error ? `, error="${error}", ` : scheme === 'Basic' ? '' : '$'

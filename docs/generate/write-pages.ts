@@ -22,6 +22,6 @@ export async function writePages(): Promise<Record<string, string>> {
   return {
     'settings.md': writeSettingsPage(),
     'command-line.md': writeCommandLinePage(),
-    'http-errors.md': writeHttpErrorsPage(description),
+    'http-errors.md': await writeHttpErrorsPage(description),
   }
 }

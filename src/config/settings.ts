@@ -129,7 +129,9 @@ export const settings = {
   DEVICE_PATH: pathOf(dialects.device, 'The path of the `device` dialect.'),
   WEBAPI_PARITY: flag("Whether `webapi` answers byte for byte like ASP.NET Web API's token endpoint."),
   WEBAPI_DEFAULT_CLIENT: setting(
-    text("a public client's id: 1 to 64 of A-Z a-z 0-9 . _ -", (id) => /^[A-Za-z0-9._-]{1,64}$/.test(id)),
+    text('the id of a public client: 1 to 64 ASCII letters, digits, dots, underscores or hyphens', (id) =>
+      /^[A-Za-z0-9._-]{1,64}$/.test(id),
+    ),
     undefined,
     'The public client that a `/Token` request without client credentials counts as.',
   ),
