@@ -9,6 +9,7 @@ import { type AnswerWith, describePages, type ListAnswer } from './answer.ts'
 
 /** The words of `password-grant device`. */
 export function addDeviceCommands(program: Command, answerWith: AnswerWith): void {
+  const deviceKeyHelp = 'The device key, which identifies the device'
   const group = program
     .command('device')
     .description('Manage devices, which sign their requests instead of sending a password')
@@ -50,8 +51,6 @@ export function addDeviceCommands(program: Command, answerWith: AnswerWith): voi
     .description('List all devices. To remove one, use `user remove`')
     .action(() => answerWith(async ({ database }) => showDevices(database)))
 }
-
-const deviceKeyHelp = 'The device key, which identifies the device'
 
 /** A change of the device with a key, and the word for it afterwards. */
 interface KeyedAct {
