@@ -62,7 +62,9 @@ function describe(error: unknown): string {
 export function buildProgram(onSignal: OnSignal, version: string): Command {
   const program = new Command('password-grant')
     .description('A token server for the OAuth 2.0 password grant.')
-    .version(version)
+    .version(version, '-V, --version', 'Print the version')
+    .helpOption('-h, --help', 'Show this help')
+    .helpCommand('help [command]', 'Show the help of a command')
     .option('--embedded <folder>', 'Use an embedded PostgreSQL in this folder; overrides EMBEDDED_FOLDER')
     .option('--json', 'Print one JSON document on standard output')
     .exitOverride()
