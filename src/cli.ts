@@ -23,6 +23,15 @@ import { createPasswords } from './passwords/password.ts'
 const exitDone = 0
 const exitRefused = 1
 const exitMisused = 2
+const exitInterrupted = 130
+
+/** The exit codes and what each of them means. */
+export const exitCodes: Readonly<Record<number, string>> = {
+  [exitDone]: 'The command is done. A server that a signal stops also exits with this code.',
+  [exitRefused]: 'The command was refused or failed. Standard error has the reason.',
+  [exitMisused]: 'The arguments or the environment are wrong. Standard error names every mistake.',
+  [exitInterrupted]: 'SIGINT, SIGTERM or SIGHUP interrupted a command other than `serve` and `start`.',
+}
 
 /**
  * Runs one command and sets the exit code: 0 done, 1 refused, 2 misused. `onSignal` reports the signals to stop for.
@@ -31,7 +40,7 @@ export async function run(args: readonly string[], onSignal: OnSignal): Promise<
   process.stdout.on('error', reportUnwritten)
   process.stderr.on('error', () => undefined) // no output is left to report it on
   try {
-    await buildProgram(onSignal).parseAsync([...args], { from: 'user' })
+    await buildProgram(onSignal, readVersion()).parseAsync([...args], { from: 'user' })
   } catch (error) {
     process.exitCode = report(error)
   }
@@ -53,12 +62,15 @@ function describe(error: unknown): string {
   return error instanceof OAuthError && error.reason ? `${error.message}\n  ${error.reason}` : error.message
 }
 
-function buildProgram(onSignal: OnSignal): Command {
+/** Builds every command. Nothing runs before the program parses arguments. */
+export function buildProgram(onSignal: OnSignal, version: string): Command {
   const program = new Command('password-grant')
     .description('A token server for the OAuth 2.0 password grant.')
-    .version(readVersion())
-    .option('--embedded <folder>', 'the folder of an embedded PostgreSQL (or EMBEDDED_FOLDER, or DATABASE_URL)')
-    .option('--json', 'print one JSON document on stdout')
+    .version(version, '-V, --version', 'Print the version')
+    .helpOption('-h, --help', 'Show this help')
+    .helpCommand('help [command]', 'Show the help of a command')
+    .option('--embedded <folder>', 'Use an embedded PostgreSQL in this folder; overrides EMBEDDED_FOLDER')
+    .option('--json', 'Print one JSON document on standard output')
     .exitOverride()
     .configureHelp(helpStyle)
     .helpOption('-h, --help', 'Show this help')
@@ -85,10 +97,10 @@ function addServeCommands(program: Command, onSignal: OnSignal): void {
     program
       .command(name)
       .description(description)
-      .option('--host <host>', 'where to listen (or HOST)')
-      .option('--port <port>', 'where to listen (or PORT)')
-      .option('--no-migrate', 'leave the schema as it is')
-  addServing('serve', 'migrate the database and answer requests until SIGTERM or SIGINT').action(
+      .option('--host <host>', 'The address to listen on; overrides HOST')
+      .option('--port <port>', 'The port to listen on; overrides PORT')
+      .option('--no-migrate', 'Leave the database schema as it is')
+  addServing('serve', 'Migrate the database and serve requests until SIGTERM or SIGINT').action(
     async ({ host, port, migrate }: ServeFlags) => {
       const config = configure(program, { HOST: host, PORT: port })
       await runServer(config, onSignal, { migrate })
@@ -96,7 +108,7 @@ function addServeCommands(program: Command, onSignal: OnSignal): void {
   )
   addServing(
     'start',
-    'what `npm start` does: serve, by default on an embedded database in ./data with a first user',
+    'Serve as `npm start` does: by default on an embedded database in ./data, with a first client and user',
   ).action(async ({ host, port, migrate }: ServeFlags) => {
     const isChosen = process.env['DATABASE_URL'] || process.env['EMBEDDED_FOLDER'] || program.opts()['embedded']
     const folder = isChosen ? undefined : './data'
@@ -108,8 +120,8 @@ function addServeCommands(program: Command, onSignal: OnSignal): void {
   })
   program
     .command('migrate')
-    .description('bring the database schema up to this version')
-    .option('--grant-to <role>', 'give this role the rights that a server needs, and no more')
+    .description('Migrate the database schema to this version')
+    .option('--grant-to <role>', 'Grant this role the rights that a server needs, and no more')
     .action(({ grantTo }: { grantTo?: string }) =>
       answer(program, ({ database }) => migrateCommand(database, grantTo), { onSignal, mayCreate: true }),
     )
@@ -173,7 +185,7 @@ async function answer(
 function closeWhenInterrupted(opening: Promise<Database>, onSignal: OnSignal): void {
   onSignal(async () => {
     await opening.then((database) => database.close()).catch(() => undefined)
-    process.exit(130)
+    process.exit(exitInterrupted)
   })
 }
 

@@ -9,24 +9,26 @@ import { tell } from './tell.ts'
 
 /** Adds the commands of `password-grant client`. */
 export function addClientCommands(program: Command, answerWith: AnswerWith): void {
-  const group = program.command('client').description('applications that may ask for tokens')
+  const group = program.command('client').description('Manage the applications that may request tokens')
   group
-    .command('add <id>')
-    .description('add a client and print its generated secret, once')
-    .option('--public', 'a client that cannot keep a secret')
-    .option('--secret-stdin', 'read a chosen secret from standard input')
-    .option('--allow-short-secret', 'accept a chosen secret of fewer than 16 characters, from an older system')
-    .option('--lifetime <seconds>', 'how long its tokens live', wholeSeconds)
-    .option('--trusted', 'your own backend: says in X-Forwarded-For for whom it asks')
+    .command('add')
+    .description('Add a client and print its generated secret, this once')
+    .argument('<id>', clientIdHelp)
+    .option('--public', 'Add a public client, which has no secret')
+    .option('--secret-stdin', 'Read a secret of your own from standard input')
+    .option('--allow-short-secret', 'Accept a secret of fewer than 16 characters, taken over from an older system')
+    .option('--lifetime <seconds>', 'How long the tokens of this client live', wholeSeconds)
+    .option('--trusted', 'Trust this client, a backend of yours, to name the address of its user in X-Forwarded-For')
     .action((id: string, options: AddOptions) => {
       if (options.public && options.secretStdin) program.error('error: a public client has no secret')
       if (options.public && options.trusted) program.error('error: a public client cannot be trusted')
       return answerWith((tools) => add(tools, id, options))
     })
   group
-    .command('rotate <id>')
-    .description('give a client a new secret and print it, once')
-    .option('--overlap <seconds>', 'how long the old secret still counts', wholeSeconds, 0)
+    .command('rotate')
+    .description('Give a client a new secret and print it, this once')
+    .argument('<id>', clientIdHelp)
+    .option('--overlap <seconds>', 'How long the old secret stays valid', wholeSeconds, 0)
     .action((id: string, options: { overlap: number }) =>
       answerWith(async ({ database }) => {
         const secret = await rotateClient({ database }, id, { overlapSeconds: options.overlap })
@@ -35,17 +37,20 @@ export function addClientCommands(program: Command, answerWith: AnswerWith): voi
     )
   const onId = (name: string, description: string, { act, done }: NamedAct) =>
     group
-      .command(`${name} <id>`)
+      .command(name)
       .description(description)
+      .argument('<id>', clientIdHelp)
       .action((id: string) => answerWith(async ({ database }) => show(await act({ database }, id), done)))
-  onId('disable', 'refuse a client and end its tokens', { act: disableClient, done: 'disabled' })
-  onId('enable', 'let a disabled client ask again', { act: enableClient, done: 'enabled' })
-  onId('remove', 'remove a client and its tokens', { act: removeClient, done: 'removed' })
+  onId('disable', 'Disable a client and end its tokens', { act: disableClient, done: 'disabled' })
+  onId('enable', 'Enable a disabled client again', { act: enableClient, done: 'enabled' })
+  onId('remove', 'Remove a client and its tokens', { act: removeClient, done: 'removed' })
   group
     .command('list')
-    .description('all clients')
+    .description('List all clients')
     .action(() => answerWith(async ({ database }) => showClients(database)))
 }
+
+const clientIdHelp = 'The id of the client'
 
 /** The options of `client add`. */
 interface AddOptions {

@@ -10,13 +10,17 @@ import { tell } from './tell.ts'
 
 /** Adds the commands of `password-grant device`. */
 export function addDeviceCommands(program: Command, answerWith: AnswerWith): void {
-  const group = program.command('device').description('users that sign instead of having a password')
+  const deviceKeyHelp = 'The device key, which identifies the device'
+  const group = program
+    .command('device')
+    .description('Manage devices, which sign their requests instead of sending a password')
   group
-    .command('add <device-key>')
-    .description('add a device; its customer key is read from standard input and kept encrypted')
-    .option('--role <role>', 'the one role the device has')
-    .option('--allow-short-key', 'accept a customer key of fewer than 16 characters, from an older system')
-    .requiredOption('--customer-key-stdin', 'read the customer key from standard input')
+    .command('add')
+    .description('Add a device with a customer key from standard input, which is stored encrypted')
+    .argument('<device-key>', deviceKeyHelp)
+    .option('--role <role>', 'The role of the device; a device has one at most')
+    .option('--allow-short-key', 'Accept a customer key of fewer than 16 characters, taken over from an older system')
+    .requiredOption('--customer-key-stdin', 'Read the customer key from standard input')
     .action((deviceKey: string, { role, allowShortKey: allowShort }: { role?: string; allowShortKey?: true }) =>
       answerWith(async ({ database, encryptionKey, readSecret }) => {
         const customerKey = await readSecret()
@@ -32,19 +36,20 @@ export function addDeviceCommands(program: Command, answerWith: AnswerWith): voi
     )
   const onKey = (name: string, description: string, { act, done }: KeyedAct) =>
     group
-      .command(`${name} <device-key>`)
+      .command(name)
       .description(description)
+      .argument('<device-key>', deviceKeyHelp)
       .action((key: string) =>
         answerWith(async ({ database }) => {
           const device = await act({ database }, key)
           return { json: describe(device), text: `Device ${key} ${done}.` }
         }),
       )
-  onKey('disable', 'refuse a device and end its token', { act: disableDevice, done: 'disabled' })
-  onKey('enable', 'let a disabled device sign in again', { act: enableDevice, done: 'enabled' })
+  onKey('disable', 'Disable a device and end its token', { act: disableDevice, done: 'disabled' })
+  onKey('enable', 'Enable a disabled device again', { act: enableDevice, done: 'enabled' })
   group
     .command('list')
-    .description('all devices; `user remove` removes one')
+    .description('List all devices. To remove one, use `user remove`')
     .action(() => answerWith(async ({ database }) => showDevices(database)))
 }
 
@@ -58,9 +63,9 @@ interface KeyedAct {
 export function addKeyCommands(program: Command, answerWith: AnswerWith): void {
   program
     .command('key')
-    .description('the keys that sign tokens')
+    .description('Manage the keys that sign tokens')
     .command('rotate')
-    .description('sign with a new key; the old one stays published until its last token has expired')
+    .description('Sign new tokens with a new key. The old key stays published until its last token has expired')
     .action(() =>
       answerWith(async ({ database, encryptionKey }) => {
         const kid = await rotateSigningKey({ database, encryptionKey: await encryptionKey() })

@@ -8,17 +8,17 @@ import { type AnswerWith, describePages, type ListAnswer, type ListedRow } from 
 
 /** Adds the commands of `password-grant token`. */
 export function addTokenCommands(program: Command, answerWith: AnswerWith): void {
-  const group = program.command('token').description('what was given')
+  const group = program.command('token').description('Manage issued tokens')
   group
     .command('list')
-    .description('tokens, never their values')
-    .option('--user <username>', 'of this user only')
+    .description('List tokens, without their values')
+    .option('--user <username>', 'Only the tokens of this user')
     .action((options: { user?: string }) => answerWith(async ({ database }) => showTokens(database, options.user)))
   group
     .command('revoke')
-    .description('end every token of a user, or the one of a device')
-    .requiredOption('--user <username>', 'whose')
-    .option('--device <label>', 'only in the seat with this label ("" is the one without)')
+    .description('End all tokens of a user, or the token of one device')
+    .requiredOption('--user <username>', 'The user whose tokens to end')
+    .option('--device <label>', 'End only the token in the seat with this device label; "" is the seat without a label')
     .action(({ user, device }: { user: string; device?: string }) =>
       answerWith(async ({ database }) => {
         const revoked = await revokeTokens({ database }, user, { device })

@@ -9,38 +9,45 @@ import { tell } from './tell.ts'
 
 /** Adds the commands of `password-grant user`. */
 export function addUserCommands(program: Command, answerWith: AnswerWith): void {
-  const group = program.command('user').description('whom tokens speak for')
+  const group = program.command('user').description('Manage users')
   group
-    .command('add <username>')
-    .description('add a user; the password is read from standard input')
-    .option('--role <role>', 'the one role the user has')
-    .option('--id <uuid>', 'an id the user already has elsewhere')
-    .requiredOption('--password-stdin', 'read the password from standard input')
+    .command('add')
+    .description('Add a user with a password from standard input')
+    .argument('<username>', userNameHelp)
+    .option('--role <role>', 'The role of the user; a user has one at most')
+    .option('--id <uuid>', 'The id of the user, if another system already gave it one')
+    .requiredOption('--password-stdin', 'Read the password from standard input')
     .action((name: string, options: AddOptions) => answerWith((tools) => add(tools, name, options)))
   group
-    .command('set-password <username>')
-    .description('set a new password, read from standard input, and end the user’s tokens')
-    .requiredOption('--password-stdin', 'read the password from standard input')
+    .command('set-password')
+    .description('Set a new password from standard input and end the user’s tokens')
+    .argument('<username>', userNameHelp)
+    .requiredOption('--password-stdin', 'Read the password from standard input')
     .action((name: string) => answerWith((tools) => replacePassword(tools, name)))
   group
-    .command('set-role <username> <role>')
-    .description('set the role ("" for none) and end the user’s tokens')
+    .command('set-role')
+    .description('Set the role of a user and end the user’s tokens')
+    .argument('<username>', userNameHelp)
+    .argument('<role>', 'The new role; "" removes the role')
     .action((name: string, role: string) =>
       answerWith(async ({ database }) => show(await setRole({ database }, name, { role }), `has the role "${role}"`)),
     )
   const onName = (command: string, description: string, { act, done }: NamedAct) =>
     group
-      .command(`${command} <username>`)
+      .command(command)
       .description(description)
+      .argument('<username>', userNameHelp)
       .action((name: string) => answerWith(async ({ database }) => show(await act({ database }, name), done)))
-  onName('disable', 'refuse a user and end the tokens', { act: disableUser, done: 'disabled' })
-  onName('enable', 'let a disabled user sign in again', { act: enableUser, done: 'enabled' })
-  onName('remove', 'remove a user and the tokens', { act: removeUser, done: 'removed' })
+  onName('disable', 'Disable a user and end the user’s tokens', { act: disableUser, done: 'disabled' })
+  onName('enable', 'Enable a disabled user again', { act: enableUser, done: 'enabled' })
+  onName('remove', 'Remove a user and the user’s tokens', { act: removeUser, done: 'removed' })
   group
     .command('list')
-    .description('all users')
+    .description('List all users')
     .action(() => answerWith(async ({ database }) => showUsers(database)))
 }
+
+const userNameHelp = 'The name of the user'
 
 /** The options of `user add`. */
 interface AddOptions {
