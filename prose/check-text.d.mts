@@ -1,0 +1,3 @@
+import type { VFile } from 'vfile'
+
+export declare function checkText(path: string, text: string): Promise<VFile>
