@@ -40,7 +40,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   'table-size': tableSize,
 }
 
-/** Measurements that run only when they are named, since they install packages. */
+/** Measurements that run only by name, since they install packages. */
 const onRequest: Readonly<Record<string, Measurement>> = { peers }
 
 const all = { ...measurements, ...onRequest }
@@ -51,7 +51,7 @@ Without --only it runs all but ${Object.keys(onRequest).join(', ')}.
 BENCH_DATABASE_URL: a PostgreSQL to use instead of an embedded one; databases are made and dropped in it.
 `
 
-/** No measurement takes longer, whatever is slow or stuck. */
+/** Time limit of a measurement. */
 const maxSeconds = 300
 
 interface Options {
@@ -108,7 +108,7 @@ if (options) {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
     process.exitCode = 1
   })
-  process.exit() // abandoned work must not hold us
+  process.exit() // unfinished work must not keep the process alive
 } else {
   process.stderr.write(usage)
   process.exitCode = 2

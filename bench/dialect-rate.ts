@@ -10,7 +10,7 @@ import { cpuMs } from './support/proc.ts'
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 const grant_type = 'password'
 
-/** What each dialect's client sends. */
+/** The sign-in request of each dialect. */
 const requests: Readonly<Record<string, (people: People, username: string) => object>> = {
   webapi: ({ password, authorization }, username) => ({
     path: '/Token',
@@ -42,7 +42,7 @@ function writeXml(fields: Record<string, string>): string {
 
 const inFlight = 8
 
-/** Sign-ins a second of each password dialect beside those of `webapi`; with a trivial hash, what the words themselves cost. */
+/** Measures the sign-ins per second of each password dialect, compared with `webapi`. A trivial hash shows the dialect's cost. */
 export const dialectRate: Measurement = async ({ rounds, seconds, cluster }, room) => {
   const figures: Figure[] = []
   for (const { cost, named, target } of costs) {
@@ -57,7 +57,7 @@ export const dialectRate: Measurement = async ({ rounds, seconds, cluster }, roo
     for (const name of names) await signInBy(server, name, people, 1)
     const results = await inRounds(rounds, async (round) => {
       const rates: Record<string, Rate> = {}
-      const turn = [...names.slice(round % names.length), ...names.slice(0, round % names.length)] // who is first is chance
+      const turn = [...names.slice(round % names.length), ...names.slice(0, round % names.length)] // each dialect goes first in turn
       for (const name of turn) rates[name] = await signInBy(server, name, people, seconds)
       return rates
     })

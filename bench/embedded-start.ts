@@ -3,7 +3,7 @@ import { inRounds, type Measurement } from './support/bench.ts'
 import { makeFolder, startServer } from './support/children.ts'
 import { figure } from './support/figure.ts'
 
-/** From spawn to the ready line on an embedded database: in an empty folder, and again in the same one. */
+/** Measures the time from spawn to the ready line with an embedded database: in an empty folder, and again in the same one. */
 export const embeddedStart: Measurement = async ({ rounds }, room) => {
   const results = await inRounds(rounds, async () => {
     const folder = join(await makeFolder(room), 'database')

@@ -5,7 +5,7 @@ import { compareLatency } from './support/compare-latency.ts'
 import { addPeople } from './support/people.ts'
 import { defaultCost } from './support/place.ts'
 
-/** How long a guarded route of a backend that is the token server, too, takes while sign-ins queue, and when it is quiet. */
+/** Compares the latency of a guarded route in the token server's process while sign-ins queue, and without sign-ins. */
 export const guardLatency: Measurement = async (bench, room) => {
   const where = { url: await bench.cluster.createDatabase(room) }
   await runCommand(where, 'migrate')

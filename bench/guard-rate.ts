@@ -8,8 +8,8 @@ import { costVariables, trivialCost } from './support/place.ts'
 import { cpuMs } from './support/proc.ts'
 
 /**
- * Requests a second of a guarded route beside those of the same route unguarded, with tokens found in process and by
- * asking a token server; and those of a guard that remembers nothing beside a handler that does nothing but look up.
+ * Measures the requests per second of a guarded route, compared with the same route unguarded. Tokens are found in process,
+ * or by asking a token server. Also compares a guard without a cache with a handler that only does a look-up.
  */
 export const guardRate: Measurement = async ({ rounds, seconds, cluster }, room) => {
   const where = { url: await cluster.createDatabase(room) }
@@ -59,7 +59,7 @@ export const guardRate: Measurement = async ({ rounds, seconds, cluster }, room)
 
 type Side = 'unguarded' | 'guarded' | 'introspecting' | 'lookUp' | 'uncached'
 
-/** What is measured must be a guard: without a token each says no. */
+/** Checks that each route is guarded: it must refuse a request without a token. */
 async function requireGuards(url: string): Promise<void> {
   for (const path of ['/guarded', '/guarded-by-introspection', '/guarded-without-cache']) {
     const { status } = await fetch(url + path)
@@ -67,12 +67,12 @@ async function requireGuards(url: string): Promise<void> {
   }
 }
 
-/** The same headers on every side, whether they are read or not. */
+/** Sends the same headers to every route, whether it reads them or not. */
 function writeRequest(path: string, token: string) {
   return { method: 'GET' as const, path, headers: { authorization: `Bearer ${token}` } }
 }
 
-/** A token's value begins with its row's id. */
+/** Reads the id of the row, which a token's value begins with. */
 function readId(token: string): string {
   return Buffer.from(token, 'base64url').toString('hex', 0, 16)
 }

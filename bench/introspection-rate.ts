@@ -6,7 +6,7 @@ import { addPeople } from './support/people.ts'
 import { costVariables, trivialCost } from './support/place.ts'
 import { cpuMs } from './support/proc.ts'
 
-/** `POST /introspect` a second beside a bare Fastify route, and beside a bare one that reads a form. */
+/** Measures the `POST /introspect` requests per second, compared with a bare Fastify route, and with one that reads a form. */
 export const introspectionRate: Measurement = async ({ rounds, seconds, cluster }, room) => {
   const where = { url: await cluster.createDatabase(room) }
   const server = await startServer(room, where, costVariables(trivialCost))
@@ -56,7 +56,7 @@ export const introspectionRate: Measurement = async ({ rounds, seconds, cluster 
   ]
 }
 
-/** A dead token is answered with 200, too. */
+/** Checks that the token is active, since a dead token also gets a 200. */
 async function requireLive(url: string, authorization: string, tokens: readonly string[]): Promise<void> {
   for (const token of tokens) {
     const body = new URLSearchParams({ token })

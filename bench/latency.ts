@@ -4,7 +4,7 @@ import { compareLatency } from './support/compare-latency.ts'
 import { addPeople } from './support/people.ts'
 import { defaultCost, patience } from './support/place.ts'
 
-/** How long token checks and health take while sign-ins queue, beside how long they take when it is quiet. */
+/** Compares the latency of token checks and health checks while sign-ins queue, and without sign-ins. */
 export const latency: Measurement = async (bench, room) => {
   const where = { url: await bench.cluster.createDatabase(room) }
   const { url } = await startServer(room, where, patience)

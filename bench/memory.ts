@@ -13,7 +13,7 @@ import type { Room } from './support/room.ts'
 const inFlight = 500
 const maxRounds = 3
 
-/** Memory of the server process alone: after its start and a few requests, and at most during a rush of sign-ins. */
+/** Measures the memory of the server process: after its start and a few requests, and the peak during a rush of sign-ins. */
 export const memory: Measurement = async (bench, room) => {
   const { where, url } = await chooseDatabase(bench, room)
   const first = await startServer(room, where)
@@ -49,7 +49,7 @@ export const memory: Measurement = async (bench, room) => {
   ]
 }
 
-/** With the embedded engine where possible: its supervision is part of the process. */
+/** Uses the embedded database if possible, since its supervision runs in the server process. */
 async function chooseDatabase({ cluster }: Bench, room: Room): Promise<{ where: Where; url: string }> {
   if (cluster.isEmbedded) {
     const folder = join(await makeFolder(room), 'database')

@@ -16,16 +16,16 @@ const inFlight = 64
 const times = 10
 const connections = 2_000
 const probesPerSecond = 25
-/** Until the queue is full and refusals have begun. */
+/** Lets the queue fill, so that refusals have begun. */
 const unheardSeconds = 2
-/** Until what a refusal needs has been compiled: the rounds measure a server that runs. */
+/** Warms the server up, so that the code of refusals is compiled before the rounds. */
 const warmUp = { perSecond: 1_000, unheardSeconds, seconds: 3 }
 const paths = ['/userinfo', '/health/live']
 
 /**
- * Ten times more sign-ins than the machine can hash: how many succeed beside its best, how soon the rest is refused, how
- * token checks and health fare, and the memory that takes; then the same flood by one client from one address, beside
- * another client with two sign-ins a second.
+ * Sends ten times more sign-ins than the machine can hash. Measures how many succeed compared with the best rate, how soon
+ * the others are refused, the latency of token checks and health checks, and the memory. Then sends the same flood by one
+ * client from one address, while another client signs in twice a second.
  */
 export const overload: Measurement = async (bench, room) => {
   const stage = await setUp(bench, room)
@@ -42,7 +42,7 @@ export const overload: Measurement = async (bench, room) => {
 
 const maxRounds = 5
 
-/** A server, those who flood it, and a client that does not. */
+/** A server, the clients that flood it, and one client that does not. */
 interface Stage {
   readonly server: Server
   readonly people: People
@@ -52,7 +52,7 @@ interface Stage {
   readonly flood: (question: FloodQuestion) => Promise<FloodReply>
   readonly trickle: (question: FloodQuestion) => Promise<FloodReply>
   readonly probe: (seconds: number) => Promise<ProbeReply>
-  /** Sign-ins a second, as many as the server can do. */
+  /** Measures the highest rate of sign-ins per second. */
   readonly measureBest: () => Promise<number>
 }
 
@@ -60,7 +60,7 @@ async function setUp({ cluster, seconds }: Bench, room: Room): Promise<Stage> {
   const where = { url: await cluster.createDatabase(room) }
   const server = await startServer(room, where)
   const everyone = await addPeople(where, where.url, userCount + 1, defaultCost)
-  const people = { ...everyone, count: userCount } // a sign-in of the last one would end the token that is asked with
+  const people = { ...everyone, count: userCount } // a sign-in of the last user would end the token that the probe uses
   const token = await collectToken(server.url, everyone, everyone.count)
   const clients = [
     people.authorization,
@@ -90,14 +90,14 @@ async function setUp({ cluster, seconds }: Bench, room: Room): Promise<Stage> {
   }
 }
 
-/** Returns the `Authorization` header of a client that is added. */
+/** Adds a client and returns its `Authorization` header. */
 async function addClient(where: Where, name: string): Promise<string> {
   type Added = { client_id: string; client_secret: string }
   const { client_id, client_secret } = await runCommand<Added>(where, 'client', 'add', name)
   return `Basic ${Buffer.from(`${client_id}:${client_secret}`).toString('base64')}`
 }
 
-/** A sign-in of each user, the clients in turn. */
+/** Writes a sign-in for each user, with the clients in turn. */
 function writeSignIns({ count, password }: People, authorizations: readonly string[]): string[] {
   return Array.from({ length: count }, (_, index) => {
     const authorization = authorizations[index % authorizations.length] ?? ''
@@ -115,13 +115,13 @@ interface ManyRound {
   readonly best: number
   readonly flooded: FloodReply
   readonly serverCores: number
-  /** The flood again, while others ask what is no sign-in; without a flood they were `quiet`. */
+  /** The flood again, while a probe sends other requests. `quiet` is the probe's result without a flood. */
   readonly watched: FloodReply
   readonly quiet: ProbeReply
   readonly beside: ProbeReply
 }
 
-/** Asking beside the flood takes a part of two cores itself, so that sign-ins are counted without it first. */
+/** Floods the server twice: first without a probe, to count sign-ins, since the probe takes a part of two cores itself. */
 async function floodByMany(stage: Stage, seconds: number): Promise<ManyRound> {
   const { server, requestsOfMany, flood, probe } = stage
   const quiet = await probe(seconds * 2)
@@ -181,12 +181,12 @@ function describeFlood(rounds: readonly ManyRound[]): Figure[] {
   ]
 }
 
-/** How long answers of a status took, in milliseconds; NaN where there were none. */
+/** Returns the latency of answers with a status, in milliseconds, or NaN without any. */
 function timesOf({ ms }: FloodReply, status: number) {
   return ms[status] ?? { p50: Number.NaN, p99: Number.NaN, max: Number.NaN }
 }
 
-/** Of what was offered: refused, signed in, never sent, and anything else. */
+/** Splits the offered requests into refused, signed in, not sent, and others. */
 function shares({ answers, offered, unsent }: FloodReply): Record<string, number> {
   const { 200: signedIn = 0, 503: refused = 0, ...others } = answers
   const other = Object.values(others).reduce((sum, count) => sum + count, 0)

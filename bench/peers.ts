@@ -11,8 +11,8 @@ import { defaultCost, hashConcurrency } from './support/place.ts'
 import { residentMib } from './support/proc.ts'
 
 /**
- * Sign-ins beside those of other servers that do the same work on the same PostgreSQL, in rounds that take turns. The
- * peers have no throttle, no announcements and no log; this server runs with its defaults.
+ * Compares sign-ins with those of other servers that do the same work on the same PostgreSQL. The servers take turns in each
+ * round. The peers have no throttle, no announcements and no log. This server runs with its defaults.
  */
 export const peers: Measurement = async ({ rounds, seconds, cluster }, room) => {
   const folder = await installPeers(room)
@@ -48,7 +48,7 @@ async function measureRound(
   return { trivial: cheap, usual: dear, bare, residentMib: residentMib(usual.pid) }
 }
 
-/** Ours ÷ the best library of the same round. */
+/** Divides our rate by that of the best library in the same round. */
 function compareWithBest(results: readonly PeerResult[]): Figure[] {
   const roundsOf = (name: string) => results.find((result) => result.name === name)?.rounds ?? []
   const compare = (what: string, target: string, read: (round: PeerRound) => number, best: typeof Math.max) =>

@@ -10,7 +10,7 @@ import { cpuMs } from './support/proc.ts'
 const inFlight = 16
 const signInsPerSecond = 800
 
-/** Processor time the server spends on a sign-in beside its hash, which is made as cheap as it can be. */
+/** Measures the server's processor time for a sign-in without the hash, which is made as cheap as possible. */
 export const signInCpu: Measurement = async ({ rounds, seconds, cluster }, room) => {
   const where = { url: await cluster.createDatabase(room) }
   const server = await startServer(room, where, costVariables(trivialCost))

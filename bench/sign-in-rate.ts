@@ -15,9 +15,9 @@ const levels = [
 ] as const
 
 /**
- * Sign-ins a second beside bare argon2id verifications a second, of which as many are in flight as sign-ins, through a
- * thread pool of the same size; and beside the bare ones at their fastest, as many at once as there are cores. The first is
- * made of the time that each sign-in took from the cores, by thread and process.
+ * Measures sign-ins per second, compared with bare argon2id checks per second. As many checks are in flight as sign-ins, on a
+ * thread pool of the same size. Also compares with the fastest bare rate, at one check for each core. The first
+ * figure is made of the time that each sign-in took from the cores, by thread and process.
  */
 export const signInRate: Measurement = async ({ rounds, seconds, cluster }, room) => {
   const where = { url: await cluster.createDatabase(room) }

@@ -12,7 +12,7 @@ const few = 10_000
 const many = 1_000_000
 const inFlight = 16
 
-/** What a sign-in costs among a million users, each with a token, beside what it costs among ten thousand. */
+/** Compares the cost of a sign-in among a million users, each with a token, with that among ten thousand. */
 export const tableSize: Measurement = async ({ rounds, seconds, cluster }, room) => {
   const small = await startWithUsers(room, cluster, few)
   const large = await startWithUsers(room, cluster, many)
@@ -23,7 +23,7 @@ export const tableSize: Measurement = async ({ rounds, seconds, cluster }, room)
   }
   let amount = 1_000
   const results = await inRounds(rounds + 1, async (round) => {
-    const sides = round % 2 === 0 ? [small, large] : [large, small] // neither always comes first
+    const sides = round % 2 === 0 ? [small, large] : [large, small] // each goes first in turn
     const [first, second] = [await measure(sides[0] as Side, amount), await measure(sides[1] as Side, amount)]
     amount = Math.ceil(first.perSecond * seconds)
     return round % 2 === 0 ? { small: first, large: second } : { small: second, large: first }

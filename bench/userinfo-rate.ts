@@ -6,7 +6,7 @@ import { addPeople } from './support/people.ts'
 import { costVariables, trivialCost } from './support/place.ts'
 import { cpuMs } from './support/proc.ts'
 
-/** `/userinfo` requests a second beside those of a bare Fastify route that answers in the same shape. */
+/** Measures `/userinfo` requests per second, compared with a bare Fastify route that gives an answer of the same shape. */
 export const userinfoRate: Measurement = async ({ rounds, seconds, cluster }, room) => {
   const where = { url: await cluster.createDatabase(room) }
   const server = await startServer(room, where, costVariables(trivialCost))

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
-/** The smaller of the cores this process may run on and its container's CPU quota, at least 1. */
+/** Returns the number of cores for this process, or its container's CPU quota if that is smaller; at least 1. */
 export function availableCores(readText: (path: string) => string = readFile): number {
   return Math.max(1, Math.floor(Math.min(availableParallelism(), cpuQuota(readText))))
 }
 
-/** CPUs a container may use (cgroup v2, else v1); Infinity where nothing is limited. */
+/** Returns the container's CPU quota (cgroup v2, else v1), or Infinity without a limit. */
 export function cpuQuota(readText: (path: string) => string): number {
   const [max, period = '100000'] = (readText('/sys/fs/cgroup/cpu.max') || 'max').split(' ')
   const quota = max === 'max' ? readText('/sys/fs/cgroup/cpu/cpu.cfs_quota_us') : max

@@ -1,13 +1,13 @@
 /** Reads a clock in milliseconds. */
 export type ReadClock = () => number
 
-/** How far the two clocks may drift apart before the difference counts as a suspend. */
+/** The largest drift between the two clocks that does not count as a suspend. */
 const toleranceMs = 20
 
 /**
- * Creates a clock for lifetimes: it counts milliseconds from an arbitrary start and never runs backwards. It includes the
- * time for which the machine was suspended, during which Linux stops `performance.now()`. A wall clock that is set forward
- * counts as a suspend, so a lifetime ends early at worst; one that is set back changes nothing.
+ * Creates a clock for lifetimes, which counts milliseconds from an arbitrary start and never runs backwards. It includes the
+ * time while the machine is suspended, in which Linux stops `performance.now()`. Setting the wall clock forward counts as a
+ * suspend, so a lifetime may end early. Setting it back changes nothing.
  */
 export function createElapsedClock(
   readMonotonic: ReadClock = () => performance.now(),
@@ -26,5 +26,5 @@ export function createElapsedClock(
   }
 }
 
-/** The clock of this process for lifetimes, in milliseconds; see {@link createElapsedClock}. */
+/** Reads this process's clock for lifetimes, in milliseconds; see {@link createElapsedClock}. */
 export const elapsedMs = createElapsedClock()

@@ -1,6 +1,6 @@
 /**
- * A text as it compares when letter case is ignored: NFC, upper-cased, lower-cased, NFC. Upper case first brings together
- * what lower case alone keeps apart (ß and ss, final and middle sigma).
+ * Folds a text for comparisons that ignore letter case: NFC, upper case, lower case, NFC. Upper case comes first, since
+ * lower case alone would keep some letters apart (ß and ss, final and middle sigma).
  */
 export function foldCase(text: string): string {
   return text.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC')

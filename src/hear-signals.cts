@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs'
 /** A reason to stop, or SIGHUP, which a server ignores. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'npm ended'
 
-/** Calls `listener` with every signal from now on, and at once with each that came earlier. */
+/** Calls `listener` at once with each earlier signal, and later with every new one. */
 export type OnSignal = (listener: (signal: StopSignal) => void) => void
 
 /**
- * Hears signals from this call on and keeps them until the program asks. CommonJS, so that it runs before any ES module
- * loads: the kernel drops a signal without a handler when the process is the first one of a container.
+ * Records signals from this call on, until the program asks for them. The file is CommonJS, so that it runs before any ES
+ * module loads: in a container's first process, the kernel drops signals that have no handler.
  */
 export function hearSignals(): OnSignal {
   const heard = new Set<StopSignal>()
@@ -28,8 +28,8 @@ export function hearSignals(): OnSignal {
 const watchMilliseconds = 250
 
 /**
- * Calls `onEnd` once the process that started this one under npm is gone. On SIGTERM npm ends the shell between them and
- * itself, and tells this process nothing. A process in a session of its own (`setsid`) is meant to outlive npm.
+ * Calls `onEnd` when the process that started this one under npm is gone. On SIGTERM npm ends itself and the shell between
+ * them, and sends no signal to this process. A process in a session of its own (`setsid`) is meant to outlive npm.
  */
 function watchNpm(onEnd: () => void): void {
   if (process.env['npm_lifecycle_event'] === undefined) return
@@ -37,7 +37,7 @@ function watchNpm(onEnd: () => void): void {
   const session = readSession('self')
   if (session === `${process.pid}`) return
   const parentSession = readSession(parent)
-  const isOrphan = session !== null && parentSession !== null && parentSession !== session // adopted before this line
+  const isOrphan = session !== null && parentSession !== null && parentSession !== session // the parent was gone before this line
   const watching = setInterval(() => {
     if (!isOrphan && process.ppid === parent) return
     clearInterval(watching)
@@ -45,11 +45,11 @@ function watchNpm(onEnd: () => void): void {
   }, watchMilliseconds).unref()
 }
 
-/** The session of a process; null where there is no /proc or no such process. */
+/** Reads the session of a process. Returns null if there is no /proc or no such process. */
 function readSession(pid: number | 'self'): string | null {
   try {
     const line = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = line.slice(line.lastIndexOf(') ') + 2) // a program's name may hold a parenthesis
+    const fields = line.slice(line.lastIndexOf(') ') + 2) // a program's name may contain a parenthesis
     return fields.split(' ')[3] ?? null
   } catch {
     return null

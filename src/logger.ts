@@ -1,24 +1,24 @@
 import { type Logger, pino } from 'pino'
 import { openLogDestination } from './log-destination.ts'
 
-/** The program's log. */
+/** The log of the program. */
 export interface Log {
   readonly logger: Logger
-  /** Writes the lines that were held back, and holds none back from now on. */
+  /** Writes the held lines, and every later line at once. */
   release(): void
-  /** Resolves when every line is written, after five seconds at the latest. */
+  /** Waits until every line is written, for at most five seconds. */
   flush(): Promise<void>
 }
 
-/** How the log is written. */
+/** The format of the log. */
 export interface LogOptions {
-  /** Lines for the person in front of a terminal, instead of JSON for machines. */
+  /** Writes lines for people instead of JSON. */
   readonly isTerminal: boolean
-  /** Holds all lines back until `release`, so that text can come before them. */
+  /** Holds all lines until `release`, so that other text can come first. */
   readonly isHeld: boolean
 }
 
-/** Opens the log on standard output. An output that cannot be written neither blocks nor ends the process. */
+/** Opens the log on standard output. A blocked or broken output neither blocks nor ends the process. */
 export async function openLog(level: string, { isTerminal, isHeld }: LogOptions): Promise<Log> {
   const format = isTerminal ? await loadPrettyFormat() : (line: string) => line
   const destination = openLogDestination({
@@ -26,7 +26,7 @@ export async function openLog(level: string, { isTerminal, isHeld }: LogOptions)
     onRecovered: (dropped) =>
       logger.warn({ event: 'log', dropped }, `${dropped} log lines were dropped while the log could not be written`),
   })
-  // nothing but `write`: after a fatal line pino would call `flushSync`, which may wait forever
+  // only `write`: pino would call `flushSync` after a fatal line, and that may wait forever
   const logger = pino({ level }, { write: (line) => destination.write(format(line)) })
   return { logger, release: () => destination.release(), flush: () => destination.flush() }
 }

@@ -26,7 +26,7 @@ import { type TokenServerOptions, tokenServer } from './token-server.ts'
 import { createTokenCache } from './tokens/token-cache.ts'
 import { writeError } from './wire/wire-reply.ts'
 
-/** What the standalone server needs of the configuration. */
+/** The part of the configuration that the standalone server uses. */
 export type ServerOptions = Pick<
   Config,
   | 'trustProxy'
@@ -44,8 +44,8 @@ export type ServerOptions = Pick<
   Pick<TokenServerOptions, 'throttle' | 'emit'>
 
 /**
- * The standalone server: the token server, health and `openapi.yaml`, and JSON that repeats nothing for every
- * path that is none. Requests are not logged one by one, and no query ever is.
+ * Creates the standalone server: the token server, the health endpoints, `openapi.yaml` and the docs page. It answers unknown
+ * paths with JSON that repeats nothing from the request. It writes no log line for each request, and never logs a query.
  */
 export async function createServer(
   database: Database,
@@ -62,17 +62,17 @@ export async function createServer(
 function createApp(logger: FastifyBaseLogger, { trustProxy }: ServerOptions): FastifyInstance {
   const app: FastifyInstance = Fastify({
     loggerInstance: logger,
-    logController: new LogController({ disableRequestLogging: true }), // ours are one line a sign-in or refusal
-    childLoggerFactory: (parent) => parent, // lines about requests name the request themselves
+    logController: new LogController({ disableRequestLogging: true }), // events write one line for each sign-in or refusal
+    childLoggerFactory: (parent) => parent, // our log lines carry the request id themselves
     trustProxy: trustProxies(trustProxy),
     forceCloseConnections: 'idle',
-    return503OnClosing: false, // what still arrives on an open connection is answered like everything before it
+    return503OnClosing: false, // requests that still arrive on open connections get their normal answer
     serverFactory: (answer) =>
       createHttpServer(socketOptions, (request, response) =>
         takeTurn(request, response, () => answer(request, response)),
       ),
     frameworkErrors: (_error, _request, reply) => {
-      sendRefusal(reply as unknown as FastifyReply, notUnderstood, writeError(notUnderstood), sendPlainReply) // its type knows no route
+      sendRefusal(reply as unknown as FastifyReply, notUnderstood, writeError(notUnderstood), sendPlainReply) // the type here lacks the route
     },
     clientErrorHandler: refuseBrokenRequest,
   })
@@ -81,12 +81,12 @@ function createApp(logger: FastifyBaseLogger, { trustProxy }: ServerOptions): Fa
     if (raw.headers.host === undefined && raw.httpVersion === '1.1') throw notUnderstood // RFC 9112 §3.2
   })
   for (const method of METHODS) {
-    if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // for 405 to know it
+    if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method) // so that a 405 answers it
   }
   return app
 }
 
-/** Answers requests that no route takes, and errors that none of the routes' own writers saw. */
+/** Answers requests for unknown paths, and errors that the routes did not answer themselves. */
 function answerUnknownPaths(app: FastifyInstance): void {
   const write = createBoundedLog(app)
   app.setNotFoundHandler((request, reply) => {
@@ -94,7 +94,7 @@ function answerUnknownPaths(app: FastifyInstance): void {
     return sendRefusal(reply, error, writeError(error), sendPlainReply)
   })
   writeRefusals(app, {
-    // Fastify read its body first, and could not
+    // Fastify reads the body of an unknown path first, and that may fail
     read: (thrown, request) => (request.is404 ? refusePath(app, request) : toOAuthError(thrown)),
     report: (error, request) => {
       if (error.status < 500 || error.isOverload) return
@@ -116,36 +116,36 @@ async function mountRoutes(app: FastifyInstance, database: Database, options: Se
   if (docs) await app.register(docsRoute, { dialects })
 }
 
-/** Fastify's own server would take the first three from its options, too. */
+/** The options of the HTTP server. Fastify applies its own only to a server that it creates itself. */
 const socketOptions = {
   keepAliveTimeout: 72_000,
   requestTimeout: 30_000,
-  headersTimeout: 30_000, // no longer than the time-out above, or Node exchanges the two
-  connectionsCheckingInterval: 5_000, // how late Node may notice those
+  headersTimeout: 30_000, // at most requestTimeout, or Node swaps the two
+  connectionsCheckingInterval: 5_000, // how often Node checks both
   requireHostHeader: false,
   IncomingMessage: BoundedRequest,
 }
 
 const unforeseen = { level: 'error', event: 'refusal', reason: 'unforeseen', message: 'unforeseen error' } as const
 
-/** The commonest wrong path of such endpoints is the right one with a slash behind it. */
+/** Refuses an unknown path. Hints at the most common mistake, a slash at the end of the right path. */
 function refusePath(app: FastifyInstance, request: FastifyRequest): OAuthError {
   const [path = ''] = request.url.split('?')
   const url = path.replace(/(?<!\/)\/+$/, '')
   const isKnown = url !== path && url !== '' && app.findRoute({ url, method: request.method as HTTPMethods }) !== null
-  const hint = isKnown ? ' Without the slash at its end there is.' : ''
+  const hint = isKnown ? ' Leave out the slash at its end.' : ''
   return new OAuthError('not_found', `There is nothing at this path.${hint}`)
 }
 
-/** Told once: anybody can send the header, but where a proxy does, all callers look like one. */
+/** Warns once. Any caller can send the header, but if a proxy sends it, all callers seem to share one address. */
 function warnOfUntrustedProxy(app: FastifyInstance): void {
   let isTold = false
   app.addHook('onRequest', async ({ headers, log }) => {
     if (isTold || headers['x-forwarded-for'] === undefined) return
     isTold = true
     log.warn(
-      'X-Forwarded-For came and is not believed: behind a proxy set TRUST_PROXY, or all callers count as one network, ' +
-        'whose failed attempts make everybody wait',
+      'Ignored an X-Forwarded-For header. Behind a proxy, set TRUST_PROXY. Without it, all callers count as one network and ' +
+        'wait for the failed attempts of the others.',
     )
   })
 }

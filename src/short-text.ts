@@ -1,6 +1,6 @@
 /**
- * Whether a text has at most `maxCharacters` Unicode code points, no control character and no half of a character. Such a
- * text can be stored as UTF-8, and shown on a terminal or a page.
+ * Tells whether a text has at most `maxCharacters` Unicode code points, no control character and no lone surrogate. Such a
+ * text is safe to store as UTF-8 and to show on a terminal or a page.
  */
 export function isShortText(text: string, maxCharacters: number): boolean {
   const hasLength =

@@ -38,36 +38,36 @@ import { createDeviceFinder } from './users/authenticate-device.ts'
 import { createCredentialsFinder } from './users/find-credentials.ts'
 import { findHashCosts } from './users/find-hash-costs.ts'
 
-/** What the token server needs to know; the one who opened the database closes it. */
+/** The options of the token server. The caller that opened the database closes it. */
 export interface TokenServerOptions {
   readonly database: Database
   readonly dialects: readonly Dialect[]
-  /** Seconds a token lives, unless its client says otherwise. Default: 1209600, 14 days. */
+  /** The lifetime of a token in seconds, unless its client has its own. Default: 1209600, which is 14 days. */
   readonly lifetimeSeconds?: number
-  /** Seats (devices) a user may be signed in from at a time; the one taken longest ago gives way. Default: 50. */
+  /** Maximum number of seats (devices) for each user. A new one replaces the one with the oldest sign-in. Default: 50. */
   readonly maxSeatsPerUser?: number
-  /** 32 bytes that the keys of devices and the keys that sign are encrypted with; needed by the `device` dialect. */
+  /** 32 bytes that encrypt the customer keys of devices and the signing keys. The `device` dialect needs it. */
   readonly encryptionKey?: Buffer | undefined
-  /** How failed attempts are slowed down, see docs/operations/throttling.md; `false` lets everyone try, for tests and benchmarks. */
+  /** The limits on failed attempts: see docs/operations/throttling.md. `false` switches them off, for tests and benchmarks. */
   readonly throttle?: Partial<ThrottleOptions> | boolean
-  /** Cost and queue of password hashes. Default: OWASP's first choice, as many at once as there are cores. */
+  /** The cost and the queue of password hashes. Default: a cost that OWASP recommends, one hash at a time on each core. */
   readonly passwords?: Partial<PasswordOptions>
-  /** Origins whose pages may send sign-ins and client credentials; others are refused with 403. Default: none. */
+  /** Origins whose pages may send sign-ins and client credentials. Others get a 403. Default: none. */
   readonly corsOrigins?: readonly string[]
-  /** Where tokens are found; share it with the guards of the same process. Default: one of its own, for 5 seconds. */
+  /** Finds and caches tokens. Share it with the guards in the same process. Default: a cache of its own, for 5 seconds. */
   readonly tokenCache?: TokenCache
-  /** The origin under which the server is known, for its metadata. Default: where it listens. */
+  /** The public origin of the server, for its metadata. Default: the address that it listens on. */
   readonly publicUrl?: string | undefined
-  /** Hears every event of the server: sign-ins, refusals, revocations. The log hears them too. */
+  /** Receives every event of the server: sign-ins, refusals, revocations. The log receives them too. */
   readonly emit?: Emit | undefined
-  /** The path of a page for people, for the metadata. Default: none. */
+  /** The path of the documentation page, for the metadata. Default: none. */
   readonly documentationPath?: string | undefined
 }
 
 /**
- * The Fastify plugin: each dialect's endpoint, `/userinfo`, `/seats`, `/introspect`, `/revoke` and the metadata, in a scope of
- * their own, so that the host's parsers, hooks, error handler and routes are untouched. Expects a migrated database.
- * Throws Error for two dialects on one path, and for the `device` dialect without an encryption key.
+ * Mounts the token server as a Fastify plugin: each dialect's endpoint, `/userinfo`, `/seats`, `/introspect`, `/revoke` and
+ * the metadata. It stays in its own scope and does not touch the host's parsers, hooks, error handler or routes. It needs a
+ * migrated database. Throws Error if two dialects share a path, or if the `device` dialect has no encryption key.
  */
 export const tokenServer = fastifyPlugin(mountTokenServer, {
   name: 'fastify-password-grant',
@@ -89,7 +89,7 @@ async function mountTokenServer(scope: FastifyInstance, options: TokenServerOpti
   await scope.register(metadataRoute, { logSerializers, dialects, publicUrl, documentationPath })
 }
 
-/** What the routes share. */
+/** The parts that the routes share. */
 interface Parts {
   readonly passwords: Passwords
   readonly throttle: Throttle
@@ -161,7 +161,7 @@ function createSigning({ database: { writes }, encryptionKey }: TokenServerOptio
   }
 }
 
-/** Mounts the endpoints that a token opens. */
+/** Mounts the endpoints for holders of a token. */
 async function mountHolderRoutes(scope: FastifyInstance, options: TokenServerOptions, parts: Parts): Promise<void> {
   const { database, dialects } = options
   const { emit, tokenCache } = parts
@@ -176,7 +176,7 @@ async function mountHolderRoutes(scope: FastifyInstance, options: TokenServerOpt
   })
 }
 
-/** Mounts the endpoints that a client asks about a token, on the lane where no queue of sign-ins holds a check back. */
+/** Mounts the endpoints for clients that check or end a token. They use the `lookups` lane, so sign-ins do not delay them. */
 async function mountClientRoutes(scope: FastifyInstance, options: TokenServerOptions, parts: Parts): Promise<void> {
   const { database, dialects } = options
   const { passwords, throttle, tokenCache, emit } = parts
@@ -203,7 +203,7 @@ function requireMountable({
   maxSeatsPerUser = defaultTokenOptions.maxSeatsPerUser,
 }: TokenServerOptions): void {
   if (!Number.isInteger(maxSeatsPerUser) || maxSeatsPerUser < 1) {
-    throw new TypeError('tokenServer: maxSeatsPerUser is a whole number of at least 1.')
+    throw new TypeError('tokenServer: maxSeatsPerUser must be a whole number of at least 1.')
   }
   const shared = findSharedPath(dialects)
   if (shared) throw new Error(`Two dialects on one path: ${shared.names.join(' and ')} are both at ${shared.path}.`)
@@ -218,7 +218,7 @@ function readThrottle({ throttle = true }: TokenServerOptions): ThrottleOptions 
 
 const hourMs = 3_600_000
 
-/** Deletes expired counts at the start and each hour; where the database is away, an hour later. */
+/** Deletes expired counts at start-up and every hour. After an outage it tries again an hour later. */
 function deleteExpiredHourly(scope: FastifyInstance, options: TokenServerOptions): void {
   const limits = readThrottle(options) || defaultThrottleOptions // an earlier server may have left counts
   const closing = new AbortController()
@@ -226,7 +226,7 @@ function deleteExpiredHourly(scope: FastifyInstance, options: TokenServerOptions
   const purge = () => {
     underWay = purgeAttempts(options.database.writes, limits, closing.signal).catch((error: Error) => {
       const reason = error instanceof OAuthError ? error.reason : error.message
-      scope.log.warn({ event: 'purge', reason }, `expired counts were not deleted: ${reason}`)
+      scope.log.warn({ event: 'purge', reason }, `could not delete expired counts: ${reason}`)
     })
   }
   const timer = setInterval(purge, hourMs).unref()
@@ -240,7 +240,7 @@ function deleteExpiredHourly(scope: FastifyInstance, options: TokenServerOptions
 
 const minuteMs = 60_000
 
-/** Refusals cost as much as the dearest stored hash, which other processes may have stored a minute ago. */
+/** Reads the costs of all stored hashes every minute, since other processes store hashes too. */
 function noteHashCosts(scope: FastifyInstance, query: Query, passwords: Passwords): void {
   const note = async () => passwords.noteStoredCosts(await findHashCosts(query))
   const noteOrWait = () => note().catch(() => undefined) // during an outage no password is checked
@@ -249,16 +249,17 @@ function noteHashCosts(scope: FastifyInstance, query: Query, passwords: Password
   scope.addHook('onClose', async () => clearInterval(timer))
 }
 
-/** Leaves the query out of a host's log: it may hold a password or a token, by design or by mistake. */
+/** Omits the query string from the host's log, since it may contain a password or a token. */
 function writeRequestLine({ method, url, ip }: FastifyRequest): object {
   return { method, url: url.split('?', 1).join(), remoteAddress: showAddress(ip) }
 }
 
-const logSerializers = { req: writeRequestLine as never } // its type knows texts only, pino takes objects
+const logSerializers = { req: writeRequestLine as never } // Fastify's type allows only strings; pino also takes objects
 
 /**
- * Work after the answer, one at a time: a burst of sign-ins with old hashes must not fill the hash queue with renewals,
- * and what is left out comes back with the next sign-in. A failure costs nobody their token; closing waits.
+ * Creates a runner for work after the answer. It runs one piece at a time and skips the others, so that a burst of sign-ins
+ * does not fill the hash queue with renewals. The next sign-in makes up for skipped work. A failure only writes a warning,
+ * and closing waits for the work under way.
  */
 function createBackground(scope: FastifyInstance): (work: () => Promise<void>) => void {
   let underWay: Promise<void> | null = null
@@ -267,19 +268,19 @@ function createBackground(scope: FastifyInstance): (work: () => Promise<void>) =
   })
   return (work) => {
     underWay ??= work()
-      .catch((error: unknown) => scope.log.warn({ event: 'renewal', err: error }, 'a password hash was not renewed'))
+      .catch((error: unknown) => scope.log.warn({ event: 'renewal', err: error }, 'could not renew a password hash'))
       .finally(() => {
         underWay = null
       })
   }
 }
 
-/** Hashes run in libuv's thread pool; where they can fill it, everything else that needs it waits. */
+/** Warns if hashes can fill libuv's thread pool, since all other work on the pool would then wait. */
 function warnOfSmallThreadPool(scope: FastifyInstance, concurrency: number): void {
   const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4)
   if (threads >= concurrency + 2) return
   scope.log.warn(
     { threads, concurrency },
-    `UV_THREADPOOL_SIZE is ${threads}: set it to ${concurrency + 2} before Node starts, or token checks wait behind hashing`,
+    `UV_THREADPOOL_SIZE is ${threads}. Set it to ${concurrency + 2} before Node starts, or token checks wait for hashing.`,
   )
 }

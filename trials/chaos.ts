@@ -28,10 +28,10 @@ function readOptions(): SceneOptions | null {
   return { seconds, seed, roundSeconds: 20, tokenCacheSeconds: 2, onProgress }
 }
 
-/** Whatever is slow or stuck, it takes no longer than this on top of the time it was given for each second. */
+/** Computes the time limit of a run, which also ends one that is stuck. */
 const maxMs = ({ seconds }: SceneOptions) => 120_000 + seconds * 4_000
 
-/** Ends a run that something holds up. */
+/** Ends a run that is stuck. */
 async function lateness(ms: number): Promise<never> {
   await sleep(ms)
   throw new Error(`it took longer than ${ms / 1_000} seconds`)
@@ -48,7 +48,7 @@ if (options) {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\nseed: ${options.seed}\n`)
     process.exitCode = 1
   }
-  process.exit() // abandoned work must not hold us
+  process.exit() // unfinished work must not keep the process alive
 } else {
   process.stderr.write(usage)
   process.exitCode = 2

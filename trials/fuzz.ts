@@ -60,7 +60,7 @@ async function run({ names, requests, seconds, seed, first }: Options): Promise<
   if (found.some(({ faults }) => faults.length > 0)) process.exitCode = 1
 }
 
-/** Each setting gets requests of its own. */
+/** Derives a seed for each setting, so that each one gets different requests. */
 function seedOf(name: string, seed: number): number {
   return seed + Object.keys(settings).indexOf(name)
 }
@@ -75,7 +75,7 @@ if (options) {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
     process.exitCode = 1
   })
-  process.exit() // abandoned work must not hold us
+  process.exit() // unfinished work must not keep the process alive
 } else {
   process.stderr.write(usage)
   process.exitCode = 2

@@ -34,7 +34,7 @@ function readOptions(): Options | null {
   return values.help || !isRight ? null : { names: values.scene, times }
 }
 
-/** Whether nobody could be told apart. */
+/** Tells whether no kinds of request could be told apart. */
 async function run({ names, times }: Options): Promise<boolean> {
   const began = performance.now()
   const isTight = await inRoom(async (room) => {

@@ -17,7 +17,7 @@ create table tokens (
   expires_at timestamptz not null
 );`
 
-/** Gives the peers the same client and the same users, with the same password, in a database of theirs. */
+/** Fills the peers' own database with the same client and the same users, with the same password. */
 export async function fillPeers(databaseUrl: string, { client, count, password }: People, cost: Cost): Promise<void> {
   const hash = await (await loadArgon2()).hash(password, cost)
   await onDatabase(databaseUrl, async (database) => {

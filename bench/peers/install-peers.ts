@@ -9,7 +9,7 @@ import type { Room } from '../support/room.ts'
 
 const source = fileURLToPath(new URL('bench/peers/', root))
 
-/** Copies the peers into a folder of their own and installs their packages there, as their lock file says. */
+/** Copies the peers to a separate folder and installs their packages from the lock file. */
 export async function installPeers(room: Room): Promise<string> {
   const folder = await makeFolder(room)
   for (const name of ['package.json', 'package-lock.json', 'servers']) {
@@ -20,7 +20,7 @@ export async function installPeers(room: Room): Promise<string> {
   return folder
 }
 
-/** The versions that are installed in a folder: `express 5.1.0`, ... */
+/** Lists the versions installed in a folder: `express 5.1.0`, ... */
 export async function readVersions(folder: string): Promise<string[]> {
   const read = async (path: string) => JSON.parse(await readFile(join(folder, path, 'package.json'), 'utf8'))
   const { dependencies } = await read('.')

@@ -2,18 +2,18 @@ import { signInFor } from '../support/load.ts'
 import { cpuMs, postgresCpuMs } from '../support/proc.ts'
 import type { Place } from './start-contenders.ts'
 
-/** What sign-ins were like for some seconds. */
+/** The rate and cost of sign-ins. */
 export interface SignIns {
   readonly perSecond: number
-  /** Processor time of the server process for each. */
+  /** The server's processor time for each sign-in. */
   readonly serverMs: number
-  /** Processor time of PostgreSQL for each. */
+  /** PostgreSQL's processor time for each sign-in. */
   readonly postgresMs: number
 }
 
 const inFlight = 64
 
-/** Signs users in for some seconds, and tells how often that went and what each cost. */
+/** Signs users in for some seconds, and measures the rate and the cost of each sign-in. */
 export async function measureSignIns(place: Place, postmaster: number, seconds: number): Promise<SignIns> {
   const read = async () => ({ server: cpuMs(place.pid), postgres: await postgresCpuMs(postmaster) })
   const before = await read()

@@ -9,29 +9,29 @@ import { residentMib } from '../support/proc.ts'
 import type { Room } from '../support/room.ts'
 import { fillPeers } from './fill-peers.ts'
 
-/** A running server, and the people who may sign in there. */
+/** A running server, and the users who can sign in there. */
 export interface Place {
   readonly url: string
   readonly pid: number
   readonly people: People
 }
 
-/** A server that runs twice: with the cheapest hash and with the default one. */
+/** A server that runs twice: with the cheapest hash and with the default hash. */
 export interface Contender {
   readonly name: string
   readonly trivial: Place
   readonly usual: Place
-  /** Memory of the one with the default hash, before the load. */
+  /** The memory of the server with the default hash, before the load. */
   readonly idleMib: number
 }
 
-/** This product, by the name it has in the table. */
+/** The name of this product in the table. */
 export const ours = 'password-grant'
 
-/** The libraries that are compared, by their files in `servers/`. */
+/** The libraries to compare, by their files in `servers/`. */
 export const libraries = ['node-oauth', 'ts-oauth'] as const
 
-/** The least that a sign-in can be: a yardstick, and no product. */
+/** The minimal sign-in: a yardstick, not a product. */
 export const prototype = 'prototype'
 
 /** Starts this server and the peers in `folder`, and warms them up. */

@@ -2,16 +2,16 @@ import { availableParallelism } from 'node:os'
 import { median } from '../support/figure.ts'
 import type { SignIns } from './measure-sign-ins.ts'
 
-/** One round of one server. */
+/** One round of a server. */
 export interface PeerRound {
   readonly trivial: SignIns
   readonly usual: SignIns
-  /** Bare argon2id checks a second around it. */
+  /** Bare argon2id checks per second, measured around the round. */
   readonly bare: number
   readonly residentMib: number
 }
 
-/** One server, and how its rounds went. */
+/** A server and its rounds. */
 export interface PeerResult {
   readonly name: string
   readonly idleMib: number
@@ -28,7 +28,7 @@ const heading = [
   'RSS idle → load MiB',
 ]
 
-/** The comparison as a table in Markdown, of medians, with what it was made on. */
+/** Writes the comparison as a Markdown table of medians, with the machine and the versions. */
 export function writePeers(results: readonly PeerResult[], versions: readonly string[]): string {
   const rows = [heading, heading.map(() => '---'), ...results.map(writeRow)]
   const made = [new Date().toISOString().slice(0, 10), `Node ${process.version}`, `${availableParallelism()} cores`]
@@ -48,7 +48,7 @@ function writeRow({ name, idleMib, rounds }: PeerResult): string[] {
   ]
 }
 
-/** Sign-ins with the default hash as a share of what the hash alone allows. */
+/** Divides the rate of sign-ins with the default hash by the rate that the hash alone allows. */
 export function ofBare({ usual, bare }: PeerRound): number {
   return usual.perSecond / bare
 }

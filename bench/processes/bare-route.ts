@@ -6,7 +6,7 @@ const text = { type: 'string' } as const
 const names = ['userName', 'userId', 'role', '.issued', '.expires'] as const
 const properties = Object.fromEntries(names.map((name) => [name, text]))
 
-/** What `/userinfo` would cost if there were nothing to check: the ceiling it is measured against. */
+/** Answers like `/userinfo` without a check: the upper bound for its rate. */
 const app = Fastify({ logger: false })
 app.get('/userinfo', { schema: { response: { 200: { type: 'object', properties } } } }, async () => ({
   userName: 'user-1@example.com',
@@ -16,7 +16,7 @@ app.get('/userinfo', { schema: { response: { 200: { type: 'object', properties }
   '.expires': 'Mon, 16 Nov 2026 08:00:00 GMT',
 }))
 
-/** Likewise for `/introspect`, with its form read. */
+/** Answers like `/introspect` and reads the form: the upper bound for its rate. */
 await app.register(formbody)
 app.post<{ Body: { token?: string } }>('/introspect', async (request) => ({
   active: request.body.token !== undefined,

@@ -3,34 +3,34 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { answerQuestions } from '../support/answer-questions.ts'
 import { watchCores } from '../support/proc.ts'
 
-/** Requests that arrive at a rate, whether or not those before them have been answered. */
+/** Requests sent at a fixed rate, whether or not earlier ones have been answered. */
 export interface FloodQuestion {
   readonly url: string
-  /** Their bytes, sent in turn. */
+  /** The bytes of each request, sent in turn. */
   readonly requests: readonly string[]
   readonly perSecond: number
   readonly seconds: number
-  /** Arrivals before these seconds are sent and answered like the rest, and not counted. */
+  /** Seconds at the start in which requests are sent but not counted. */
   readonly unheardSeconds: number
-  /** Connections at most; a request that finds none free is not sent. */
+  /** Maximum number of connections. A request that finds none free is not sent. */
   readonly connections: number
-  /** Another loopback address to come from. */
+  /** The local address, if it differs from the default. */
   readonly localAddress?: string
 }
 
-/** What became of the requests of the seconds that count. */
+/** The results of the counted seconds. */
 export interface FloodReply {
-  /** Requests that were due. */
+  /** Requests due in this time. */
   readonly offered: number
-  /** Of these, for want of a connection. */
+  /** How many of these were not sent because no connection was free. */
   readonly unsent: number
-  /** 200s that came in these seconds, a second. */
+  /** Answers with status 200 per second. */
   readonly goodput: number
-  /** Answers by status; `0` is a connection that ended or stayed silent. */
+  /** Answers by status. `0` is a connection that ended or did not answer. */
   readonly answers: Readonly<Record<string, number>>
-  /** Milliseconds from sending to the last byte, by status. */
+  /** Milliseconds from the request to the last byte of the answer, by status. */
   readonly ms: Readonly<Record<string, { readonly p50: number; readonly p99: number; readonly max: number }>>
-  /** Processor time of this process, as a share of one core. */
+  /** The processor time of this process, as a share of one core. */
   readonly ownCpu: number
 }
 
@@ -55,7 +55,7 @@ async function flood(question: FloodQuestion): Promise<FloodReply> {
   const counts = (moment: number) => moment >= began + unheardSeconds * 1_000 && moment < began + total * 1_000
   const total = unheardSeconds + seconds
 
-  /** One request at a time, of whose answer only the status is read: a flood must leave the server its cores. */
+  /** Sends one request at a time and reads only the status of the answer, since a flood must leave the cores to the server. */
   function openConnection(): Socket {
     const socket = connect({
       host: hostname,
@@ -65,9 +65,9 @@ async function flood(question: FloodQuestion): Promise<FloodReply> {
     })
     open.add(socket)
     socket.on('data', (part) => {
-      if (part.toString('latin1', 0, 5) === 'HTTP/') take(socket, part.toString('latin1', 9, 12)) // else the rest of one
+      if (part.toString('latin1', 0, 5) === 'HTTP/') take(socket, part.toString('latin1', 9, 12)) // other data continues an answer
     })
-    socket.on('error', () => undefined) // close follows
+    socket.on('error', () => undefined) // a close event follows
     socket.on('close', () => {
       open.delete(socket)
       const place = idle.indexOf(socket)

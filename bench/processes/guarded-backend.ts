@@ -2,22 +2,22 @@ import Fastify, { type FastifyPluginAsync, type onRequestAsyncHookHandler } from
 import { answerQuestions } from '../support/answer-questions.ts'
 import { hashConcurrency, importBuilt, patience } from '../support/place.ts'
 
-/** Where a backend finds tokens: in the database, or by asking a token server. */
+/** How a backend finds tokens: in the database, or by asking a token server. */
 export interface BackendQuestion {
   readonly databaseUrl: string
-  /** Without it there is no `/guarded-by-introspection`. */
+  /** Adds the route `/guarded-by-introspection` if present. */
   readonly introspection?: { readonly url: string; readonly clientId: string; readonly clientSecret: string }
-  /** Whether the token server is in the same process. */
+  /** Whether the token server runs in the same process. */
   readonly isTokenServer?: boolean
 }
 
-/** Where it listens, and what its processor time is counted by. */
+/** The address of a backend, and the process whose processor time counts. */
 export interface BackendReply {
   readonly url: string
   readonly pid: number
 }
 
-/** What of the product a backend touches. */
+/** The part of the product that a backend uses. */
 interface Product {
   openDatabase(url: string): Promise<object>
   createTokenCache(database: object, options?: { seconds: number }): { findToken: unknown }
@@ -35,11 +35,11 @@ const { bearer, introspectAt } = await importBuilt<Guards>('bearer/index.js')
 const app = Fastify({ logger: false })
 const answer = async () => ({ orders: [] })
 
-/** One route that `findToken` guards, in a scope of its own, since a scope has one `requireToken`. */
+/** Adds a route guarded by `findToken`, in a scope of its own, since a scope has only one `requireToken`. */
 async function guard(path: string, findToken: unknown): Promise<void> {
   await app.register(async (scope) => {
     await scope.register(bearer, { findToken })
-    const { requireToken } = scope as unknown as Guarded // the product's types are not built when ours are checked
+    const { requireToken } = scope as unknown as Guarded // the product's types may not be built at this check
     scope.get(path, { onRequest: requireToken() }, answer)
   })
 }

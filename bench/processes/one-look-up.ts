@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import pg from 'pg'
 import { answerQuestions } from '../support/answer-questions.ts'
 
-/** The statement of the product without the batching of look-ups. */
+/** The product's statement, without batching. */
 const text = `
 select t.id, t.client_id as "clientId", t.user_id as "userId", u.name as "userName", u.role, t.device,
   t.issued_at as "issuedAt", t.expires_at as "expiresAt",
@@ -17,7 +17,7 @@ from password_grant.tokens t
 join password_grant.users u on u.id = t.user_id
 where t.id = $1`
 
-/** What a look-up a request costs if nothing else is done: the ceiling of a guard that remembers nothing. */
+/** Does one look-up for each request and nothing else: the upper bound for a guard without a cache. */
 answerQuestions<{ databaseUrl: string }, { url: string; pid: number }>(async ({ databaseUrl }) => {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 4 })
   const app = Fastify({ logger: false })

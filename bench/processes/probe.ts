@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { answerQuestions } from '../support/answer-questions.ts'
 import { watchCores } from '../support/proc.ts'
 
-/** Which addresses to ask in turn, how often a second each, for how long. */
+/** The URLs to request in turn, the rate for each, and the duration. */
 export interface ProbeQuestion {
   readonly urls: readonly string[]
   readonly token: string
@@ -11,11 +11,11 @@ export interface ProbeQuestion {
   readonly seconds: number
 }
 
-/** What came of it. */
+/** The result of a probe. */
 export interface ProbeReply {
-  /** Of each address, the milliseconds that 99 of 100 answers stay below. */
+  /** The 99th percentile of each URL, in milliseconds. */
   readonly p99: readonly number[]
-  /** Processor time of this process, as a share of one core. */
+  /** The processor time of this process, as a share of one core. */
   readonly ownCpu: number
 }
 

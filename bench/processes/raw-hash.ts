@@ -3,14 +3,14 @@ import { answerQuestions } from '../support/answer-questions.ts'
 import { loadArgon2 } from '../support/people.ts'
 import type { Cost } from '../support/place.ts'
 
-/** How long to check one password, at which cost, how often at once. */
+/** How long to check a password, at which cost, and with how many checks at a time. */
 export interface HashQuestion {
   readonly cost: Cost
   readonly atOnce: number
   readonly seconds: number
 }
 
-/** How often that went, and the processor time of the whole process meanwhile. */
+/** The number of checks, and the processor time of the whole process. */
 export interface HashReply {
   readonly count: number
   readonly seconds: number

@@ -12,30 +12,30 @@ import type { Room } from './room.ts'
 
 const program = fileURLToPath(new URL('bin.cjs', dist))
 
-/** The product, running. */
+/** A running server. */
 export interface Server {
   readonly url: string
   readonly pid: number
-  /** From spawn to the ready line. */
+  /** The time from spawn to the ready line. */
   readonly startMs: number
-  /** The file its log is written to. */
+  /** The path of its log file. */
   readonly log: string
-  /** Resolves to its exit code when it has ended, null after a signal that killed it. */
+  /** Resolves with the exit code when the server has ended, or with null if a signal killed it. */
   readonly ended: Promise<number | null>
   stop(): Promise<void>
 }
 
-/** Where its database is: a URL, or the folder of an embedded one. */
+/** The database of a server: a URL, or the folder of an embedded one. */
 export type Where = { readonly url: string } | { readonly folder: string }
 
-/** An empty folder that is removed at the end. */
+/** Creates an empty folder, which the room removes at the end. */
 export async function makeFolder(room: Room): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'password-grant-bench-'))
   room.atEnd(() => rm(folder, { recursive: true, force: true }))
   return folder
 }
 
-/** Starts `serve` on a free loopback port with its log in a file. Rejects with the log's end when it does not get ready. */
+/** Starts `serve` on a free loopback port, with a log file. Rejects with the end of the log if the server does not get ready. */
 export async function startServer(
   room: Room,
   where: Where,
@@ -50,7 +50,7 @@ export async function startServer(
   closeSync(output)
   const stop = () => endChild(child)
   const ended = once(child, 'exit').then(() => child.exitCode)
-  ended.catch(() => undefined) // heard by whoever waits for it
+  ended.catch(() => undefined) // reported to the callers that wait for it
   room.atEnd(stop)
   const url = await readReadyLine(child, log)
   return { url, pid: child.pid ?? 0, startMs: performance.now() - began, log, ended, stop }
@@ -71,7 +71,7 @@ async function readReadyLine(child: ChildProcess, log: string): Promise<string> 
   }
 }
 
-/** SIGTERM, and SIGKILL for what has not ended 15 seconds later. */
+/** Ends a process with SIGTERM, and with SIGKILL after 15 seconds. */
 async function endChild(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
@@ -81,7 +81,7 @@ async function endChild(child: ChildProcess): Promise<void> {
   clearTimeout(killing)
 }
 
-/** Runs one command of the product's command line; returns its JSON. */
+/** Runs one command of the product and returns its JSON. */
 export async function runCommand<T>(where: Where, ...args: string[]): Promise<T> {
   const embedded = 'folder' in where ? ['--embedded', where.folder] : []
   const env = childEnvironment(databaseVariables(where))
@@ -90,15 +90,15 @@ export async function runCommand<T>(where: Where, ...args: string[]): Promise<T>
   return JSON.parse(stdout) as T
 }
 
-/** A process of ours that answers one question at a time. */
+/** A child process that answers one question at a time. */
 export type Helper<Question, Reply> = (question: Question) => Promise<Reply>
 
-/** Starts a file of `processes/`. Its questions reject when it ends. */
+/** Starts a file of `processes/`. Open questions reject when the process ends. */
 export function startHelper<Question extends object, Reply>(room: Room, name: string): Helper<Question, Reply> {
   return startHelperAt(room, fileURLToPath(new URL(`../processes/${name}.js`, import.meta.url)))
 }
 
-/** Starts any file that answers questions. Its questions reject when it ends. */
+/** Starts any file that answers questions. Open questions reject when the process ends. */
 export function startHelperAt<Question extends object, Reply>(
   room: Room,
   file: string,
@@ -107,7 +107,7 @@ export function startHelperAt<Question extends object, Reply>(
   const child = fork(file, { env: childEnvironment(variables) })
   room.atEnd(() => endChild(child))
   const ended = once(child, 'exit').then(() => Promise.reject(new Error(`${file} ended`)))
-  ended.catch(() => undefined) // heard by whoever waits for an answer
+  ended.catch(() => undefined) // reported to the callers that wait for an answer
   return async (question) => {
     const answered = once(child, 'message')
     child.send(question)

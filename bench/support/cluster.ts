@@ -5,14 +5,14 @@ import { makeFolder } from './children.ts'
 import { importBuilt } from './place.ts'
 import type { Room } from './room.ts'
 
-/** A PostgreSQL of the bench's own, or the one of BENCH_DATABASE_URL. */
+/** The PostgreSQL of the bench: its own, or the one at BENCH_DATABASE_URL. */
 export interface Cluster {
   readonly isEmbedded: boolean
-  /** Makes an empty database that is dropped at the end; returns its URL. */
+  /** Creates an empty database, which is dropped at the end, and returns its URL. */
   createDatabase(room: Room): Promise<string>
 }
 
-/** Opens BENCH_DATABASE_URL, else an embedded PostgreSQL in a folder that goes with the run. */
+/** Opens BENCH_DATABASE_URL, or else an embedded PostgreSQL in a folder that is removed after the run. */
 export async function openCluster(room: Room): Promise<Cluster> {
   const given = process.env['BENCH_DATABASE_URL']
   const url = given ?? (await openEmbedded(room))
@@ -39,12 +39,12 @@ async function openEmbedded(room: Room): Promise<string> {
   return embeddedUrl(folder)
 }
 
-/** How the database in an embedded folder is reached beside the product. */
+/** Returns the URL of the database in an embedded folder, for connections without the product. */
 export function embeddedUrl(folder: string): string {
   return `postgres://postgres@localhost/postgres?host=${encodeURIComponent(join(folder, 'cluster'))}`
 }
 
-/** Runs `work` on a connection of its own. */
+/** Runs `work` on a new connection. */
 export async function onDatabase<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
@@ -55,7 +55,7 @@ export async function onDatabase<T>(url: string, work: (client: pg.Client) => Pr
   }
 }
 
-/** The process id of the PostgreSQL behind a URL. Rejects when it does not run on this machine. */
+/** Finds the process id of the PostgreSQL at a URL. Rejects if it does not run on this machine. */
 export async function findPostmaster(url: string): Promise<number> {
   const text = `select split_part(pg_read_file('postmaster.pid'), chr(10), 1)::integer as pid`
   const { rows } = await onDatabase(url, (client) => client.query<{ pid: number }>(text))

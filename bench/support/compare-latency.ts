@@ -9,10 +9,10 @@ import type { Room } from './room.ts'
 
 const inFlight = 500
 const perSecond = 50
-/** About what is hashed meanwhile, so that the queue outlasts the probe. */
+/** About the rate of hashes, so that the queue outlasts the probe. */
 const signInsPerSecond = 160
 
-/** Where and as whom is asked; the last of everyone only has the token that is asked with. */
+/** Where to send requests, and as which users. The last user never signs in again, since the probe uses their token. */
 interface Compared {
   readonly measurement: string
   readonly url: string
@@ -20,7 +20,7 @@ interface Compared {
   readonly everyone: People
 }
 
-/** The 99th percentile of each path while sign-ins queue at the same server, beside the one when it is quiet. */
+/** Compares the 99th percentile of each path while sign-ins queue at the same server with that of a quiet server. */
 export async function compareLatency({ rounds, seconds }: Bench, room: Room, about: Compared): Promise<Figure[]> {
   const { measurement, url, paths, everyone } = about
   const token = await collectToken(url, everyone, everyone.count)
@@ -32,7 +32,7 @@ export async function compareLatency({ rounds, seconds }: Bench, room: Room, abo
   const results = await inRounds(rounds, async () => {
     const quiet = await probe(seconds * 2)
     const [beside] = await Promise.all([
-      sleep(1_000).then(() => probe(seconds * 2)), // the arrival of all of them at once is not what is asked about
+      sleep(1_000).then(() => probe(seconds * 2)), // skips the moment at which all sign-ins arrive at once
       signIn(url, others, inFlight, inFlight + signInsPerSecond * (1 + seconds * 2)),
     ])
     return { quiet: quiet.p99, beside: beside.p99 }

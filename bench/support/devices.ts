@@ -1,16 +1,16 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { importBuilt } from './place.ts'
 
-/** Devices by number, all with one customer key. */
+/** Numbered devices, all with one customer key. */
 export interface Devices {
   readonly count: number
   readonly customerKey: string
 }
 
-/** Where devices sign in. */
+/** The path where devices sign in. */
 export const devicePath = '/auth/login'
 
-/** Adds devices as the command does, without a process for each. */
+/** Adds devices as the command does, but without a process for each one. */
 export async function addDevices(databaseUrl: string, encryptionKey: string, count: number): Promise<Devices> {
   interface Opened {
     transaction(work: (query: unknown) => Promise<void>): Promise<void>
@@ -36,7 +36,7 @@ function deviceKey(number: number): string {
   return `device-${number}`
 }
 
-/** A device's sign-in with a time it has signed. */
+/** Writes a device's sign-in with a signed timestamp. */
 export function deviceRequest({ customerKey }: Devices, number: number, timestamp: number) {
   const device_key = deviceKey(number)
   const device_signature = createHmac('sha256', customerKey).update(`${timestamp}${device_key}`).digest('hex')
@@ -48,7 +48,7 @@ export function deviceRequest({ customerKey }: Devices, number: number, timestam
   }
 }
 
-/** Signs a device in; returns its token. */
+/** Signs a device in and returns its token. */
 export async function collectDeviceToken(url: string, devices: Devices, number: number): Promise<string> {
   const { path, ...request } = deviceRequest(devices, number, Math.floor(Date.now() / 1_000) + 250)
   const response = await fetch(url + path, request)

@@ -1,4 +1,4 @@
-/** One line of the result: a value of each round and what it should be. */
+/** One line of the result: the value of each round, their median and the target. */
 export interface Figure {
   readonly measurement: string
   readonly what: string
@@ -6,17 +6,17 @@ export interface Figure {
   readonly target: string
   readonly rounds: readonly number[]
   readonly median: number
-  /** What the value was made of, as medians. */
+  /** The numbers behind the value, as medians. */
   readonly madeOf: Readonly<Record<string, number>>
 }
 
-/** One round: the value, and what it was made of. */
+/** One round: the value, and the numbers behind it. */
 export interface Round {
   readonly value: number
   readonly madeOf?: Readonly<Record<string, number>>
 }
 
-/** Rounds → the line about them: medians of each round's own value, never a quotient of medians. */
+/** Combines rounds to one line: the median of the rounds' values, never a quotient of medians. */
 export function figure(
   about: Pick<Figure, 'measurement' | 'what' | 'unit' | 'target'>,
   rounds: readonly Round[],
@@ -33,7 +33,7 @@ export function figure(
   }
 }
 
-/** The middle value, or the mean of the two in the middle; NaN of none. */
+/** Returns the middle value, or the mean of the two in the middle; NaN without values. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((one, other) => one - other)
   const middle = sorted.length / 2
@@ -44,7 +44,7 @@ function shorten(value: number): number {
   return Number(value.toPrecision(4))
 }
 
-/** Figures as a table for people. */
+/** Writes figures as a table. */
 export function writeTable(figures: readonly Figure[]): string {
   const heading = ['MEASUREMENT', 'WHAT', 'MEDIAN', 'TARGET', 'LOWEST', 'HIGHEST', 'MADE OF (MEDIANS)']
   const rows = figures.map(({ measurement, what, median, unit, target, rounds, madeOf }) => [

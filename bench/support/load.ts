@@ -1,23 +1,23 @@
 import autocannon from 'autocannon'
 import { type People, userName } from './people.ts'
 
-/** How a load went. */
+/** The result of a load. */
 export interface Load {
   readonly count: number
-  /** From the first request to the last answer. */
+  /** The time from the first request to the last answer. */
   readonly seconds: number
 }
 
 type Options = Pick<autocannon.Options, 'url' | 'connections' | 'amount' | 'duration' | 'setupClient'>
 
-/** Sends requests on connections that each wait for their answer. Rejects unless every answer is a 200. */
+/** Sends requests on several connections, each of which waits for its answer. Rejects unless every answer is a 200. */
 export async function runLoad(options: Options): Promise<Load> {
   let count = 0
   let began = 0
   let last = 0
   let refused = 0
   const { errors, timeouts } = await new Promise<autocannon.Result>((resolve, reject) => {
-    const settings = { ...options, timeout: 60, sampleInt: 50 } // its types lack the last one
+    const settings = { ...options, timeout: 60, sampleInt: 50 } // autocannon's types lack the last one
     const running = autocannon(settings, (error, result) => (error ? reject(error) : resolve(result)))
     running.on('start', () => {
       began = performance.now()
@@ -36,7 +36,7 @@ export async function runLoad(options: Options): Promise<Load> {
 
 const connections = 32
 
-/** Requests a second when every connection sends the given ones again and again, in an order of its own. */
+/** Measures requests per second. Every connection repeats the given requests in an order of its own. */
 export async function measureRate(
   url: string,
   requests: readonly autocannon.Request[],
@@ -51,7 +51,7 @@ export async function measureRate(
   return load.count / load.seconds
 }
 
-/** So that connections do not all ask for one row at a time. */
+/** Shuffles the requests, so that the connections do not all ask for the same row at once. */
 function inAnyOrder<T>(things: readonly T[]): T[] {
   return things
     .map((thing) => ({ thing, place: Math.random() }))
@@ -59,17 +59,17 @@ function inAnyOrder<T>(things: readonly T[]): T[] {
     .map(({ thing }) => thing)
 }
 
-/** `amount` sign-ins, `inFlight` at a time, each connection with users of its own. */
+/** Sends `amount` sign-ins, `inFlight` at a time. Each connection has users of its own. */
 export function signIn(url: string, people: People, inFlight: number, amount: number): Promise<Load> {
   return runSignIns(url, people, Math.min(Math.ceil(amount / inFlight), 500), { connections: inFlight, amount })
 }
 
-/** As many sign-ins as there can be in some seconds, `inFlight` at a time. */
+/** Sends as many sign-ins as possible for some seconds, `inFlight` at a time. */
 export function signInFor(url: string, people: People, inFlight: number, seconds: number): Promise<Load> {
   return runSignIns(url, people, 100, { connections: inFlight, duration: seconds })
 }
 
-/** Each connection signs in `turns` users of its own, again and again. */
+/** Sends sign-ins. Each connection repeats `turns` users of its own. */
 function runSignIns(url: string, people: People, turns: number, options: Omit<Options, 'url'>): Promise<Load> {
   const setupClient: Options['setupClient'] = (client) =>
     client.setRequests(Array.from({ length: turns }, () => signInRequest(people)))
@@ -86,7 +86,7 @@ function signInRequest({ count, password, authorization }: People) {
   }
 }
 
-/** Signs the user with a number in; returns the token. */
+/** Signs in the user with a number and returns the token. */
 export async function collectToken(url: string, people: People, number: number): Promise<string> {
   const { authorization, password } = people
   const body = new URLSearchParams({ grant_type: 'password', username: userName(number), password })

@@ -3,7 +3,7 @@ import { runCommand, type Where } from './children.ts'
 import { onDatabase } from './cluster.ts'
 import { type Cost, importBuilt } from './place.ts'
 
-/** Everyone a server under test knows: users by number, all with one password, and one client. */
+/** The accounts of a server under test: numbered users, all with one password, and one client. */
 export interface People {
   readonly count: number
   readonly password: string
@@ -12,7 +12,7 @@ export interface People {
   readonly authorization: string
 }
 
-/** The product's own choice between its two bindings. */
+/** The binding of argon2 that the product chooses. */
 export interface Argon2 {
   readonly binding: string
   hash(password: string, cost: Cost): Promise<string>
@@ -24,12 +24,12 @@ export async function loadArgon2(): Promise<Argon2> {
   return (await importBuilt<{ loadArgon2(): Promise<Argon2> }>('passwords/argon2.js')).loadArgon2()
 }
 
-/** The name of the user with a number. */
+/** Returns the name of the user with a number. */
 export function userName(number: number): string {
   return `user-${number}@example.com`
 }
 
-/** Fills a migrated database straight by SQL, since hashing for each user would take longer than measuring. */
+/** Fills a migrated database by SQL, since hashing a password for each user would take longer than the measurement. */
 export async function addPeople(where: Where, databaseUrl: string, count: number, cost: Cost): Promise<People> {
   const password = randomBytes(12).toString('base64url')
   const hash = await (await loadArgon2()).hash(password, cost)

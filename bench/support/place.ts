@@ -2,24 +2,24 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { pathToFileURL } from 'node:url'
 
-/** This package, found by its own name, since these files run both as source and compiled. */
+/** The path of this package, resolved by name, since these files run both as source and compiled. */
 const packageFile = createRequire(import.meta.url).resolve('fastify-password-grant/package.json')
 
 /** The folder of this repository. */
 export const root = new URL('.', pathToFileURL(packageFile))
 
-/** The built product: the measurements use the files that npm would install. */
+/** The path of the built product. The measurements use the files that npm would install. */
 export const dist = new URL('dist/', root)
 
-/** A module of the built product, by its path in `dist/`. */
+/** Imports a module of the built product, by its path in `dist/`. */
 export async function importBuilt<T>(path: string): Promise<T> {
   return (await import(new URL(path, dist).href)) as T
 }
 
-/** Password checks at once, for the server and for the bare hashes it is compared with. */
+/** Concurrent password checks, for the server and for the bare hashes that it is compared with. */
 export const hashConcurrency = Number(process.env['HASH_CONCURRENCY']) || availableParallelism()
 
-/** What every process under test gets to see of our environment. */
+/** The part of our environment that every process under test receives. */
 export function childEnvironment(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept = ['PATH', 'HOME', 'TMPDIR', 'NODE_OPTIONS']
   const inherited = Object.fromEntries(kept.flatMap((name) => [[name, process.env[name] ?? '']]))
@@ -31,18 +31,18 @@ export function childEnvironment(extra: Readonly<Record<string, string>> = {}): 
   }
 }
 
-/** For hundreds of sign-ins at once: whoever is likely to wait long would be refused otherwise. */
+/** For hundreds of concurrent sign-ins, which the default settings would refuse because of a long wait. */
 export const patience = { HASH_QUEUE_SECONDS: '60' } as const
 
-/** The cost that makes a hash so cheap that everything around it shows. */
+/** The cost of a hash so cheap that all other work shows. */
 export const trivialCost = { memoryKib: 1024, passes: 1, lanes: 1 } as const
 
-/** The server's default. */
+/** The server's default cost. */
 export const defaultCost = { memoryKib: 19_456, passes: 2, lanes: 1 } as const
 
 export type Cost = { readonly memoryKib: number; readonly passes: number; readonly lanes: number }
 
-/** A cost as the server's variables. */
+/** Writes a cost as the server's environment variables. */
 export function costVariables({ memoryKib, passes, lanes }: Cost): Record<string, string> {
   return { ARGON2_MEMORY_KIB: String(memoryKib), ARGON2_PASSES: String(passes), ARGON2_LANES: String(lanes) }
 }

@@ -4,10 +4,10 @@ import { readdir, readFile } from 'node:fs/promises'
 
 let ticksPerSecond = 0
 
-/** Where proc(5) has the processor time, user and system, of a process and of its children that have ended. */
+/** The fields in proc(5) for the user and system time of a process, and of its ended children. */
 const [ofItself, ofEndedChildren] = [14, 16]
 
-/** Processor time a process has used, with all its threads. */
+/** Reads the processor time of a process with all its threads. */
 export function cpuMs(pid: number, field = ofItself): number {
   return readCpuMs(`/proc/${pid}/stat`, field)
 }
@@ -24,13 +24,13 @@ function readCpuMs(path: string, field: number): number {
   return ((Number(fields[field - 3]) + Number(fields[field - 2])) * 1_000) / ticksPerSecond
 }
 
-/** Processor time of a PostgreSQL's back ends, the ended ones included: connections come and go. */
+/** Reads the processor time of PostgreSQL's backends, including the ended ones, since connections come and go. */
 export async function postgresCpuMs(postmaster: number): Promise<number> {
   const living = (await findChildren(postmaster)).map(cpuMsUnlessEnded)
   return living.reduce((sum, ms) => sum + ms, cpuMs(postmaster, ofEndedChildren))
 }
 
-/** One that ends meanwhile is among the ended ones. */
+/** Returns 0 for a process that has just ended, since it is among the ended ones. */
 function cpuMsUnlessEnded(pid: number): number {
   try {
     return cpuMs(pid)
@@ -39,7 +39,7 @@ function cpuMsUnlessEnded(pid: number): number {
   }
 }
 
-/** The processes that a process has started and that still run. */
+/** Lists the running children of a process. */
 export async function findChildren(parent: number): Promise<number[]> {
   const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const lines = await Promise.all(ids.map((id) => readFile(`/proc/${id}/stat`, 'utf8').catch(() => '')))
@@ -49,18 +49,18 @@ export async function findChildren(parent: number): Promise<number[]> {
   })
 }
 
-/** Begins to watch a process. What is returned tells how many cores it has used on average since. */
+/** Starts to watch a process. The returned function tells how many cores the process has used on average since. */
 export function watchCores(pid: number): () => number {
   const [before, began] = [cpuMs(pid), performance.now()]
   return () => (cpuMs(pid) - before) / (performance.now() - began)
 }
 
-/** Memory a process has in use. */
+/** Reads the resident memory of a process. */
 export function residentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 }
 
-/** The most memory a process has had in use since its start. */
+/** Reads the peak resident memory of a process since its start. */
 export function highestResidentMib(pid: number): number {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 }

@@ -1,10 +1,10 @@
-/** A place for things that must be undone, whatever happens to the work done in it. */
+/** Collects cleanup work, which runs at the end even if the main work fails. */
 export interface Room {
-  /** Called when the work is over, latest first. */
+  /** Adds cleanup work. The latest runs first. */
   atEnd(undo: () => Promise<unknown>): void
 }
 
-/** Runs `work` and then undoes, in reverse order, everything it made. */
+/** Runs `work` and then its cleanup work, in reverse order. */
 export async function inRoom<T>(work: (room: Room) => Promise<T>): Promise<T> {
   const undoing: (() => Promise<unknown>)[] = []
   let isOver = false
@@ -13,7 +13,7 @@ export async function inRoom<T>(work: (room: Room) => Promise<T>): Promise<T> {
   try {
     return await work({ atEnd: (undo) => void (isOver ? undoOne(undo) : undoing.push(undo)) })
   } finally {
-    isOver = true // what abandoned work still makes is undone at once
+    isOver = true // cleanup that abandoned work still adds runs at once
     for (const undo of undoing.reverse()) await undoOne(undo)
   }
 }

@@ -1,20 +1,20 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 
-/** What came back, and how long that took: from the first byte sent to the last one received. */
+/** An answer, and its time from the first byte sent to the last byte received. */
 export interface TimedAnswer {
   readonly ms: number
   readonly status: number
   readonly text: string
 }
 
-/** One connection that is kept, for one request at a time. */
+/** A persistent connection for one request at a time. */
 export interface TimedConnection {
   ask(request: string): Promise<TimedAnswer>
   close(): void
 }
 
-/** Opens it, from another loopback address where one is given. Its requests reject when it is closed. */
+/** Opens a connection, from another loopback address if one is given. Its requests reject when it is closed. */
 export async function openTimedConnection(url: string, localAddress?: string): Promise<TimedConnection> {
   const { hostname, port } = new URL(url)
   const socket = connect({
@@ -53,7 +53,7 @@ function isWhole(text: string): boolean {
   return text.length - end - 4 >= Number(length)
 }
 
-/** The bytes of a POST. */
+/** Writes the bytes of a POST request. */
 export function writeRequest(path: string, headers: Readonly<Record<string, string>>, body: string): string {
   const lines = Object.entries({ host: 'localhost', ...headers, 'content-length': String(Buffer.byteLength(body)) })
   return [`POST ${path} HTTP/1.1`, ...lines.map(([name, value]) => `${name}: ${value}`), '', body].join('\r\n')

@@ -1,13 +1,13 @@
 import { isOutage, OAuthError } from '../errors.ts'
 import { sqlStateUnder } from './to-outage.ts'
 
-/** What an operator does about it, by the beginning of the SQLSTATE; the first that fits. */
+/** Advice for the operator by the beginning of the SQLSTATE. The first match applies. */
 const advice: readonly (readonly [sqlState: RegExp, sentence: string])[] = [
   [/^(3F|42P01|42883)/, 'The database is not migrated to this version. Run `password-grant migrate` on it first.'],
   [/^3D/, 'The database that DATABASE_URL names does not exist. Create it, or correct the name.'],
   [
     /^28/,
-    'PostgreSQL refuses the user name or the password in DATABASE_URL. Correct them, or admit the role in pg_hba.conf.',
+    'PostgreSQL refuses the user name or the password in DATABASE_URL. Correct them, or allow the role in pg_hba.conf.',
   ],
   [
     /^42501/,
@@ -16,13 +16,14 @@ const advice: readonly (readonly [sqlState: RegExp, sentence: string])[] = [
   ],
   [
     /^25006/,
-    'The database is read-only: a standby, or set so. Use the address of the primary in DATABASE_URL, or make it writable.',
+    'The database is read-only: it is a standby, or is configured so. Use the address of the primary in DATABASE_URL, or make ' +
+      'the database writable.',
   ],
 ]
 
 /**
- * For an operator in front of a terminal: the same outage with the sentence that says what to do, where only a person can
- * end it. What PostgreSQL said stays the `reason`. Anything else comes back as it is.
+ * Adds advice for the operator to an outage that only a person can end. The `reason` still says what PostgreSQL reported.
+ * Returns any other error unchanged.
  */
 export function adviseOperator(error: unknown): unknown {
   if (!isOutage(error)) return error

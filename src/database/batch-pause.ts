@@ -1,14 +1,14 @@
-/** A batch that follows another within this time is one of a flood. */
+/** A batch that follows another within this time is part of a flood. */
 const closelyMs = 4
 const floodPauseMs = 2
 const maxPauseMs = 60
-/** The part of the backlog that a batch may wait. */
+/** The longest pause, as a share of the backlog of hashes. */
 const shareOfBacklog = 1 / 12
 
 /**
- * Returns how many milliseconds a batch waits for more members: a shared statement saves more than a short pause costs. The
- * pause grows with the backlog of hashes: beside the wait for a hash it is short, and each statement less leaves processor
- * time to hashing.
+ * Returns how many milliseconds a batch waits for more members. A shared statement saves more than a short pause costs. The
+ * pause grows with the backlog of hashes: it stays short compared with the wait for a hash, and fewer statements leave more
+ * processor time for hashing.
  */
 export function findPause(previousEndedAt: number, backlogMs: number): number {
   const isClose = performance.now() - previousEndedAt < closelyMs

@@ -4,15 +4,15 @@ import { isAway, refuseOverload } from './to-outage.ts'
 const maxWaiting = 200
 
 /**
- * Bounds statements of one kind that cannot be batched: `maxUnderWay` are under way and 200 wait, so that their callers hold
- * as many connections of a lane and leave the others to the rest. Rejects with `temporarily_unavailable` where more wait. Where
- * the connection failed, those that wait fail with the statement that found out.
+ * Limits how many statements of one kind run at the same time, for statements that cannot be batched. At most `maxUnderWay`
+ * run, which leaves the other connections of the lane free, and at most 200 wait. Rejects with `temporarily_unavailable` if
+ * more would wait. If a statement finds that the database is away, the waiting ones fail with it.
  */
 export function boundQuery(query: Query, maxUnderWay = 1): Query {
   const waiting: Turn[] = []
   let underWay = 0
 
-  /** A turn that ends goes to the next statement that waits, before any that comes meanwhile. */
+  /** Waits for a turn. Turns go to waiting statements in the order of their arrival. */
   async function takeTurn(): Promise<void> {
     if (underWay < maxUnderWay) {
       underWay += 1

@@ -1,8 +1,8 @@
 import type { Query } from './database.ts'
 
 /**
- * Finds collations of the database, and of indexes in it, whose version is another than when the indexes were built: the
- * operating system sorts differently since then. Returns a sentence for each that says what to do.
+ * Finds collations whose version has changed since the database or its indexes were built, because the operating system now
+ * sorts differently. Returns one sentence for each, which says what to do.
  */
 export async function findCollationChanges(query: Query): Promise<string[]> {
   const changes = await query<{ collation: string | null; database: string; before: string; now: string | null }>(
@@ -13,7 +13,7 @@ export async function findCollationChanges(query: Query): Promise<string[]> {
     const [what, refresh] =
       collation === null
         ? [`The collation of the database ${database}`, `alter database ${database} refresh collation version`]
-        : [`The collation ${collation}, by which an index goes,`, `alter collation ${collation} refresh version`]
+        : [`The collation ${collation}, which an index uses,`, `alter collation ${collation} refresh version`]
     return (
       `${what} changed from version ${before} to ${now ?? 'none'}: indexes over text may miss rows. Keys of ` +
       'fastify-password-grant are compared byte by byte and are safe from version 6 on. For all else: ' +

@@ -4,21 +4,21 @@ import pg from 'pg'
 import { type ConnectionOptions, parse } from 'pg-connection-string'
 
 /**
- * Reads a `postgres://` URL as the driver does, the certificate files that it names included. Throws TypeError with a
- * sentence that repeats nothing of the URL, since any part of it may be a part of the password.
+ * Reads a `postgres://` URL as the driver does, including the certificate files that it names. Throws TypeError. The message
+ * repeats nothing from the URL, since any part of it may belong to the password.
  */
 export function readDatabaseUrl(given: string): pg.PoolConfig {
-  const url = given.trim() // a file's last line end is no part of it
+  const url = given.trim() // the URL may come from a file that ends with a line break
   const mistake = findMistake(url)
   if (mistake) throw new TypeError(mistake)
   const parsed = parseUrl(url)
   const ssl = typeof parsed.ssl === 'object' ? followFiles(parsed) : parsed.ssl
-  const config = { ...parsed, ssl } as object as pg.PoolConfig // the driver hands itself the same texts
+  const config = { ...parsed, ssl } as object as pg.PoolConfig // the driver builds the same object from a URL
   requireUsable(config)
   return config
 }
 
-/** A character that ends the host, or the user, may stand in a password as well: the driver would split it there. */
+/** Finds characters that must be percent-encoded, since the driver would split the URL at them. */
 function findMistake(url: string): string | null {
   const [scheme] = /^postgres(ql)?:\/\//.exec(url) ?? []
   if (!scheme) return expected
@@ -26,7 +26,7 @@ function findMistake(url: string): string | null {
   const at = rest.indexOf('@')
   const isSplit = at >= 0 && /[/?#\\]/.test(rest.slice(0, at))
   if (isSplit || rest.indexOf('@', at + 1) >= 0 || /[#\s\p{Cc}]/u.test(rest) || /%(?![0-9a-f]{2})/i.test(rest)) {
-    return `${expected}; percent-encode each of / ? # @ % \\ and blanks in the user name, the password and elsewhere`
+    return `${expected}; percent-encode each / ? # @ % \\ and blank in the user name, the password and elsewhere`
   }
   return null
 }
@@ -37,7 +37,7 @@ function parseUrl(url: string): ConnectionOptions {
   try {
     return parse(url)
   } catch (error) {
-    throw new TypeError(explain(error)) // without the cause, which may repeat the URL
+    throw new TypeError(explain(error)) // without the cause, since it may repeat the URL
   }
 }
 
@@ -54,7 +54,7 @@ const certificateFiles = [
   { parameter: 'sslrootcert', option: 'ca' },
 ] as const
 
-/** Reads a certificate again for each connection, since it may have been renewed; keeps the last one that it could read. */
+/** Rereads the certificates for each connection, since they may be renewed. Falls back to the last readable ones. */
 function followFiles(parsed: ConnectionOptions): object {
   const ssl: Record<string, unknown> = { ...(parsed.ssl as object) }
   for (const { parameter, option } of certificateFiles) {
@@ -64,7 +64,7 @@ function followFiles(parsed: ConnectionOptions): object {
     const read = () => {
       try {
         latest = readFileSync(path, 'utf8')
-      } catch {} // PostgreSQL says whether the last one still counts
+      } catch {} // PostgreSQL decides whether the last one is still valid
       return latest
     }
     Object.defineProperty(ssl, option, { get: read, enumerable: true, configurable: true })
@@ -72,7 +72,7 @@ function followFiles(parsed: ConnectionOptions): object {
   return ssl
 }
 
-/** Makes what each connection makes: what throws there throws here. */
+/** Does what each connection will do, so that a wrong URL fails now. Throws TypeError. */
 function requireUsable(config: pg.PoolConfig): void {
   try {
     const { port } = new pg.Client(config)

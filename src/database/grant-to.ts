@@ -2,13 +2,13 @@ import pg from 'pg'
 import type { Database, Script } from './database.ts'
 import { migrationLock } from './migrate.ts'
 
-/** A privilege on a whole table, or on the columns that a server reads or writes. */
+/** A privilege on a whole table, or on some of its columns. */
 type Privilege = 'select' | 'insert' | 'update' | 'delete'
 type Grant = Privilege | readonly [privilege: Privilege, ...columns: string[]]
 
 /**
- * What a server needs of each table, and nothing else: commands, migrations and hands need the owner. A migration that adds
- * a table or a column that servers use has its line here.
+ * The privileges that a server needs, by table. Commands, migrations and manual changes need the owner instead. A migration
+ * that adds a table or column for servers needs a line here.
  */
 export const servingGrants: Readonly<Record<string, readonly Grant[]>> = {
   migrations: [['select', 'version']],
@@ -18,11 +18,11 @@ export const servingGrants: Readonly<Record<string, readonly Grant[]>> = {
       ...(['select', 'id', 'is_public', 'is_built_in', 'is_trusted', 'is_enabled', 'credential_version'] as const),
       ...(['secret_hash', 'previous_secret_hash', 'previous_secret_until', 'lifetime_seconds'] as const),
     ],
-    ['update', 'created_at'], // PostgreSQL wants it for a row lock; of all columns it changes least
+    ['update', 'created_at'], // a row lock needs the privilege on some column; servers never write this one
   ],
   users: [
     ['select', 'id', 'name', 'name_key', 'role', 'password_hash', 'credential_version', 'is_enabled'],
-    ['update', 'password_hash'], // a hash of today's cost, and the row lock
+    ['update', 'password_hash'], // to renew hashes, and for the row lock
   ],
   tokens: ['select', 'insert', 'update', 'delete'],
   devices: [
@@ -44,8 +44,8 @@ export const servingGrants: Readonly<Record<string, readonly Grant[]>> = {
 }
 
 /**
- * Gives a role what a server needs, and takes from it what it had beyond that, in one transaction. Throws Error when there
- * is no such role, or when it has every right anyway.
+ * Grants a role the privileges that a server needs, and revokes all others, in one transaction. Throws Error if the role does
+ * not exist, or if it owns the tables or is a superuser.
  */
 export async function grantTo(database: Database, role: string): Promise<void> {
   await database.transaction(async (_query, script) => {
@@ -66,13 +66,11 @@ async function requireServingRole(script: Script, role: string): Promise<void> {
   if (!found)
     throw new Error(`There is no role ${role}. Create it first: create role ${pg.escapeIdentifier(role)} login`)
   if (found.isMighty) {
-    throw new Error(
-      `The role ${role} owns the tables, or is a superuser: it has every right. Choose a role of its own.`,
-    )
+    throw new Error(`The role ${role} owns the tables or is a superuser, so it has every right. Choose another role.`)
   }
 }
 
-/** Those that are called by name; a trigger calls its own for everybody. */
+/** Finds the functions that servers call. Trigger functions need no privilege to run. */
 async function findFunctions(script: Script): Promise<string[]> {
   const found = await script<{ signature: string }>(
     `select oid::regprocedure::text as signature
@@ -101,7 +99,7 @@ function writePrivilege(grant: Grant): string {
   return `${privilege} (${columns.join(', ')})`
 }
 
-/** Everybody may connect, unless that was revoked from `public`. */
+/** Lets the role connect to the database, in case that right was revoked from `public`. */
 async function admitToDatabase(script: Script, role: string): Promise<void> {
   const [refused] = await script<{ database: string }>(
     `select current_database() as database

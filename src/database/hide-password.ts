@@ -1,8 +1,8 @@
 const shortestHidden = 4
 
 /**
- * The same error with its password struck out of the message, whether it stands there as it is or percent-encoded. The
- * driver repeats no password: this is for the one that it may repeat some day.
+ * Removes the password from an error's message, in plain or percent-encoded form, and returns the error. The driver does not
+ * put passwords into messages today. This guards against a version that would.
  */
 export function hidePassword<T>(error: T, password: unknown): T {
   if (!(error instanceof Error) || typeof password !== 'string' || password.length < shortestHidden) return error

@@ -5,36 +5,36 @@ import type { Query, Script } from './database.ts'
 import { hidePassword } from './hide-password.ts'
 import { isConflict, refuseOverload, toConnectOutage, toOutage } from './to-outage.ts'
 
-/** How many may wait for a connection of a lane: more would wait in vain, and hold memory meanwhile. */
+/** How many statements may wait for a connection of a lane. More would only time out, and use memory meanwhile. */
 const maxWaiting = 1_000
 
 /**
- * Connections that are alike, and who uses them: each statement, script or transaction has one for as long as it runs. What
- * a connection allows is in the packet that opened it.
+ * A pool of connections with the same settings, which are sent in the packet that opens each connection. Every statement,
+ * script or transaction has a connection to itself while it runs.
  */
 export class Lane {
   readonly #pool: pg.Pool
   #isProven = false
 
-  /** `onConnectionLost` is told of idle connections; it may not throw. */
+  /** `onConnectionLost` is called when an idle connection is lost. It must not throw. */
   constructor(connection: pg.PoolConfig, onConnectionLost: (cause: Error) => void) {
     const onConnect = (client: pg.ClientBase) => this.#proveSettings(client)
     this.#pool = new pg.Pool({ ...connection, types: { getTypeParser }, onConnect })
-    // without a listener Node would end the process
+    // without a listener for errors, Node would end the process
     this.#pool.on('error', (cause) => onConnectionLost(hidePassword(cause, connection.password)))
   }
 
-  /** Runs one statement that the database prepares under its name. */
+  /** Runs one statement, prepared under its name. */
   query<Row extends object>(...[name, text, values]: Parameters<Query>): Promise<Row[]> {
     return this.#lend((client) => send<Row>(client, { name, text }, values))
   }
 
-  /** Runs a text that the database does not prepare. */
+  /** Runs a text unprepared. */
   script<Row extends object>(...[text, values]: Parameters<Script>): Promise<Row[]> {
     return this.#lend((client) => send<Row>(client, { text }, values))
   }
 
-  /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
+  /** Runs `work` in one transaction. Commits when it resolves and rolls back when it rejects. */
   transaction<T>(work: (query: Query, script: Script) => Promise<T>): Promise<T> {
     return this.#lend(async (client) => {
       await send(client, { text: 'begin' })
@@ -44,22 +44,22 @@ export class Lane {
     }, rollBack)
   }
 
-  /** Gives up the connections that nobody uses: the name may lead elsewhere by now. */
+  /** Closes the idle connections, since the host name may lead to another server by now. */
   giveUpIdle(): void {
     for (let left = this.#pool.idleCount; left > 0; left -= 1) {
       this.#pool.connect().then(
         (client) => client.release(true),
-        () => undefined, // it is away by now
+        () => undefined, // the database is away
       )
     }
   }
 
-  /** Ends all connections, each when it is no longer used. */
+  /** Closes all connections, each when it is no longer in use. */
   end(): Promise<void> {
     return this.#pool.end()
   }
 
-  /** Lends a connection; where that ends in an error, `mayKeep` says whether anybody else may have it. */
+  /** Runs `use` with a connection. After an error, `mayKeep` decides whether the connection goes back to the pool. */
   async #lend<T>(
     use: (client: pg.PoolClient) => Promise<T>,
     mayKeep: (client: pg.PoolClient, error: unknown) => Promise<boolean> = async () => false,
@@ -81,7 +81,7 @@ export class Lane {
     }
   }
 
-  /** Nothing has been asked yet, so no error here is a verdict on a request. */
+  /** Connects. Every error here is an outage, since no statement has been sent yet. */
   async #connect(): Promise<pg.PoolClient> {
     try {
       return await this.#pool.connect()
@@ -91,14 +91,14 @@ export class Lane {
   }
 
   /**
-   * Asks a first connection whether its settings arrived. A pooler may drop them, and without the search path the statements
-   * would call what another tenant planted.
+   * Checks on the first connection that its settings arrived. A pooler may drop them, and without the search path a statement
+   * could call a function that another tenant planted.
    */
   async #proveSettings(client: pg.ClientBase): Promise<void> {
     if (this.#isProven) return
-    const { rows } = await client.query<{ search_path: string }>('show search_path') // calls no function
+    const { rows } = await client.query<{ search_path: string }>('show search_path') // this statement calls no function
     if (rows[0]?.search_path !== 'pg_catalog') {
-      throw new Error('the search path is not pg_catalog, since a pooler drops the settings of connections')
+      throw new Error('the search path is not pg_catalog: a pooler drops the settings of connections')
     }
     this.#isProven = true
   }
@@ -106,14 +106,14 @@ export class Lane {
 
 const timestamptz = 1184
 
-/** Moments become luxon DateTimes in UTC, here and nowhere else; every other type is read as pg reads it. */
+/** Parses timestamps to luxon DateTimes in UTC, and every other type as pg does. */
 function getTypeParser(oid: number, format?: 'text' | 'binary') {
   const parse = pg.types.getTypeParser(oid, format as 'text')
   if (oid !== timestamptz) return parse
   return (text: string) => DateTime.fromJSDate(parse(text) as unknown as Date, { zone: 'utc' })
 }
 
-/** Of several statements the last one's rows count; `pg` returns a result for each. */
+/** Sends a text and returns the rows of its last statement; `pg` returns a result for each statement. */
 async function send<Row extends object>(
   client: pg.PoolClient,
   statement: { name?: string; text: string; query_timeout?: number },
@@ -127,10 +127,10 @@ async function send<Row extends object>(
   }
 }
 
-/** The next statement tells; without a listener Node would end the process. */
+/** Ignores a lost connection, since the next statement reports it. Without a listener Node would end the process. */
 function ignoreLoss(): void {}
 
-/** What a connection that is given up had begun, the database undoes by itself. */
+/** Rolls back. Returns false if the connection must be closed instead: then the database rolls back by itself. */
 async function rollBack(client: pg.PoolClient, error: unknown): Promise<boolean> {
   if (isOutage(error) && !isConflict(error)) return false
   return client.query('rollback').then(
@@ -139,7 +139,7 @@ async function rollBack(client: pg.PoolClient, error: unknown): Promise<boolean>
   )
 }
 
-/** Scripts of one transaction, which may take its time from the first one on: a migration does. */
+/** Creates the `script` of a transaction. Its first call lifts the time limits, since a migration may take long. */
 function scriptWithin(client: pg.PoolClient): Script {
   let isLimited = true
   return async (text, values) => {

@@ -6,26 +6,27 @@ import { retryLocked } from './retry-locked.ts'
 
 export { codeVersion } from './migration-files.ts'
 
-/** What a migration did. */
+/** The result of a migration. */
 export interface Migration {
-  /** Numbers applied by this call, in order. */
+  /** The migrations applied by this call, in order. */
   readonly applied: readonly number[]
-  /** The schema's number afterwards. */
+  /** The version of the schema afterwards. */
   readonly version: number
 }
 
-/** Called in the migration's own transaction, so that what it writes is there with the tables or not at all. */
+/** Called in the transaction of the migration, so that its writes are committed together with the tables. */
 export type OnApplied = (query: Query, applied: readonly number[]) => Promise<void>
 
-/** A schema's relation to this code; `newer` is one that still admits it. */
+/** Whether this code can use the schema. A newer schema that admits this code is `current`. */
 type SchemaState = 'current' | 'not migrated' | 'too new for this version of fastify-password-grant'
 
 /**
- * Brings the schema up to this code, forward only, once, however many processes ask at a time. An empty database is filled
- * in one transaction; where there are tables, the online steps of a migration run before its transaction, so that servers
- * work meanwhile. A schema newer than the code is left alone if it admits this code. Throws Error when it does not, the
- * database is not in UTF-8, or the schema is another role's or may not be made, OAuthError `temporarily_unavailable` when the database is
- * away.
+ * Migrates the schema to the version of this code. It only moves forward, and concurrent processes apply each migration once.
+ * It fills an empty database in one transaction. On existing tables it first runs the online steps of each migration, during
+ * which servers keep working. It leaves a newer schema alone if that admits this code.
+ *
+ * Throws Error if a newer schema does not admit this code, if the database is not in UTF-8, or if the schema belongs to
+ * another role or cannot be created. Throws OAuthError `temporarily_unavailable` when the database is away.
  */
 export async function migrate(database: Database, onApplied?: OnApplied): Promise<Migration> {
   await requireUtf8(database.lookups)
@@ -44,34 +45,34 @@ export async function migrate(database: Database, onApplied?: OnApplied): Promis
   return { applied, version: requireVersion(await readVersion(database.lookups)) }
 }
 
-/** How the schema stands to this code, without changing it. Throws when the database is away. */
+/** Tells whether this code can use the schema, without changing it. Throws when the database is away. */
 export async function schemaState(query: Query): Promise<SchemaState> {
   const { version, oldestCode } = await readVersion(query)
   if (version < codeVersion || codeVersion === 0) return 'not migrated'
   return oldestCode <= codeVersion ? 'current' : 'too new for this version of fastify-password-grant'
 }
 
-/** In another encoding some names and passwords of people could not be stored. */
+/** Throws Error if the encoding is not UTF-8, since others cannot store every user name. */
 async function requireUtf8(query: Query): Promise<void> {
   const [row] = await query<{ encoding: string }>(
     'server_encoding',
     `select current_setting('server_encoding') as encoding`,
   )
   if (row?.encoding === 'UTF8') return
-  throw new Error(`The database has the encoding ${row?.encoding}; create one with the encoding UTF8.`)
+  throw new Error(`The database has the encoding ${row?.encoding}. Create one with the encoding UTF8.`)
 }
 
-/** An empty database has no servers to keep working. */
+/** Finds the online steps to run. An empty database needs none, since no servers use it yet. */
 function findOnlineFiles(foundVersion: number): MigrationFile[] {
   return foundVersion === 0 ? [] : readMigrationFiles('online').filter(({ version }) => version > foundVersion)
 }
 
-/** The advisory lock of commands that change the schema or its grants. */
+/** The advisory lock for changes of the schema and its grants. */
 export const migrationLock = "hashtext('fastify-password-grant migrate')"
-/** Shorter than a sign-in waits for a lock: a sign-in that queues behind a migration that gives up still gets through. */
+/** Shorter than the lock timeout of a sign-in, so that a sign-in queued behind a waiting migration still succeeds. */
 const lockTimeoutMs = 1_000
 
-/** One transaction behind an advisory lock; gives way and tries again where it would make servers wait long. */
+/** Applies migrations in one transaction under an advisory lock. Gives up and retries rather than make servers wait long. */
 async function applyUpTo(
   database: Database,
   version: number,
@@ -100,7 +101,7 @@ async function applyFiles(script: Script, upTo: number, files: readonly Migratio
   const due = files.filter(({ version }) => version > newest && version <= upTo)
   for (const { version, words, text, md5 } of due) {
     await script(text)
-    await script('delete from password_grant.migrations where version = $1', [-version]) // what its steps left
+    await script('delete from password_grant.migrations where version = $1', [-version]) // the row of its online steps
     await script(
       'insert into password_grant.migrations (version, name, md5, run_at) values ($1, $2, $3, clock_timestamp())',
       [version, words, md5],
@@ -112,10 +113,10 @@ async function applyFiles(script: Script, upTo: number, files: readonly Migratio
 function requireUnchanged(files: readonly MigrationFile[], version: number, md5: string | null): void {
   const file = files.find((one) => one.version === version)
   if (!file || md5 === null || md5 === file.md5) return
-  throw new Error(`The checksum of migration [${version}] is another than when it was applied: its file was edited.`)
+  throw new Error(`The checksum of migration [${version}] differs from the applied one: its file was edited.`)
 }
 
-/** A constraint that a migration added as not valid is validated here, under a lock that neither readers nor writers feel. */
+/** Validates constraints that migrations added as `not valid`, under a lock that blocks neither readers nor writers. */
 async function validateConstraints({ lookups, script }: Database): Promise<void> {
   const constraints = await lookups<{ statement: string }>(
     'find_unvalidated',
@@ -144,7 +145,7 @@ async function readVersion(query: Query): Promise<SchemaVersion> {
       (select max(version)::integer from password_grant.migrations) as version,
       (select oldest_code from password_grant.compatibility) as "oldestCode"`,
   )
-  return row as SchemaVersion // scalar sub-selects always make one row
+  return row as SchemaVersion // scalar sub-selects always return one row
 }
 
 function requireAdmission(schema: SchemaVersion): SchemaVersion {
@@ -155,7 +156,7 @@ function requireAdmission(schema: SchemaVersion): SchemaVersion {
   )
 }
 
-/** A newer version may have migrated meanwhile; less than this code's is a fault. */
+/** Throws Error if the version is below this code's. A newer one is fine, since another process may have migrated. */
 function requireVersion({ version }: SchemaVersion): number {
   if (version >= codeVersion) return version
   throw new Error(`The database is at version ${version} after the migration, and this code needs ${codeVersion}.`)

@@ -4,30 +4,29 @@ import { fileURLToPath } from 'node:url'
 
 const folder = new URL('../../sql/', import.meta.url)
 
-/** A file `NNN.do.words.sql`, or `NNN.online.words.sql` for the steps before it that run without a transaction. */
+/** A migration `NNN.do.words.sql`, or its online steps `NNN.online.words.sql`, which run before it without a transaction. */
 export interface MigrationFile {
   readonly version: number
   readonly words: string
   readonly text: string
-  /** MD5 of the text, as `password_grant.migrations` keeps it: an applied file is never edited. */
+  /** MD5 of the text, which `password_grant.migrations` stores to detect edits of an applied file. */
   readonly md5: string
 }
 
 /**
- * The newest schema that this code knows: the highest number in `sql/`. 0 where an installation lacks the folder, so that a
- * program that never migrates can still load.
+ * The newest schema version that this code knows: the highest number in `sql/`. It is 0 if the folder is missing, so that a
+ * program that never migrates can still load this module.
  */
 export const codeVersion = Math.max(0, ...listNames().map((name) => readVersion(name)))
 
 /**
- * Reads the migrations, or the steps before them, in order. The folder's path is never a pattern. Throws Error when a
- * migration is missing.
+ * Reads the migrations or the online steps, in order. Throws Error if a migration is missing.
  */
 export function readMigrationFiles(kind: 'do' | 'online'): MigrationFile[] {
   const names = listNames().filter((name) => name.split('.')[1] === kind)
   const files = names.map(readFile).toSorted((one, other) => one.version - other.version)
   if (kind === 'do' && (files.length === 0 || files.some(({ version }, index) => version !== index + 1))) {
-    throw new Error(`The folder ${fileURLToPath(folder)} lacks migrations: install this version again.`)
+    throw new Error(`The folder ${fileURLToPath(folder)} lacks migrations: reinstall this version.`)
   }
   return files
 }

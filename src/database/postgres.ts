@@ -8,22 +8,22 @@ import { setAtStartUp } from './start-up-settings.ts'
 import { servingTimeouts, type Timeouts } from './timeouts.ts'
 import { isReadOnly, isSilent, isStale } from './to-outage.ts'
 
-/** How a database is reached and who hears about its connections; none of those may throw. */
+/** The options of a connection to PostgreSQL. The callbacks must not throw. */
 export interface PostgresOptions extends Partial<ListeningEvents> {
-  /** Connections of each lane: one lane looks up, one writes. Four measured fastest on two cores. */
+  /** Connections of each lane (one lane for look-ups, one for writes). Default: 4, which measured fastest on two cores. */
   readonly connections?: number
-  /** How long it may let its askers wait. Default: as somebody who waits for an HTTP answer can. */
+  /** How long the database may take. The default suits callers that wait for an HTTP answer. */
   readonly timeouts?: Partial<Timeouts>
-  /** The connections' `application_name`. Default: a server's. */
+  /** The `application_name` of the connections. Default: `password-grant`, the name of a server's. */
   readonly applicationName?: string
-  /** Called with the cause when an idle connection is lost; the lane replaces it by itself. */
+  /** Called with the cause when an idle connection is lost. The lane replaces it. */
   readonly onConnectionLost?: (cause: Error) => void
 }
 
 /**
- * Opens PostgreSQL at a `postgres://` URL. Connects with the first statement, so a database that is away
- * shows as `temporarily_unavailable` there. Throws TypeError when `url` cannot be one, or names a certificate that cannot be
- * read; the message repeats nothing of it.
+ * Opens a PostgreSQL database at a `postgres://` URL. It connects with the first statement, so a database that is away first
+ * shows there, as `temporarily_unavailable`. Throws TypeError if `url` is invalid or names an unreadable certificate. The
+ * message repeats nothing from the URL.
  */
 export async function openDatabase(url: string, options: PostgresOptions = {}): Promise<Database> {
   return connectLanes(readUrl(url), options)
@@ -33,11 +33,11 @@ function readUrl(url: string): pg.PoolConfig {
   try {
     return readDatabaseUrl(url)
   } catch (error) {
-    throw new TypeError(`openDatabase: ${(error as TypeError).message}`) // it throws nothing else
+    throw new TypeError(`openDatabase: ${(error as TypeError).message}`) // it throws only TypeError
   }
 }
 
-/** The lanes behind the door; also how an embedded PostgreSQL is reached. */
+/** Opens the lanes on a PostgreSQL server, external or embedded. */
 export function connectLanes(where: pg.PoolConfig, options: PostgresOptions = {}): Database {
   const lanes = openLanes(where, options)
   const { lookups, writes, scripts } = lanes
@@ -69,9 +69,9 @@ export function connectLanes(where: pg.PoolConfig, options: PostgresOptions = {}
 interface Lanes {
   readonly lookups: Lane
   readonly writes: Lane
-  /** Connections are opened as scripts ask for them, which a server does at its start at most. */
+  /** Opens connections on demand. A server uses it only at start-up. */
   readonly scripts: Lane
-  /** How a connection is made that may write. */
+  /** The configuration of a connection that may write. */
   readonly writing: pg.PoolConfig
 }
 
@@ -97,12 +97,12 @@ function openLanes(where: pg.PoolConfig, options: PostgresOptions): Lanes {
   }
 }
 
-/** The name of a server's connections, which a migration may end while they are idle; servers replace them. */
+/** The name of a server's connections. A migration may end idle ones, and servers replace them. */
 const serverName = 'password-grant'
 
 const withoutLimits = { statementMs: 0, lockMs: 0, idleInTransactionMs: 0 }
 
-/** After a failover the name may lead elsewhere, while connections that are kept lead to a standby by now, or nowhere. */
+/** Closes idle connections that may be out of date. After a failover they may lead to a standby, or to a dead server. */
 function giveUpWhereOld({ lookups, writes, scripts }: Lanes, error: unknown): never {
   if (isReadOnly(error) || isSilent(error) || isStale(error)) {
     for (const lane of [lookups, writes, scripts]) lane.giveUpIdle()
@@ -110,7 +110,7 @@ function giveUpWhereOld({ lookups, writes, scripts }: Lanes, error: unknown): ne
   throw error
 }
 
-/** A standby answers every look-up, so that a refusal to write is a fault of this program here, and no outage. */
+/** Turns a refused write into Error: on the look-up lane it is a fault of this program, not an outage. */
 function blameWriter(error: unknown): never {
   if (!isReadOnly(error)) throw error
   throw new Error('a look-up writes; it belongs on another lane', { cause: error })

@@ -2,13 +2,13 @@ import { batchLookups, oneAtATime } from './batch-lookups.ts'
 import type { Query } from './database.ts'
 import { schemaState } from './migrate.ts'
 
-/** Returns why the database cannot serve requests, in words for an operator; null where it can. Never rejects. */
+/** Finds why the database cannot serve requests, as a text for the operator, or null if it can. Never rejects. */
 export type FindProblem = () => Promise<string | null>
 
-/** Creates a check of readiness. One check at a time answers all callers that came before it. */
+/** Creates a readiness check. One check at a time answers all callers that arrived before it started. */
 export function createReadinessCheck(query: Query): FindProblem {
   const check = batchLookups(async () => {
-    const problem = (await findProblem(query)) && (await findProblem(query)) // a busy moment is no outage
+    const problem = (await findProblem(query)) && (await findProblem(query)) // twice, since one slow answer is not an outage
     return new Map([[key, problem]])
   }, oneAtATime)
   return () =>

@@ -1,15 +1,15 @@
 import type { Query, Script } from './database.ts'
 
 /**
- * Makes the schema `password_grant` and its table of migrations where they are missing. Throws as `requireOwnSchema` does,
- * and Error when the role may not make a schema.
+ * Creates the schema `password_grant` and its table of migrations if they are missing. Throws as `requireOwnSchema` does, and
+ * Error if the role has no right to create a schema.
  */
 export async function requireSchema(script: Script): Promise<void> {
   const { owner, hasTable, mayCreate, role, database } = await requireOwnSchema(script)
   if (hasTable) return
   if (owner === null && !mayCreate) {
     throw new Error(
-      `${role} may not make the schema password_grant. As the owner of the database: ` +
+      `${role} has no right to create the schema password_grant. Run as the owner of the database: ` +
         `grant create on database ${database} to ${role}`,
     )
   }
@@ -18,29 +18,29 @@ export async function requireSchema(script: Script): Promise<void> {
 }
 
 /**
- * Throws Error with a sentence for the operator when the schema belongs to another role, which could have put views and
- * triggers there that run with the rights of the migrating role.
+ * Throws Error with a sentence for the operator if the schema belongs to another role. That role could have created views and
+ * triggers that run with the rights of the migrating role.
  */
 export async function requireOwnSchema(script: Script): Promise<SchemaRow> {
   const [found] = await script<SchemaRow>(schemaText)
-  const schema = found as SchemaRow // the database that answers is always there
+  const schema = found as SchemaRow // the statement always returns the current database
   if (schema.owner === null || schema.isTrusted) return schema
   throw new Error(
     `The schema password_grant belongs to ${schema.owner}. Migrate as ${schema.owner} and start servers of other roles with ` +
-      '--no-migrate; if that role made it for another purpose: alter schema password_grant rename to another_name',
+      '--no-migrate. If that role created it for another purpose: alter schema password_grant rename to another_name',
   )
 }
 
 /**
- * Throws Error when a default, a constraint, an index, a trigger or a function of the schema is bound to something outside
- * of it and of PostgreSQL itself: an older version may have bound it to what another tenant had planted.
+ * Throws Error if a default, constraint, index, trigger or function of the schema refers to an object outside of the schema
+ * and of PostgreSQL itself. An older version may have bound it to an object that another tenant planted.
  */
 export async function requireOwnReferences(query: Query): Promise<void> {
   const found = await query<{ foreign: string }>('find_foreign_references', referencesText)
   if (found.length === 0) return
   throw new Error(
-    `The schema password_grant depends on ${found.map(({ foreign }) => foreign).join(', ')}, which is neither its own nor ` +
-      "PostgreSQL's and runs with the rights of the server. Drop it with cascade, and restore what went with it.",
+    `The schema password_grant depends on ${found.map(({ foreign }) => foreign).join(', ')}, which belongs neither to it ` +
+      'nor to PostgreSQL and runs with the rights of the server. Drop it with cascade, then restore what the cascade dropped.',
   )
 }
 
@@ -68,9 +68,9 @@ where coalesce(p.pronamespace, o.oprnamespace, t.typnamespace)
   not in ('pg_catalog'::regnamespace, to_regnamespace('password_grant'))`
 
 interface SchemaRow {
-  /** Null: there is no such schema. */
+  /** Null if the schema does not exist. */
   readonly owner: string | null
-  /** The owner is this role, one that it belongs to, or one that rules the database anyway. */
+  /** Whether the owner is this role, a role that it is a member of, the owner of the database, or a superuser. */
   readonly isTrusted: boolean
   readonly hasTable: boolean
   readonly mayCreate: boolean

@@ -4,8 +4,9 @@ import { isConflict, isStale } from './to-outage.ts'
 const maxTries = 3
 
 /**
- * Tries again what the database has undone because of another session (a deadlock, a serialization failure, a migration
- * under a prepared statement), three times in all. The pauses are random, so that two who were in each other's way do not meet again.
+ * Retries work that the database rolled back because of another session: after a deadlock, a serialization failure, or a
+ * migration that changed a prepared statement's tables. It tries three times in all. Random pauses keep two sessions from
+ * colliding again.
  */
 export async function retryConflicts<T>(attempt: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries += 1) {

@@ -4,8 +4,8 @@ import { isLockTimeout } from './to-outage.ts'
 const patienceMs = 60_000
 
 /**
- * Tries again what could not get its locks in time, for a minute: a change of a table waits briefly and often, since
- * everything else queues behind it while it waits.
+ * Retries work that could not get its locks in time, for a minute. A change of a table should wait briefly and often, since
+ * other sessions queue behind it while it waits.
  */
 export async function retryLocked<T>(attempt: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + patienceMs

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Timeouts } from './timeouts.ts'
 
-/** What a session may do, and how long its statements may take. */
+/** The settings of a session. */
 export interface StartUpSettings {
   readonly timeouts: Pick<Timeouts, 'statementMs' | 'lockMs' | 'idleInTransactionMs'>
   /** Whether the database refuses statements that write. */
@@ -9,12 +9,12 @@ export interface StartUpSettings {
 }
 
 /**
- * Puts the settings that the statements rely on into the packet that opens a connection, so that no statement depends on a
- * `set` that came before it on the same connection. They override the defaults of the server, the database and the role, and
- * what the URL or `PGOPTIONS` says of the same settings; the rest of those options stays.
+ * Adds the settings that statements rely on to the packet that opens a connection. So no statement depends on an earlier `set`
+ * on the same connection. The settings override the defaults of the server, the database and the role, and the same settings
+ * in the URL or `PGOPTIONS`. Other options there stay in force.
  *
- * The search path makes names without a schema PostgreSQL's own: a function or an operator that another tenant planted in
- * `public` would run with our rights.
+ * The search path resolves names without a schema to PostgreSQL's own objects. Otherwise a function or operator that another
+ * tenant planted in `public` would run with our rights.
  */
 export function setAtStartUp<Where extends pg.PoolConfig>(where: Where, settings: StartUpSettings): Where {
   const { timeouts, isReadOnly = false } = settings
@@ -28,11 +28,11 @@ export function setAtStartUp<Where extends pg.PoolConfig>(where: Where, settings
     `idle_in_transaction_session_timeout=${timeouts.idleInTransactionMs}`,
     ...(isReadOnly ? ['default_transaction_read_only=on'] : []),
   ].map((setting) => `-c ${setting}`)
-  const theirs = where.options || process.env['PGOPTIONS'] || '' // as the driver reads it
+  const theirs = where.options || process.env['PGOPTIONS'] || '' // in the driver's order of precedence
   return { ...where, ...noOwnParameters, options: [theirs, ...ours].join(' ').trim() }
 }
 
-/** What the driver sends besides `options`, and PostgreSQL obeys rather than them. */
+/** Removes settings that the driver sends besides `options`, since they would override ours. */
 const noOwnParameters = {
   statement_timeout: undefined,
   lock_timeout: undefined,

@@ -1,27 +1,27 @@
-/** How long the database may let its askers wait, in milliseconds. */
+/** Timeouts of the database, in milliseconds. */
 export interface Timeouts {
-  /** For a connection: a new one, or one that others hold. */
+  /** Maximum wait for a connection, whether new or in use by others. */
   readonly connectionMs: number
-  /** For a lock that another session holds. */
+  /** Maximum wait for a lock that another session holds. */
   readonly lockMs: number
-  /** For a statement, locks included, before the database itself breaks it off. */
+  /** Maximum time of a statement, including locks, before the database cancels it. */
   readonly statementMs: number
-  /** For an answer, when the database does not even break off; longer than `statementMs`. */
+  /** Maximum wait for an answer, for a database that does not even cancel. Must be longer than `statementMs`. */
   readonly answerMs: number
-  /** For the next statement of a transaction, before the database ends the connection and frees its locks. */
+  /** Maximum pause in a transaction, before the database closes the connection and frees its locks. */
   readonly idleInTransactionMs: number
 }
 
-/** Somebody waits for an HTTP answer: with a database that says nothing it is a 503 within `connectionMs + answerMs`. */
+/** The timeouts of a server. If the database does not respond, the caller gets a 503 within `connectionMs + answerMs`. */
 export const servingTimeouts: Timeouts = {
   connectionMs: 3_000,
-  lockMs: 2_000, // longer than PostgreSQL takes to find a deadlock, which is tried again
+  lockMs: 2_000, // longer than PostgreSQL takes to detect a deadlock, which is retried
   statementMs: 3_000,
   answerMs: 3_500,
   idleInTransactionMs: 10_000,
 }
 
-/** An operator can wait: removing a client with a million tokens takes its time. */
+/** The timeouts of commands. They are long, since removing a client with a million tokens takes a while. */
 export const commandTimeouts: Timeouts = {
   connectionMs: 5_000,
   lockMs: 60_000,

@@ -9,29 +9,31 @@ import type { ClientCredentials, CredentialReadings } from '../wire/client-crede
 import { recordRefusal, requireNoWait } from './slow-down.ts'
 
 /**
- * Authenticates the client of a request from a network. Throws OAuthError `invalid_client`, the same for an unknown client, a
- * wrong secret and a disabled client (RFC 6749 §5.2), `slow_down` after too many wrong secrets, or `temporarily_unavailable`.
+ * Authenticates the client of a request that came from a network. Throws OAuthError `invalid_client`, with one answer for an
+ * unknown client, a wrong secret and a disabled client (RFC 6749 §5.2). Throws `slow_down` after too many wrong secrets, and
+ * `temporarily_unavailable` in an outage.
  */
 export type AuthenticateClient = (readings: CredentialReadings, network: string) => Promise<Client>
 
-/** What client authentication works with. */
+/** The dependencies of client authentication. */
 export interface ClientTools {
   readonly query: Query
   readonly passwords: Passwords
   readonly throttle: Throttle
-  /** How look-ups are batched where strangers can cause a flood of them. */
+  /** How to batch look-ups where unauthenticated callers can cause a flood of them. */
   readonly batching?: Batching
 }
 
 /**
- * Creates the check of clients. It compares a generated secret first, without any wait, since 256 bits cannot be guessed. Any
- * other secret is a guess: it costs argon2id for every client, and for an unknown one, and the throttle counts a wrong one.
+ * Creates the client authentication. A generated secret is compared first and is never throttled, since 256 bits cannot be
+ * guessed. Any other secret is a guess. It costs one argon2id check, also for an unknown client, and the throttle counts it
+ * when it is wrong.
  */
 export function createClientCheck({ query, passwords, throttle, batching }: ClientTools): AuthenticateClient {
   const findClient = createClientFinder(query, batching)
   const matchChosen = createChosenSecretMatcher(passwords)
 
-  /** Every reading costs the same work, whichever is right. */
+  /** Checks every candidate, so that the time does not tell which one matches. */
   async function findMatching(candidates: readonly Candidate[], network: string): Promise<ClientRow> {
     const matches: boolean[] = []
     for (const { credentials, client } of candidates) matches.push(await matchChosen(credentials, client, network))
@@ -41,11 +43,11 @@ export function createClientCheck({ query, passwords, throttle, batching }: Clie
   }
 
   async function checkGuess(candidates: readonly Candidate[], network: string): Promise<ClientRow> {
-    const { id } = (candidates.at(-1) as Candidate).credentials // the decoded reading: no spelling has a count of its own
+    const { id } = (candidates.at(-1) as Candidate).credentials // the decoded id, so that all spellings share one count
     const attempt = await throttle.nameClientAttempt(id, network)
     requireNoWait(throttle.checkMemory(attempt))
     const client = await findMatching(candidates, network).catch(recordRefusal(throttle, attempt))
-    const state = await throttle.check(attempt) // a burst that holds the right secret learns nothing
+    const state = await throttle.check(attempt) // during a wait even the right secret is refused
     requireNoWait(state.waitSeconds)
     if (state.hasFailed) await recordSuccess(throttle, attempt)
     return client
@@ -62,7 +64,7 @@ export function createClientCheck({ query, passwords, throttle, batching }: Clie
   }
 }
 
-/** Refuses the built-in clients, which prove nothing and count in their own dialect only. */
+/** Refuses built-in clients: they have no secret and are accepted only in their own dialect. */
 export function refuseBuiltIn(authenticate: AuthenticateClient): AuthenticateClient {
   return async (readings, network) => {
     const client = await authenticate(readings, network)
@@ -71,7 +73,7 @@ export function refuseBuiltIn(authenticate: AuthenticateClient): AuthenticateCli
   }
 }
 
-/** Authenticates the built-in client of a dialect, whose requests name none. */
+/** Authenticates the built-in client of a dialect whose requests carry no client credentials. */
 export function authenticateBuiltIn(authenticate: AuthenticateClient, id: string): AuthenticateClient {
   return async () => {
     const client = await authenticate([{ id, secret: null }], '')
@@ -80,7 +82,7 @@ export function authenticateBuiltIn(authenticate: AuthenticateClient, id: string
   }
 }
 
-/** One reading, and the client it names. */
+/** One reading of the credentials, and the client that it names. */
 interface Candidate {
   readonly credentials: ClientCredentials
   readonly client: ClientRow | null
@@ -90,7 +92,7 @@ async function findCandidate(findClient: FindClient, credentials: ClientCredenti
   return { credentials, client: await findClient(credentials.id) }
 }
 
-/** Accepts a public client that sends no secret, and a generated secret. */
+/** Accepts without a password hash: a public client that sends no secret, or a generated secret. */
 function isAcceptedAtOnce(candidate: Candidate): candidate is Candidate & { client: ClientRow } {
   const { client, credentials } = candidate
   if (!client?.isEnabled) return false
@@ -98,14 +100,14 @@ function isAcceptedAtOnce(candidate: Candidate): candidate is Candidate & { clie
   return secret === null ? client.isPublic : matchGeneratedSecret(client, secret)
 }
 
-/** A database that only reads still authenticates clients; the next right secret clears the failures. */
+/** Ignores an outage, so that a read-only database still authenticates clients. The next success clears the failures. */
 async function recordSuccess(throttle: Throttle, attempt: Attempt): Promise<void> {
   await throttle.recordSuccess(attempt).catch((error: unknown) => {
     if (!isOutage(error)) throw error
   })
 }
 
-/** The reason is about the first client that exists; `matches` is null when no secret was sent. */
+/** Gives the reason for the first client that exists. `matches` is null when no secret was sent. */
 function refuseCandidates(candidates: readonly Candidate[], matches: boolean | null): OAuthError {
   const client = candidates.find((candidate) => candidate.client)?.client ?? null
   return refuseClient(findReason(client, matches), { clientId: client?.id })

@@ -12,24 +12,24 @@ import type { SeatTaker } from './seat-taker.ts'
 import { recordRefusal, requireNoWait } from './slow-down.ts'
 import type { Source } from './source.ts'
 
-/** A time that a device has signed. */
+/** A timestamp signed by a device. */
 export interface DeviceRequest extends SignedTime {
   readonly grant: 'device signature'
 }
 
-/** What the grant works with. */
+/** The dependencies of the device grant. */
 export interface DeviceGrantTools {
   readonly database: Pick<Database, 'writes'>
   readonly throttle: Throttle
   readonly seats: SeatTaker
   readonly lifetimeSeconds: number
-  /** Seats a user may have. */
+  /** Maximum number of seats for each user. */
   readonly maxSeats: number
-  /** What devices need; null where there are none. */
+  /** Null when the device dialect is not mounted. */
   readonly signing: SigningTools | null
 }
 
-/** What devices need. */
+/** The keys and look-ups for devices. */
 export interface SigningTools {
   readonly encryptionKey: Buffer
   readonly findDevice: FindDevice
@@ -37,9 +37,9 @@ export interface SigningTools {
 }
 
 /**
- * Checks the signature under the throttle, uses up its timestamp, and issues a signed token in the device's one seat. A
- * device is a user whose name is its key, so both share one count. A request that is refused with `slow_down` at the last
- * moment has used up its timestamp: the device signs a new one. Throws OAuthError `invalid_grant`, `invalid_client`,
+ * Exchanges a device's signature for a signed token in the device's one seat. It checks the signature under the throttle and
+ * then uses up the timestamp. A device is a user named by its key, so both share one failure count. A late `slow_down` also
+ * uses up the timestamp, and the device has to sign a new one. Throws OAuthError `invalid_grant`, `invalid_client`,
  * `slow_down` or `temporarily_unavailable`.
  */
 export async function grantDevice(
@@ -53,7 +53,7 @@ export async function grantDevice(
   const attempt = await throttle.nameUserAttempt(foldCase(request.deviceKey), source.network)
   const state = await throttle.check(attempt)
   requireNoWait(state.waitSeconds)
-  const key = await signing.findSigningKey() // before the timestamp is used up
+  const key = await signing.findSigningKey() // an outage here must not cost the timestamp
   const device = await authenticateDevice(signing.findDevice, signing.encryptionKey, request).catch(
     recordRefusal(throttle, attempt, state),
   )
@@ -75,7 +75,7 @@ export async function grantDevice(
   return { ...issue.seat, value: await signTokenValue(key, issue.seat, secret) }
 }
 
-/** The time is used up, so only a newer one can tell whether a changed device is still let in. */
+/** Asks the device to try again: its timestamp is used up, so this request cannot be checked a second time. */
 function refuseChanged(changed: 'user' | 'client', { id: clientId }: Client): OAuthError {
   if (changed === 'client') return refuseClient('client changed during the sign-in', { clientId })
   return new OAuthError('temporarily_unavailable', 'The device is being changed. Try again shortly.', {

@@ -14,7 +14,7 @@ import type { SeatTaker } from './seat-taker.ts'
 import { requireNoWait } from './slow-down.ts'
 import type { Source } from './source.ts'
 
-/** A user's name and password, and the label of the seat the token is to take. */
+/** A user's name and password, and the device label of the seat for the token. */
 export interface PasswordRequest {
   readonly grant: 'password'
   readonly username: string
@@ -22,7 +22,7 @@ export interface PasswordRequest {
   readonly device: string
 }
 
-/** What the grant works with. */
+/** The dependencies of the password grant. */
 export interface PasswordGrantTools {
   readonly database: Pick<Database, 'writes'>
   readonly findCredentials: FindCredentials
@@ -30,18 +30,18 @@ export interface PasswordGrantTools {
   readonly throttle: Throttle
   readonly seats: SeatTaker
   readonly lifetimeSeconds: number
-  /** Seats a user may have. */
+  /** Maximum number of seats for each user. */
   readonly maxSeats: number
-  /** Work that no caller waits for: done after the answer, or left to a later request while such work is under way. */
+  /** Runs work after the answer. Skips it while earlier work is still running. */
   readonly inBackground: (work: () => Promise<void>) => void
 }
 
 const maxTries = 3
 
 /**
- * Exchanges a user's name and password for a token (RFC 6749 §4.3). The password is checked only while no wait runs, and a
- * wrong one is counted before the answer. A user that changed in between is looked up again: only the changed row can say
- * whether the password is still right. Throws OAuthError `invalid_grant`, `invalid_client`, `slow_down` or
+ * Exchanges a user's name and password for a token (RFC 6749 §4.3). It checks the password only while no wait runs, and
+ * counts a wrong one before it answers. If the user changes during the check, it looks the user up again and checks the
+ * password against the new row. Throws OAuthError `invalid_grant`, `invalid_client`, `slow_down` or
  * `temporarily_unavailable`.
  */
 export async function grantPassword(
@@ -57,10 +57,10 @@ export async function grantPassword(
 
   for (let tries = 1; tries <= maxTries; tries += 1) {
     requireNoWait(throttle.checkMemory(attempt))
-    passwords.requireRoom(place) // before the database is asked: most of a flood ends here
+    passwords.requireRoom(place) // refuses most of a flood before it costs a query
     const [state, user] = await Promise.all([throttle.check(attempt), findCredentials(username)])
     requireNoWait(state.waitSeconds)
-    passwords.requireRoom(place) // other sign-ins arrived meanwhile
+    passwords.requireRoom(place) // other sign-ins may have filled the queue
 
     const fault = await findFault(passwords, user, password, place)
     if (user === null || fault !== null) {
@@ -86,7 +86,7 @@ export async function grantPassword(
   throw refuseChanging()
 }
 
-/** The user and the client as they were authenticated: a change since then refuses the token. */
+/** Returns the versions that were authenticated. If either has changed since, the token is not issued. */
 function nameVersions(user: Credentials, client: Client) {
   return {
     userId: user.id,
@@ -103,12 +103,12 @@ function refuseChanging(): OAuthError {
   })
 }
 
-/** Why a user is not let in: a reason for the log, or an error where the stored hash cannot be read. */
+/** Why a user is refused: a reason for the log, or the error when the stored hash cannot be read. */
 type Fault = string | Error
 
 const unknownUser = 'unknown user'
 
-/** Costs the same hash for a name that no user has, a disabled user, and a user without a password. */
+/** Finds why to refuse a user. An unknown user, a disabled user and a user without a password cost the same hash. */
 async function findFault(
   passwords: Passwords,
   user: Credentials | null,
@@ -118,7 +118,7 @@ async function findFault(
   const storedHash = isPassword(password) ? (user?.passwordHash ?? null) : null
   const matched = await passwords.match(storedHash, password, place, !user?.isEnabled).catch((error: unknown) => {
     if (error instanceof OAuthError || !(error instanceof Error)) throw error
-    return error // an unreadable hash is a refusal, and a fault to be logged
+    return error // an unreadable hash refuses the user, and is logged as a fault
   })
   if (!user) return unknownUser
   if (matched instanceof Error) return matched
@@ -127,7 +127,7 @@ async function findFault(
   return user.isEnabled ? null : 'disabled user'
 }
 
-/** RFC 6749 §5.2: one answer for every user that is not let in. */
+/** Creates the one answer for every refused user (RFC 6749 §5.2), so that it does not tell whether the user exists. */
 function refuseGrant(user: Credentials | null, fault: Fault): OAuthError {
   return new OAuthError('invalid_grant', 'The user name or password is incorrect.', {
     reason: fault instanceof Error ? fault.message : fault,
@@ -136,7 +136,7 @@ function refuseGrant(user: Credentials | null, fault: Fault): OAuthError {
   })
 }
 
-/** Renews a hash of another cost than today's after the answer. */
+/** Renews the hash after the answer, if its cost differs from the configured one. */
 function renewLater(
   { database, passwords, inBackground }: PasswordGrantTools,
   user: Credentials,

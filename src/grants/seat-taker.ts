@@ -6,25 +6,26 @@ import type { Attempt, AttemptState, Throttle } from '../throttle/throttle.ts'
 import { type Issue, issueToken, issueTokens, type Seat, type TokenOrder } from '../tokens/issue-token.ts'
 import { refuseForNow, requireNoWait } from './slow-down.ts'
 
-/** A token to issue, and the attempt whose success the throttle records with it. */
+/** A token to issue, and the attempt that the throttle records as a success together with it. */
 export interface SeatOrder extends TokenOrder {
   readonly attempt: Attempt
 }
 
-/** Batches under way: orders that come meanwhile share the next one. */
+/** Concurrent batches. Orders that arrive while one runs share the next one. */
 const maxBatches = 1
-/** A longer statement would hold its locks for longer. */
+/** Orders in one batch. A larger statement would hold its locks for longer. */
 const maxBatch = 32
-/** Orders that are taken alone, which may wait for locks; the other connections are for batches. */
+/** Concurrent orders issued alone, which may wait for locks. The other connections are left to batches. */
 const maxAlone = 2
 const maxWaiting = 10_000
 const maxWaitMs = 5_000
 
 /**
- * Issues tokens for credentials that were right, unless a wait began while they were checked. Where the throttle has a
- * success to record, this and the token are one transaction. Orders of different users that come at the same time are taken
- * together, without waiting for any lock; orders of one user are taken one after the other. An order that cannot be taken with
- * the others, because another session has locked a row or failures must be cleared, is taken alone.
+ * Issues tokens for credentials that were right, unless a wait began while they were checked. If the throttle has a success
+ * to record, it does so in the transaction that issues the token.
+ *
+ * Concurrent orders of different users share a batch, which waits for no lock. Orders of one user run one after the other.
+ * An order runs alone if another session has locked one of its rows, or if failures must be cleared.
  */
 export class SeatTaker {
   readonly #database: Pick<Database, 'writes' | 'transaction'>
@@ -38,14 +39,17 @@ export class SeatTaker {
   #alone = 0
   #isScheduled = false
 
-  /** `findBacklogMs` returns how long sign-ins wait for their hash. */
+  /** `findBacklogMs` returns how long a sign-in waits for its password hash. */
   constructor(database: Pick<Database, 'writes' | 'transaction'>, throttle: Throttle, findBacklogMs = () => 0) {
     this.#database = database
     this.#findBacklogMs = findBacklogMs
     this.#throttle = throttle
   }
 
-  /** Throws OAuthError `slow_down` where a wait began while the credentials were checked, `temporarily_unavailable`. */
+  /**
+   * Issues the token of an order. Throws OAuthError `slow_down` if a wait began while the credentials were checked, and
+   * `temporarily_unavailable` in an outage.
+   */
   take(order: SeatOrder): Promise<Issue> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.size >= maxWaiting) return reject(refuseOverload('tokens: too many waiting'))
@@ -67,7 +71,7 @@ export class SeatTaker {
   async #send(): Promise<void> {
     this.#isScheduled = false
     const batch = this.#nextBatch()
-    if (batch.length === 0) return // their users' orders are under way
+    if (batch.length === 0) return // the users of all waiting orders have one under way
     this.#batches += 1
     const left = await this.#takeBatch(batch)
     this.#batches -= 1
@@ -80,7 +84,7 @@ export class SeatTaker {
     this.#schedule()
   }
 
-  /** The first order of each user that has none under way. Orders that have waited for too long are refused. */
+  /** Takes the first order of each user that has none under way. Refuses orders that have waited too long. */
   #nextBatch(): WaitingOrder[] {
     const batch: WaitingOrder[] = []
     const oldest = performance.now() - maxWaitMs
@@ -98,7 +102,7 @@ export class SeatTaker {
     return batch
   }
 
-  /** Answers the orders of a batch. Returns those that must be taken alone. */
+  /** Answers the orders of a batch. Returns those that must run alone. */
   async #takeBatch(batch: readonly WaitingOrder[]): Promise<readonly WaitingOrder[]> {
     const left = new Set(batch)
     try {
@@ -127,7 +131,7 @@ export class SeatTaker {
     }
   }
 
-  /** Issues the tokens of a batch, in one transaction with the successes that change anything. */
+  /** Issues the tokens of a batch. If the throttle has a success to record, both share a transaction. */
   #issue(ready: readonly (readonly [WaitingOrder, AttemptState])[]): Promise<(Seat | null)[]> {
     const orders = ready.map(([{ order }]) => order)
     const news = ready.map(([, { hasNews }]) => hasNews)
@@ -161,7 +165,7 @@ export class SeatTaker {
     this.#schedule()
   }
 
-  /** Waits for locks, and therefore checks the throttle again afterwards. */
+  /** Issues one token. It may wait for locks, so it checks the throttle again afterwards. */
   #issueAlone(order: SeatOrder): Promise<Issue> {
     return this.#database.transaction(async (query) => {
       const issue = await issueToken(query, order)

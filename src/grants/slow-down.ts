@@ -1,12 +1,12 @@
 import { OAuthError } from '../errors.ts'
 import type { Attempt, AttemptState, Throttle } from '../throttle/throttle.ts'
 
-/** Throws OAuthError `slow_down` while a wait runs; 0 seconds is none. */
+/** Throws OAuthError `slow_down` if `seconds` of a wait are left. */
 export function requireNoWait(seconds: number): void {
   if (seconds > 0) throw refuseForNow(seconds)
 }
 
-/** The refusal while a wait runs. */
+/** Creates the refusal for the rest of a wait. */
 export function refuseForNow(seconds: number): OAuthError {
   return new OAuthError('slow_down', 'Too many attempts.', {
     reason: 'too many failed attempts',
@@ -15,8 +15,8 @@ export function refuseForNow(seconds: number): OAuthError {
 }
 
 /**
- * Returns a handler that counts wrong credentials before their caller hears of them. It throws the refusal, or OAuthError
- * `slow_down` where a wait began meanwhile. Other errors count nothing.
+ * Creates an error handler that counts wrong credentials before the caller gets the answer. It rethrows the refusal, or
+ * throws OAuthError `slow_down` if a wait began meanwhile. It does not count other errors.
  */
 export function recordRefusal(
   throttle: Throttle,

@@ -1,7 +1,7 @@
-/** From where a token is asked for. */
+/** Where a token request comes from. */
 export interface Source {
-  /** An IPv4 address, or the first 64 bits of an IPv6 one. */
+  /** An IPv4 address, or the first 64 bits of an IPv6 address. */
   readonly network: string
-  /** Aborted when nobody waits for the answer any more. */
+  /** Aborts when the caller disconnects. */
   readonly signal: AbortSignal
 }

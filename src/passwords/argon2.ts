@@ -1,25 +1,25 @@
-/** What a new hash costs; RFC 9106 calls them m, t and p. */
+/** The cost of a new hash. RFC 9106 calls the fields m, t and p. */
 export interface Argon2Cost {
   readonly memoryKib: number
   readonly passes: number
   readonly lanes: number
 }
 
-/** The two calls this process needs of argon2id, and whose they are. */
+/** The two argon2id functions that this process uses, and the package that provides them. */
 export interface Argon2 {
   readonly binding: 'argon2' | '@node-rs/argon2'
-  /** An argon2id hash as a PHC string, with a fresh random salt. */
+  /** Hashes a password with a new random salt. Returns a PHC string. */
   hash(password: string, cost: Argon2Cost): Promise<string>
-  /** Whether the password made this hash. Rejects when the stored text is no argon2 hash. */
+  /** Tells whether the password matches the hash. Rejects if the stored text is not an argon2 hash. */
   verify(hash: string, password: string): Promise<boolean>
 }
 
-/** `@node-rs/argon2` where it loads, since it is twice as fast as `argon2` as distributed; else `argon2`. */
+/** Loads `@node-rs/argon2`, which is twice as fast as `argon2` as distributed, or else `argon2`. */
 export async function loadArgon2(): Promise<Argon2> {
   return (await loadNodeRs().catch(() => null)) ?? loadNode()
 }
 
-/** The optional dependency: N-API, no install script. Rejects where its platform package is missing. */
+/** Loads the optional dependency, which has no install script. Rejects if its package for this platform is missing. */
 export async function loadNodeRs(): Promise<Argon2> {
   const { hash, verify } = await import('@node-rs/argon2')
   const argon2id = 2 // its enum is a `const enum`, which erasable TypeScript cannot read
@@ -31,7 +31,7 @@ export async function loadNodeRs(): Promise<Argon2> {
   }
 }
 
-/** The dependency that is always there. */
+/** Loads the dependency that is always installed. */
 export async function loadNode(): Promise<Argon2> {
   const { default: argon2 } = await import('argon2')
   return {

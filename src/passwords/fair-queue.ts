@@ -1,21 +1,21 @@
 /** A queue whose items each have a path, for example a client and a network of that client. */
 export interface PathQueue<T> {
   size(): number
-  /** Adds an item behind those with the same path. */
+  /** Adds an item behind the others on its path. */
   add(path: readonly string[], item: T): void
-  /** Takes the next item out. */
+  /** Removes and returns the next item. */
   takeNext(): T | undefined
-  /** Takes out the latest item of the longest queue; of several, of the one on the path given. */
+  /** Removes and returns the latest item of the longest queue. If several are longest, prefers the one on the path. */
   takeLatestOfLongest(path: readonly string[]): T | undefined
-  /** Tells whether that would be a new item on this path, once added. */
+  /** Tells whether `takeLatestOfLongest` would return a new item on this path. */
   givesWay(path: readonly string[]): boolean
-  /** Removes one item, wherever it stands. */
+  /** Removes one item from any place in the queue. */
   remove(path: readonly string[], item: T): void
-  /** Estimates the place, counted from 1, of a new item on this path if no other came after. */
+  /** Estimates the place of a new item on this path, counted from 1, if no other item follows. */
   estimatePlace(path: readonly string[]): number
 }
 
-/** Serves first come, first served, whatever the path. */
+/** Serves items in the order of their arrival and ignores the path. */
 export class PlainQueue<T> implements PathQueue<T> {
   readonly #items: T[] = []
 
@@ -49,10 +49,10 @@ export class PlainQueue<T> implements PathQueue<T> {
   }
 }
 
-/** Has a queue for each first step of the paths, and serves them in rotation, so that a long one delays no other. */
+/** Keeps a queue for each first step of a path and serves them in rotation, so that a long queue does not delay others. */
 export class FairQueue<T> implements PathQueue<T> {
   readonly #createInner: () => PathQueue<T>
-  readonly #queues = new Map<string, PathQueue<T>>() // the first is next
+  readonly #queues = new Map<string, PathQueue<T>>() // in the order of their turns
   #size = 0
 
   constructor(createInner: () => PathQueue<T>) {

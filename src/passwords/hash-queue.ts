@@ -1,47 +1,47 @@
 import { OAuthError } from '../errors.ts'
 import { FairQueue, PlainQueue } from './fair-queue.ts'
 
-/** For whom a hash is made. */
+/** The source of a hash request, by which the queue takes turns. */
 export interface HashPlace {
-  /** The client that asks. */
+  /** The client of the request. */
   readonly client: string
-  /** The network it is asked from. */
+  /** The network of the request. */
   readonly network: string
-  /** Aborted when the caller has hung up. */
+  /** Aborts when the caller disconnects. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** No client and no network: the command line, and work that no request waits for. */
+/** The place of hashes without a request, for example those of commands and renewals. */
 export const nobody: HashPlace = { client: '', network: '' }
 
-/** How much may wait. */
+/** The limits of the hash queue. */
 export interface HashQueueOptions {
-  /** Hashes at once. */
+  /** Maximum number of hashes that run at the same time. */
   readonly concurrency: number
-  /** Hashes waiting before one is refused with 503. */
+  /** Maximum number of waiting hashes. One more causes a 503. */
   readonly queueLimit: number
-  /** Nobody waits longer. Who is likely to wait half of it is refused with 503 at once: better soon than in vain. */
+  /** Maximum wait in seconds. A hash that is expected to wait for more than half of it gets a 503 at once. */
   readonly queueSeconds: number
 }
 
 /**
- * The queue before argon2. It runs `concurrency` hashes at once: more are slower and cost memory each. Clients take turns, and
- * of each client the networks. A caller who would wait too long is refused at once instead of late; where too many wait, the
- * latest of those who have most waiting gives way.
+ * Queues argon2 hashes. It runs `concurrency` of them at the same time, since more would be slower and each needs memory.
+ * Clients take turns, and so do the networks of each client. A caller that would wait too long is refused at once. When the
+ * queue is full, it drops the latest hash of the client and network with the most waiting hashes.
  */
 export class HashQueue {
   readonly #options: HashQueueOptions
   readonly #waiting = new FairQueue<Waiting>(() => new FairQueue(() => new PlainQueue()))
   #running = 0
-  #hashSeconds = 0 // of late
+  #hashSeconds = 0 // moving average
 
   constructor(options: HashQueueOptions) {
     this.#options = options
   }
 
   /**
-   * Runs `job` when its turn comes. Rejects with OAuthError and never runs it: `temporarily_unavailable` when too many
-   * wait or the wait is too long, `invalid_request` when the caller has hung up.
+   * Runs `job` when its turn comes. Rejects with OAuthError without running it: `temporarily_unavailable` if too many hashes
+   * wait or the wait is too long, `invalid_request` if the caller has disconnected.
    */
   async run<T>(place: HashPlace, job: () => Promise<T>): Promise<T> {
     this.requireRoom(place)
@@ -57,7 +57,7 @@ export class HashQueue {
     }
   }
 
-  /** Throws what a job would be refused with at this moment, before anything is done for it. */
+  /** Throws the refusal that `run` would give now. Call it before spending other work on a request. */
   requireRoom({ client, network, signal }: HashPlace): void {
     const { concurrency, queueLimit, queueSeconds } = this.#options
     if (signal?.aborted) throw refuseHungUp()
@@ -68,7 +68,7 @@ export class HashQueue {
     if (this.#waiting.size() >= queueLimit && this.#waiting.givesWay(path)) throw this.#refuseForNow('hash queue full')
   }
 
-  /** Returns how many milliseconds the jobs that wait will take. */
+  /** Estimates how many milliseconds the waiting jobs will take. */
   findBacklogMs(): number {
     return this.#secondsFor(this.#waiting.size()) * 1_000
   }
@@ -113,7 +113,7 @@ export class HashQueue {
   }
 }
 
-/** Someone in the queue: told once that it is their turn, or why it never is. */
+/** A waiting job. `settle` is called once: without an error when its turn comes, with one when the job is refused. */
 interface Waiting {
   settle(error?: OAuthError): void
 }

@@ -9,7 +9,7 @@ const owaspChoices = [
   [7_168, 5],
 ] as const
 
-/** Tells whether a cost is below every choice that OWASP gives for argon2id. */
+/** Tells whether a cost is below every choice that OWASP recommends for argon2id. */
 export function isWeakCost({ memoryKib, passes }: Argon2Cost): boolean {
   return !owaspChoices.some(([memory, times]) => memoryKib >= memory && passes >= times)
 }

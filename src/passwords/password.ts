@@ -3,35 +3,36 @@ import { generateBytes } from '../secrets.ts'
 import { type Argon2, type Argon2Cost, loadArgon2 } from './argon2.ts'
 import { type HashPlace, HashQueue, type HashQueueOptions, nobody } from './hash-queue.ts'
 
-/** How passwords are hashed in this process. */
+/** The cost of a password hash, and the limits of the hash queue. */
 export interface PasswordOptions extends Argon2Cost, Omit<HashQueueOptions, 'queueSeconds'> {
-  /** Longest wait for a hash. Default: 5. */
+  /** Maximum wait for a hash. Default: 5. */
   readonly queueSeconds?: number
 }
 
-/** Everything that may happen to a password, behind one bounded queue. A password is an argument here, never kept. */
+/** Hashes and checks passwords behind one bounded queue. It never stores a password. */
 export interface Passwords {
   readonly binding: string
-  /** An argon2id hash at today's cost. */
+  /** Hashes a password with argon2id at the configured cost. */
   hash(password: string, place?: HashPlace): Promise<string>
   /**
-   * Whether `password` made `storedHash`. A refusal always costs as much as the dearest known hash: `null` (no user, or a
-   * user without a password) costs a decoy and is false, and a cheaper hash is filled up. `isRefused` says that the caller
-   * refuses the user anyway. Rejects as the hash queue does, and with a plain Error for a stored text that is no hash, after
-   * the same work.
+   * Tells whether `password` matches `storedHash`. `null` stands for an unknown user or one without a password: it is
+   * checked against a decoy hash and never matches. Set `isRefused` if the caller refuses the user anyway.
+   *
+   * Every refusal costs as much as the most expensive known hash, and extra work makes up for a cheaper one. Rejects as the
+   * hash queue does. If the stored text is not a hash, rejects with a plain Error, after the same amount of work.
    */
   match(storedHash: string | null, password: string, place: HashPlace, isRefused?: boolean): Promise<boolean>
-  /** Notes the costs that stored hashes have, as `m=…,t=…,p=…` texts, so that refusals cost as much as the dearest. */
+  /** Sets the costs of all stored hashes, as `m=…,t=…,p=…` texts. Refusals then cost as much as the most expensive one. */
   noteStoredCosts(parameters: readonly string[]): void
-  /** Throws the refusal that a hash would meet at this moment, before anything is done for it. */
+  /** Throws the refusal that a hash would get now. Call it before spending other work on a request. */
   requireRoom(place: HashPlace): void
-  /** Returns how many milliseconds the hashes that wait will take. */
+  /** Estimates how many milliseconds the waiting hashes will take. */
   findBacklogMs(): number
-  /** Whether a hash was made with another cost than today's. */
+  /** Tells whether the cost of a hash differs from the configured one. */
   needsRenewal(storedHash: string): boolean
 }
 
-/** OWASP's first choice for argon2id, and a queue for the cores there are. */
+/** The defaults: a cost that OWASP recommends for argon2id, 512 waiting hashes, and a wait of 5 seconds. */
 export const defaultPasswordOptions = {
   memoryKib: 19_456,
   passes: 2,
@@ -40,7 +41,7 @@ export const defaultPasswordOptions = {
   queueSeconds: 5,
 } as const
 
-/** Loads argon2 and creates the decoy, a hash that no password made. */
+/** Loads argon2, and creates the hash queue and the decoy hash that no password matches. */
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
   const argon2 = await loadArgon2()
   const queue = new HashQueue({
@@ -60,7 +61,7 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   }
 }
 
-/** Compares passwords with stored hashes so that every refusal costs as much as the dearest hash. */
+/** Compares passwords with stored hashes. Every refusal costs as much as the most expensive hash. */
 class PasswordMatcher {
   readonly #argon2: Argon2
   readonly #today: Argon2Cost
@@ -79,7 +80,7 @@ class PasswordMatcher {
   }
 
   async match(storedHash: string | null, password: string, isRefused: boolean): Promise<boolean> {
-    const hash = storedHash ?? this.#decoyHash // an unknown user costs what a user with today's hash costs
+    const hash = storedHash ?? this.#decoyHash // an unknown user costs as much as a user with a current hash
     this.#dearest = findDearest([this.#dearest, readHashCost(hash)])
     const matches = await this.#argon2.verify(hash, password).catch(async (cause: unknown) => {
       await this.#argon2.verify(this.#decoyHash, password)
@@ -87,12 +88,12 @@ class PasswordMatcher {
       throw new Error('a stored hash is unreadable', { cause })
     })
     const isRight = matches && storedHash !== null
-    // a right password does not wait for the dearest hash: only the times of refusals are compared
+    // only refusals must take the same time, so a right password does not wait for the most expensive cost
     await this.#fillUp(hash, password, isRefused || !isRight)
     return isRight
   }
 
-  /** First up to today's cost, then on from there as for an unknown user, so that a cheaper hash is never quicker. */
+  /** Adds the work that a cheaper hash saves: first up to the configured cost, then further, as for an unknown user. */
   async #fillUp(hash: string, password: string, isRefused: boolean): Promise<void> {
     const toToday = findMissingCost(hash, this.#today)
     if (toToday) await this.#argon2.verify(writeDecoyHash(toToday), password)
@@ -106,12 +107,12 @@ function findDearest(costs: readonly (Argon2Cost | null)[]): Argon2Cost {
   return known.reduce((one, other) => (workOf(other) > workOf(one) ? other : one))
 }
 
-/** argon2's work is its memory times its passes (RFC 9106 §3.1). */
+/** Computes the work of argon2: its memory times its passes (RFC 9106 §3.1). */
 function workOf({ memoryKib, passes }: Argon2Cost): number {
   return memoryKib * passes
 }
 
-/** The hash of nobody's password: checking it costs by the parameters, whatever the digest is. */
+/** Writes a hash with a random digest. Checking it takes as long as its cost says, and no password matches. */
 export function writeDecoyHash({ memoryKib, passes, lanes }: Argon2Cost): string {
   const [salt, digest] = [16, 32].map((length) => generateBytes(length).toString('base64').replaceAll('=', ''))
   return `$argon2id$v=19$m=${memoryKib},t=${passes},p=${lanes}$${salt}$${digest}`
@@ -119,7 +120,7 @@ export function writeDecoyHash({ memoryKib, passes, lanes }: Argon2Cost): string
 
 const parameters = /^\$argon2id\$(?:v=\d+\$)?((?:[mtp]=\d+,?){3})\$/
 
-/** Writers differ in the order of m, t and p. */
+/** Tells whether a hash has a cost. Accepts m, t and p in any order, since programs write them differently. */
 function hasCost(hash: string, cost: Argon2Cost): boolean {
   const written = parameters.exec(hash)?.[1]?.split(',') ?? []
   if (!hash.startsWith('$argon2id$v=19$')) return false
@@ -127,7 +128,7 @@ function hasCost(hash: string, cost: Argon2Cost): boolean {
   return expected.every((parameter) => written.includes(parameter))
 }
 
-/** Returns the cost that a cheaper hash saves, or null when nothing worth a call is missing. */
+/** Returns the cost that a cheaper hash saves, or null if it saves too little for another call. */
 export function findMissingCost(hash: string, dearest: Argon2Cost): Argon2Cost | null {
   const written = readHashCost(hash)
   const { memoryKib, passes, lanes } = dearest
@@ -142,7 +143,7 @@ function readHashCost(hash: string): Argon2Cost | null {
   return readCost(parameters.exec(hash)?.[1] ?? '')
 }
 
-/** Reads `m=…,t=…,p=…` in any order; null for a text without all three. */
+/** Reads `m=…,t=…,p=…` in any order. Returns null if one of the three is missing. */
 function readCost(text: string): Argon2Cost | null {
   const values = new Map(text.split(',').map((parameter) => [parameter.charAt(0), Number(parameter.slice(2))]))
   const [memoryKib, passes, lanes] = [values.get('m'), values.get('t'), values.get('p')]
@@ -151,14 +152,14 @@ function readCost(text: string): Argon2Cost | null {
 
 const longestPasswordBytes = 1024
 
-/** Whether a password is one a user can have: 1 to 1,024 bytes of UTF-8, no NUL. */
+/** Tells whether a user can have this password: it has 1 to 1,024 bytes of UTF-8 and no NUL. */
 export function isPassword(password: string): boolean {
   const bytes = Buffer.byteLength(password)
   return bytes > 0 && bytes <= longestPasswordBytes && !password.includes('\0')
 }
 
-/** Refuses a password that nobody can have. Throws OAuthError `invalid_request`. */
+/** Refuses a password that no user can have. Throws OAuthError `invalid_request`. */
 export function requirePassword(password: string): void {
   if (isPassword(password)) return
-  throw new OAuthError('invalid_request', 'A password has 1 to 1024 bytes of UTF-8 and no NUL.')
+  throw new OAuthError('invalid_request', 'A password must have 1 to 1024 bytes of UTF-8 and no NUL.')
 }

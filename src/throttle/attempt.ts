@@ -1,29 +1,29 @@
 import { keyedHash } from '../secrets.ts'
 
-/** One attempt, by the keys of the buckets that it counts in: keyed hashes, which tell neither name nor network. */
+/** The keys of the buckets that count an attempt. They are keyed hashes, which reveal neither the name nor the network. */
 export interface Attempt {
-  /** The key of the user, or the client, and the network together. */
+  /** The key of the user or client together with the network. */
   readonly subjectAndNetwork: string
   /** The key of the user; empty for a client. */
   readonly user: string
-  /** The key of the user and the IPv4 address or IPv6 /48; empty for a client. */
+  /** The key of the user together with the IPv4 address or IPv6 /48; empty for a client. */
   readonly userAndSource: string
   /** The key of the network; empty for a client and for an unreadable address. */
   readonly network: string
 }
 
-/** An attempt at a client has none of these keys. */
+/** The empty keys of an attempt at a client. */
 const noUserKeys = { user: '', userAndSource: '', network: '' }
 
-/** An attempt that counts nowhere. */
+/** An attempt without any bucket, for a throttle that is off. */
 export const nowhere: Attempt = { subjectAndNetwork: '', ...noUserKeys }
 
-/** Names an attempt at a client's secret. */
+/** Creates the keys of an attempt at a client's secret. */
 export function nameClientAttempt(key: Buffer, clientId: string, network: string): Attempt {
   return { subjectAndNetwork: keyedHash(key, `client\n${clientId}\n${network}`), ...noUserKeys }
 }
 
-/** An attempt at a user, whose keys are hashed when they are needed: most of a flood is refused with the first of them. */
+/** An attempt at a user. It hashes most keys on demand, since the first one is enough to refuse most of a flood. */
 export class UserAttempt implements Attempt {
   readonly subjectAndNetwork: string
   readonly #hashRest: () => Omit<Attempt, 'subjectAndNetwork'>
@@ -57,25 +57,25 @@ export class UserAttempt implements Attempt {
   }
 }
 
-/** Writes the keys as one text, under which look-ups at the same time share a statement. */
+/** Writes the keys as one text, by which concurrent look-ups share a statement. */
 export function writeKeys({ subjectAndNetwork, user, userAndSource, network }: Attempt): string {
   return `${subjectAndNetwork} ${user} ${userAndSource} ${network}`
 }
 
-/** Reads what `writeKeys` wrote. */
+/** Reads keys that `writeKeys` wrote. */
 export function readKeys(text: string): Attempt {
   const [subjectAndNetwork = '', user = '', userAndSource = '', network = ''] = text.split(' ')
   return { subjectAndNetwork, user, userAndSource, network }
 }
 
-/** The IPv4 address or IPv6 /48 of a network; each text that names no address is a source of its own. */
+/** Returns the IPv4 address or IPv6 /48 of a network. A text that is not an address is a source of its own. */
 function sourceOf(network: string): string {
   return isUnreadable(network) ? network : network.split(':').slice(0, 3).join(':')
 }
 
 /**
- * Whether a proxy named no address. Several callers may share such a text, strangers and owner alike, so it never becomes a
- * known network and no name limit refuses it.
+ * Tells whether the text that a proxy sent is not an address. The user and strangers may share such a text, so it never
+ * becomes a known network, and the limit on names does not apply to it.
  */
 function isUnreadable(network: string): boolean {
   return network.startsWith('?')

@@ -13,8 +13,8 @@ import { requireThrottleOptions, type ThrottleOptions } from './throttle-options
 import { WaitMemory } from './wait-memory.ts'
 
 /**
- * Creates one throttle for all dialects and clients of a server, and for all servers of a database that have the same
- * encryption key. `false` limits nothing. Throws TypeError for a number that is out of range.
+ * Creates the throttle of a server. All dialects and clients share its counts, and so do all servers with the same database
+ * and encryption key. With `false` it limits nothing. Throws TypeError for a number out of range.
  */
 export function createThrottle(
   query: Query,
@@ -28,8 +28,9 @@ export function createThrottle(
 }
 
 /**
- * Counts failures by user and network together, so that failures elsewhere do not make the owner wait, and limits the
- * guesses of strangers. The database decides one guess after the other, so a burst over several servers gains nothing.
+ * Counts failures for each user and network together, so that failures from other networks do not make the user wait. It
+ * also limits the guesses of strangers. The database counts guesses one after the other, so spreading a burst over several
+ * servers gains nothing.
  */
 class DatabaseThrottle implements Throttle {
   readonly #query: Query
@@ -37,7 +38,7 @@ class DatabaseThrottle implements Throttle {
   readonly #options: ThrottleOptions
   readonly #requests: RateLimit
   readonly #waits = new WaitMemory()
-  /** The failures of one key are counted one by one: a burst costs as many statements as there are free attempts. */
+  /** Counts the failures of one key one by one, so that a burst costs only as many statements as there are free attempts. */
   readonly #counting = new KeyedQueue()
   readonly #findState: (keys: string) => Promise<AttemptState | undefined>
 
@@ -84,7 +85,7 @@ class DatabaseThrottle implements Throttle {
       this.#countFailure(attempt, isKnown),
     )
     if (waitSeconds > 0 || hasRoom) return waitSeconds
-    return (await this.check(attempt)).waitSeconds || 1 // a guess may have left the window just now
+    return (await this.check(attempt)).waitSeconds || 1 // the window may just have made room; refuse for a second
   }
 
   async recordSuccess(attempt: Attempt): Promise<void> {
@@ -153,13 +154,13 @@ async function findAttemptStates(
   })
 }
 
-/** The tables' rows under the keys of an attempt. Ages are in seconds; null means that there is no such row. */
+/** The rows of an attempt's keys. Ages are in seconds, and null if there is no row. */
 interface Counts {
   readonly failureAge: number | null
   readonly waitSeconds: number
-  /** Of the latest sign-in from the network. */
+  /** The age of the latest sign-in from the network. */
   readonly signInAge: number | null
-  /** Of the oldest guess that must leave the window before the next; null while there is room. */
+  /** The age of the guess that must leave the window before the next one is allowed; null while there is room. */
   readonly ownAge: number | null
   readonly userAge: number | null
   readonly sourceAge: number | null
@@ -192,12 +193,12 @@ const { places: asked, order: orderAsked } = nameParameters([
   'namesLimit',
 ])
 
-/** The age of the entry that must leave a list of times before the next one fits under a limit. */
+/** Selects the age of the entry that must leave a list of times before another one fits under the limit. */
 const ageOfFull = (times: string, limit: string) =>
   `select extract(epoch from clock_timestamp() - ${times}[cardinality(${times}) - ${limit}::integer + 1])::float8`
 
-// In sub-selects, the arrays are the same to the planner in each execution: it plans the statement once for all. The limit
-// keeps the planner from joining the whole table instead.
+// Sub-selects hide the arrays from the planner, so that it keeps one generic plan. The limit keeps it from joining the whole
+// table.
 const findText = `
 select
   extract(epoch from clock_timestamp() - f.failed_at)::float8 as "failureAge",
@@ -225,21 +226,21 @@ left join lateral (
 ) f on true
 order by place`
 
-/** What became of a failure: counted, or refused by a running wait, which is then longer than 0 seconds. */
+/** The result of counting a failure. If a wait was running, the failure is not counted and `waitSeconds` is above 0. */
 interface CountedFailure {
   readonly waitSeconds: number
-  /** The wait that runs now, for the next attempt. */
+  /** Seconds that the next attempt has to wait. */
   readonly nextWaitSeconds: number
   /** Whether the buckets had room for the guess. */
   readonly hasRoom: boolean
 }
 
-/** Seconds for a wait that ended while it was read. */
+/** Stands in for a wait that ended while the statement read it. */
 const shortestWaitSeconds = 0.001
 
 /**
- * Counts a failure, and in the same statement the guess in its buckets: first at its source, then with all guesses at the
- * user, then its name at the network. Counts nothing while a wait runs that any server began.
+ * Counts a failure and, in the same statement, the guess in its buckets: the source, then all guesses at the user, then the
+ * names tried from the network. Counts nothing while a wait runs, on whichever server it began.
  */
 async function countFailure(
   query: Query,
@@ -270,7 +271,7 @@ async function clearFailures(query: Query, { subjectAndNetwork }: Attempt): Prom
   await query('clear_failures', 'delete from password_grant.failures where key = $1', [subjectAndNetwork])
 }
 
-/** Clears failures within a transaction, unless a wait runs. Waits for a session that counts another: its result decides. */
+/** Clears failures within a transaction, unless a wait runs. Waits for a session that counts a failure: it may begin a wait. */
 async function clearEndedFailures(query: Query, { subjectAndNetwork }: Attempt): Promise<void> {
   await query(
     'clear_ended_failures',
@@ -280,10 +281,10 @@ async function clearEndedFailures(query: Query, { subjectAndNetwork }: Attempt):
   )
 }
 
-/** A longer wait has no meaning, and PostgreSQL no such moment. */
+/** Keeps the end of a wait within the range of PostgreSQL's timestamps. */
 const maxWaitSeconds = 2 ** 30
 
-/** The waits in seconds from the last free failure on: 1, 2, 4 … up to the longest, which then stays. */
+/** Lists the waits in seconds from the last free failure on: 1, 2, 4 … up to the longest one, which then repeats. */
 function listWaits(longestWaitSeconds: number): number[] {
   const longest = Math.min(longestWaitSeconds, maxWaitSeconds)
   const waits: number[] = []
@@ -291,7 +292,7 @@ function listWaits(longestWaitSeconds: number): number[] {
   return [...waits, longest]
 }
 
-/** Where a guess is counted besides its failures, each with a limit within the window. Null stands for no bucket. */
+/** The keys and limits of the buckets that count a guess within the window. A null key means that there is no bucket. */
 interface GuessBuckets {
   readonly source: string | null
   readonly sourceLimit: number
@@ -302,7 +303,7 @@ interface GuessBuckets {
   readonly namesLimit: number
 }
 
-/** A known network has an allowance of its own, and strangers cannot use it up. An attempt at a client is no guess. */
+/** Finds the buckets of a guess. A known network has its own, which strangers cannot fill. An attempt at a client has none. */
 function findBuckets(attempt: Attempt, isKnown: boolean, options: ThrottleOptions): GuessBuckets {
   const { subjectAndNetwork, user, userAndSource, network } = attempt
   const { strangersSourceLimit: sourceLimit, strangersLimit: allLimit, networkNames: namesLimit } = options
@@ -332,16 +333,16 @@ const { places: guess, order: orderGuess } = nameParameters([
   'namesLimit',
 ])
 
-/** The wait after a number of failures: none while attempts are free. */
+/** Computes the wait after a number of failures; null while attempts are free. */
 const waitAfter = (failures: string) => `make_interval(
   secs => (${guess.waits}::float8[])[least(${failures} - ${guess.freeAttempts} + 1, cardinality(${guess.waits}::float8[]))]
 )`
 
-/** The part of a list of times that is within the window. */
+/** Selects the times of a list that are within the window. */
 const recent = (times: string) =>
   `unnest(${times}) at where at > clock_timestamp() - make_interval(secs => ${guess.windowSeconds})`
 
-/** Counts a guess under a key, up to a limit, where `condition` holds. */
+/** Counts a guess under a key, up to the limit, if `condition` holds. */
 const writeGuess = (key: string, limit: string, condition: string) => `
   insert into password_grant.guesses as g (key, guessed_at)
   select ${key}, array[clock_timestamp()] from failed where ${key}::text is not null and ${condition}
@@ -350,11 +351,11 @@ const writeGuess = (key: string, limit: string, condition: string) => `
   where (select count(*) from ${recent('g.guessed_at')}) < ${limit}::integer
   returning key`
 
-/** The names at a network that failed within the window, but for the one that fails now. */
+/** Selects the names that failed from a network within the window, without the one that fails now. */
 const otherNames = `unnest(n.names, n.failed_at) recent (name, at)
     where at > clock_timestamp() - make_interval(secs => ${guess.windowSeconds}) and name <> ${guess.key}`
 
-// clock_timestamp, not now: a statement that waited for the row judges by the time after the wait
+// clock_timestamp, not now: the statement may wait for a row lock, and must use the time after that
 const countText = `
 with failed as (
   insert into password_grant.failures as f (key, count, failed_at, wait_until)

@@ -1,16 +1,16 @@
 import type { Query } from '../database/database.ts'
 import type { Attempt } from './attempt.ts'
 
-/** A user's right credentials. */
+/** A user who signed in with the right credentials, and the attempt. */
 export interface SignIn {
   readonly attempt: Attempt
   readonly userId: string
 }
 
-/** Networks that stay known to one user; the newest ones. */
+/** Maximum number of known networks for each user. The newest ones stay. */
 const maxNetworks = 100
 
-/** Remembers where users signed in from. A text that names no address is no network. */
+/** Stores the networks that users signed in from. Skips attempts without a readable network. */
 export async function rememberNetworks(query: Query, signIns: readonly SignIn[]): Promise<void> {
   const named = signIns.filter(({ attempt }) => attempt.network !== '')
   if (named.length === 0) return

@@ -1,12 +1,12 @@
-/** The parameters of a statement, by name. */
+/** The named parameters of a statement. */
 export interface Parameters<Name extends string> {
-  /** The place of each in the text: `$1`, `$2` … */
+  /** The placeholder of each parameter: `$1`, `$2` … */
   readonly places: Readonly<Record<Name, string>>
-  /** Puts values in the order of the places. */
+  /** Returns the values in the order of the placeholders. */
   order(values: Readonly<Record<Name, unknown>>): unknown[]
 }
 
-/** Names the parameters of a statement that has too many of them to count. */
+/** Gives names to the parameters of a statement that has too many of them to number by hand. */
 export function nameParameters<const Name extends string>(names: readonly Name[]): Parameters<Name> {
   const places = Object.fromEntries(names.map((name, place) => [name, `$${place + 1}`]))
   return {

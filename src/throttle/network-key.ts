@@ -1,12 +1,12 @@
 import type { Query } from '../database/database.ts'
 import { deriveKey } from '../secrets.ts'
 
-/** The key that networks, and what is counted from them, are hashed with. Throws OAuthError `temporarily_unavailable`. */
+/** Finds the key for hashing networks and bucket keys. Throws OAuthError `temporarily_unavailable`. */
 export type FindNetworkKey = () => Promise<Buffer>
 
 /**
- * Of the encryption key where there is one, so that a copy of the database alone tells no network; else the database's
- * own. Asked for once.
+ * Creates a function that returns the network key. It derives the key from the encryption key, so that a copy of the
+ * database alone reveals no network. Without an encryption key it reads one from the database, once.
  */
 export function createNetworkKeyFinder(query: Query, encryptionKey: Buffer | undefined): FindNetworkKey {
   if (encryptionKey) {

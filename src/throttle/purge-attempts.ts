@@ -16,7 +16,7 @@ export async function purgeAttempts(query: Query, options: ThrottleOptions, sign
 
 const maxAtOnce = 50_000
 
-/** Deletes in parts: under attack there may be millions of rows, and no statement may take long. */
+/** Deletes in batches, since an attack may leave millions of rows and no statement must take long. */
 async function deleteExpired(query: Query, signal: AbortSignal, age: number, removal: Removal): Promise<void> {
   for (let count = maxAtOnce; count === maxAtOnce && !signal.aborted; ) {
     const [removed] = await query<{ count: number }>(removal.name, removal.text, [age, maxAtOnce])
@@ -29,7 +29,7 @@ interface Removal {
   readonly text: string
 }
 
-/** Skips rows that another session is counting in: they have not expired. */
+/** Writes a statement that deletes expired rows. It skips locked rows: a session that counts in a row is renewing it. */
 const writeRemoval = (name: string, table: string, isOver: string): Removal => ({
   name,
   text: `

@@ -6,20 +6,20 @@ import { isAway } from '../database/to-outage.ts'
 import { isOutage } from '../errors.ts'
 import { type Allowance, fullAllowance } from './allowance.ts'
 
-/** The minute's end, as a moment since 1970 and on this process's clock. */
+/** When the minute ends: in seconds since 1970, and by this process's monotonic clock. */
 interface UsedUp {
   readonly resetAt: number
   readonly endsAt: number
 }
 
 const windowMs = 60_000
-/** How many keys without any requests left a process remembers. The database answers for the others. */
+/** How many used-up keys a process caches. The database answers for the others. */
 const maxKeys = 20_000
 
 /**
- * Counts requests by key in PostgreSQL, so that all servers share the count; a minute begins with a key's first request. A
- * key that has used up its requests is refused from memory. While the database is away nothing is counted, since a sign-in
- * fails then anyway. Where it is slow, or too many requests wait to be counted, a request is refused for a second.
+ * Counts requests by key in PostgreSQL, so that all servers share the count. A minute begins with a key's first request.
+ * A key that has used up its requests is refused from memory. During a database outage requests are not counted, since each
+ * sign-in fails anyway. If the database is slow, or too many requests wait to be counted, a request is refused for a second.
  */
 export class RateLimit {
   readonly #ask: Query
@@ -29,7 +29,7 @@ export class RateLimit {
 
   constructor(query: Query) {
     this.#ask = query
-    this.#count = boundQuery(query, forSignIns.maxUnderWay) // a flood of requests leaves the other connections to sign-ins
+    this.#count = boundQuery(query, forSignIns.maxUnderWay) // leaves the other connections to sign-ins
   }
 
   /** Counts a request. Never rejects. */
@@ -60,7 +60,7 @@ export class RateLimit {
     return { limit, remaining: Math.max(0, limit - requests), resetAt, waitSeconds }
   }
 
-  /** Deletes the counts of minutes that are over, once a minute: a stranger can invent keys. */
+  /** Deletes expired counts once a minute, since a stranger can invent any number of keys. */
   #purge(): void {
     if (performance.now() - this.#purgedAt < windowMs) return
     this.#purgedAt = performance.now()

@@ -1,23 +1,23 @@
-/** Every number of the throttle. */
+/** The limits of the throttle. */
 export interface ThrottleOptions {
-  /** Failures before the first wait, which lasts a second; each further failure doubles the wait. */
+  /** Failures before the first wait. It lasts one second, and each further failure doubles it. */
   readonly freeAttempts: number
   readonly longestWaitSeconds: number
-  /** The count of failures starts again after this time without one. */
+  /** The failure count restarts after this time without a failure. */
   readonly forgetSeconds: number
-  /** Guesses at one user that are checked within the window, from all networks together that are unknown to the user. */
+  /** Guesses at one user that are checked within the window, from all networks together that the user is not known from. */
   readonly strangersLimit: number
-  /** How many of these one source may spend: an IPv4 address, or an IPv6 /48. */
+  /** How many of these guesses may come from one source: an IPv4 address, or an IPv6 /48. */
   readonly strangersSourceLimit: number
-  /** The window in seconds, for the three limits on guesses. */
+  /** The window of the three limits on guesses. */
   readonly strangersSeconds: number
-  /** After how many different names failed from one network within the window it may try only names known from there. */
+  /** How many different names may fail from one network within the window. After that, only names known from it are tried. */
   readonly networkNames: number
   /** How many days a network stays known to a user after a sign-in. */
   readonly knownNetworkDays: number
 }
 
-/** Five failures are free, then 1, 2, 4 … 900 seconds; 100 guesses of strangers an hour; a network is known for 30 days. */
+/** The defaults: five free failures, then waits of 1, 2, 4 … 900 seconds; 100 guesses of strangers an hour. */
 export const defaultThrottleOptions: ThrottleOptions = {
   freeAttempts: 5,
   longestWaitSeconds: 900,
@@ -32,6 +32,7 @@ export const defaultThrottleOptions: ThrottleOptions = {
 /** Throws TypeError for a number that is out of range. */
 export function requireThrottleOptions(options: ThrottleOptions): void {
   for (const [name, value] of Object.entries(options)) {
-    if (!Number.isInteger(value) || value < 1) throw new TypeError(`throttle.${name} is a whole number of at least 1.`)
+    if (!Number.isInteger(value) || value < 1)
+      throw new TypeError(`throttle.${name} must be a whole number of at least 1.`)
   }
 }

@@ -1,4 +1,4 @@
-/** The defaults for tokens: they live 14 days, a user has 50 seats, a found token is cached for 5 seconds. */
+/** The defaults for tokens: a lifetime of 14 days, 50 seats for each user, and 5 seconds in the cache. */
 export const defaultTokenOptions = {
   lifetimeSeconds: 1_209_600,
   maxSeatsPerUser: 50,

@@ -6,22 +6,22 @@ import type { Token, TokenEnd } from './token.ts'
 import { tokenColumns, tokenTables } from './token-columns.ts'
 import type { TokenValue } from './token-value.ts'
 
-/** The live token behind a value, or why there is none. */
+/** The live token of a value, or why there is none. */
 export type FoundToken = { readonly token: Token } | { readonly ended: TokenEnd; readonly userId?: string }
 
-/** Finds the live token behind a value. Throws OAuthError `temporarily_unavailable` when the database is away. */
+/** Finds the live token of a value. Throws OAuthError `temporarily_unavailable` when the database is away. */
 export type FindToken = (value: string) => Promise<FoundToken>
 
 /**
- * Looks a value up by the row it names: a primary-key look-up and a comparison of hashes. The row tells
- * live, expired, superseded (the value replaced last) and revoked apart; everything else is unknown.
+ * Finds the live token of a value: looks up the row that the value names and compares the hash of the secret. Tells expired,
+ * superseded (the value replaced last) and revoked apart. Any other value is unknown.
  */
 export async function findToken(query: Query, value: string): Promise<FoundToken> {
   const named = await createValueReader(query)(value)
   return named ? judgeToken(named, await createRowFinder(query)(named.id)) : { ended: 'unknown' }
 }
 
-/** What its row says of a value. */
+/** Decides from its row whether a value is live, and if not, why. */
 export function judgeToken(named: TokenValue, row: TokenRow | undefined): FoundToken {
   if (!row) return { ended: 'unknown' }
   const { secretHash, replacedSecretHash, secondsLeft, state, ...token } = row
@@ -32,10 +32,10 @@ export function judgeToken(named: TokenValue, row: TokenRow | undefined): FoundT
   return state === 'live' ? { token } : { ended: state, userId: row.userId }
 }
 
-/** Looks up a seat's row by its id. */
+/** Finds a seat's row by its id. */
 export type FindTokenRow = (id: string) => Promise<TokenRow | undefined>
 
-/** Finds rows by id; those asked for at the same time share a statement. */
+/** Creates a look-up of rows by id. Concurrent look-ups share a statement. */
 export function createRowFinder(query: Query): FindTokenRow {
   return batchLookups(async (ids) => {
     const rows = await query<TokenRow>('find_token', text, [ids])
@@ -43,12 +43,12 @@ export function createRowFinder(query: Query): FindTokenRow {
   })
 }
 
-/** A seat's row, whatever its state. */
+/** A seat's row, in any state. */
 export interface TokenRow extends Token {
   readonly secretHash: Buffer
   readonly replacedSecretHash: Buffer | null
   readonly state: 'live' | 'expired' | 'revoked'
-  /** Until it expires, by the database's clock. */
+  /** Seconds until the token expires, by the database's clock. */
   readonly secondsLeft: number
 }
 

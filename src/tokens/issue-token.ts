@@ -2,33 +2,33 @@ import type { Query } from '../database/database.ts'
 import { generateId, hashSecret } from '../secrets.ts'
 import type { IssuedToken, Token } from './token.ts'
 
-/** The seat to take, and the facts under which its user and client were authenticated. */
+/** The seat to take, and the versions of the user and client that were authenticated. */
 export interface TokenOrder {
   readonly userId: string
-  /** The `credential_version` read with the password's hash: a change since then refuses the seat. */
+  /** The `credential_version` read together with the password hash. A change since then refuses the seat. */
   readonly userVersion: string
   readonly clientId: string
-  /** Likewise, read with the client's secret. */
+  /** The `credential_version` read together with the client's secret. A change since then refuses the seat. */
   readonly clientVersion: string
   readonly device: string
-  /** Used unless the client has a lifetime of its own. */
+  /** Applies unless the client has its own lifetime. */
   readonly lifetimeSeconds: number
-  /** Seats a user may have; the one taken longest ago gives way. */
+  /** Maximum number of seats for the user. A new one replaces the seat with the oldest sign-in. */
   readonly maxSeats: number
-  /** The random bytes that the value carries. Only their hash is kept. */
+  /** The random bytes in the token's value. Only their hash is stored. */
   readonly secret: Buffer
 }
 
-/** What the holder of a seat is told, but for the value, which is made of its row's id and the secret. */
+/** The issued token without its value, which the caller makes from the id and the secret. */
 export type Seat = Omit<IssuedToken, 'value'>
 
-/** The seat, taken. Otherwise which of the two changed while the credentials were checked. */
+/** The seat that was taken, or which of the two changed while the credentials were checked. */
 export type Issue = { readonly seat: Seat } | { readonly changed: 'user' | 'client' }
 
 /**
- * Takes a seat in one statement and ends the token that held it. Looks at the rows of user and client again, under locks (the
- * foreign keys' own are too weak), so that no token outlives a change of password or role, a disabling or a
- * revocation that happened meanwhile. Throws OAuthError `temporarily_unavailable`.
+ * Takes a seat in one statement and ends the token that held it. Checks the rows of the user and the client again, under
+ * locks, since those of the foreign keys are too weak. So no token outlives a concurrent change of the password or role, a
+ * disabling or a revocation. Throws OAuthError `temporarily_unavailable`.
  */
 export async function issueToken(query: Query, order: TokenOrder): Promise<Issue> {
   const [row] = await takeSeats(query, [order], 'issue_token')
@@ -37,8 +37,8 @@ export async function issueToken(query: Query, order: TokenOrder): Promise<Issue
 }
 
 /**
- * Takes the seats of different users in one statement and one commit. It skips rows that another session has locked: null
- * stands for an order that was not taken, for that or any other reason. Throws OAuthError `temporarily_unavailable`.
+ * Takes the seats of different users in one statement and one commit. It skips rows that another session has locked. An
+ * order that was not taken, for this or any other reason, results in null. Throws OAuthError `temporarily_unavailable`.
  */
 export async function issueTokens(query: Query, orders: readonly TokenOrder[]): Promise<(Seat | null)[]> {
   const rows = await takeSeats(query, orders, 'issue_tokens')
@@ -77,10 +77,10 @@ function takeSeats(
   ])
 }
 
-// In sub-selects, the arrays are the same to the planner in each execution: it plans the statement once for all.
-// Every session locks in one order: users, clients, and tokens by id.
-// A function removes the seats that a new one displaces: the statement itself does not see what other sessions wrote while
-// it waited for the user's row. A seat that was there already displaces others only where the bound was lowered.
+// Sub-selects hide the arrays from the planner, so that it keeps one generic plan.
+// To avoid deadlocks, every session locks in one order: users, clients, and tokens by id.
+// A function removes the seats that exceed the maximum, since the statement does not see what other sessions wrote while it
+// waited for the user's row. An existing seat displaces others only if the maximum was lowered.
 const writeText = (whereLocked: '' | 'skip locked') => `
 with orders as (
   select * from unnest(

@@ -2,14 +2,17 @@ import { pageSize, type Query } from '../database/database.ts'
 import type { Token } from './token.ts'
 import { tokenColumns, tokenTables } from './token-columns.ts'
 
-/** A seat's token as the command line shows it: never its value, live or not. */
+/** A seat's token in a list, live or not. It never contains the value. */
 export interface ListedToken extends Token {
   readonly state: 'live' | 'expired' | 'revoked'
-  /** What the list goes by, with the device. */
+  /** Orders the list, together with `device`. */
   readonly userNameKey: string
 }
 
-/** One page of the tokens of one user, or of all (`null`), by user name and device: the first, or that after a token. */
+/**
+ * Lists one page of the tokens of one user, or of all users (`null`), by user name and device. `after` is the last token of
+ * the previous page, or null for the first page.
+ */
 export async function listTokens(
   query: Query,
   userId: string | null,
@@ -20,7 +23,7 @@ export async function listTokens(
   return query<ListedToken>('list_tokens_of_user', writePage('t.user_id = $3'), [...values, userId])
 }
 
-// "at least" lets the index over names find the place, which a comparison of two tables' columns as one row does not
+// `u.name_key >= $1` lets PostgreSQL use the index over names; a row comparison with columns of two tables would not
 const writePage = (condition: string) => `
 select ${tokenColumns}, u.name_key as "userNameKey"
 from ${tokenTables}
@@ -28,7 +31,7 @@ where ${condition} and u.name_key >= $1 and (u.name_key > $1 or t.device > $2)
 order by u.name_key, t.device
 limit ${pageSize}`
 
-/** The live tokens of one user, the latest sign-in first. */
+/** Lists the live tokens of one user, the latest sign-in first. */
 export async function listLiveTokens(query: Query, userId: string): Promise<Token[]> {
   return query<Token>(
     'list_live_tokens',

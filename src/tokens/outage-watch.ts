@@ -1,23 +1,23 @@
 import { elapsedMs } from '../elapsed-clock.ts'
 import { isOutage } from '../errors.ts'
 
-/** Milliseconds between two questions during an outage. */
+/** Milliseconds between two probes during an outage. */
 const pauseMs = 250
-/** How long an outage is taken for granted: where no caller has asked for so long, it may well be over. */
+/** How long a failed look-up counts as an outage. If no caller asks for longer than this, the outage may be over. */
 const awayMs = 10_000
 
-/** Knows from the answers to questions whether the database is away. */
+/** Tracks from the results of look-ups whether the database is away. */
 export class OutageWatch {
   #awayUntil = 0
   #isProbing = false
   #probeAgainAt = 0
 
-  /** Tells whether the last question failed on an outage, ten seconds ago at most. */
+  /** Tells whether the last look-up met an outage, at most ten seconds ago. */
   isAway(): boolean {
     return elapsedMs() < this.#awayUntil
   }
 
-  /** Asks and notes whether that met an outage. Rejects as the question does. */
+  /** Runs a look-up and notes whether it met an outage. Rejects as the look-up does. */
   async ask<T>(question: () => Promise<T>): Promise<T> {
     try {
       const answer = await question()
@@ -29,16 +29,16 @@ export class OutageWatch {
     }
   }
 
-  /** Asks without a caller who waits, to find out when the outage is over: one question at a time, four a second at most. */
+  /** Runs a look-up in the background to detect the end of the outage: one at a time, and at most four a second. */
   async probe(question: () => Promise<unknown>): Promise<void> {
     if (this.#isProbing || elapsedMs() < this.#probeAgainAt) return
     this.#isProbing = true
-    await this.ask(question).catch(() => undefined) // a caller without a stale token is told
+    await this.ask(question).catch(() => undefined) // a caller without a stale token sees the error itself
     this.#isProbing = false
     this.#probeAgainAt = elapsedMs() + pauseMs
   }
 
-  /** Forgets the outage, so that the next question is asked with its caller waiting. */
+  /** Forgets the outage, so that the next caller waits for its look-up. */
   reset(): void {
     this.#awayUntil = 0
   }

@@ -3,15 +3,15 @@ import type { Database, Query } from '../database/database.ts'
 import { createRowFinder, judgeToken } from './find-token.ts'
 import type { TokenValue } from './token-value.ts'
 
-/** Whose token was ended; null when the value is no live token. */
+/** Ends a client's live token and returns whose it was. Returns null if the value is not a live token. */
 export type RevokeToken = (
   clientId: string,
   named: TokenValue,
 ) => Promise<{ id: string; userId: string } | 'of another client' | null>
 
 /**
- * Ends live tokens, one at a time, for the clients that they were given to; another client's is left alone. Looks the
- * token up first, so that values that name no live token cost no statement of their own.
+ * Creates a function that ends live tokens for the clients they were issued to, one at a time. It leaves another client's
+ * token alone. It looks a token up first, in a batch, so that a dead value costs no statement of its own.
  */
 export function createTokenRevoker({ lookups, writes }: Lanes): RevokeToken {
   const findRow = createRowFinder(lookups)
@@ -25,7 +25,7 @@ export function createTokenRevoker({ lookups, writes }: Lanes): RevokeToken {
 
 type Lanes = Pick<Database, 'lookups' | 'writes'>
 
-/** Ends one live token for the client that it was given to, in one statement. */
+/** Ends one live token for the client it was issued to, in one statement. */
 export async function revokeToken(query: Query, clientId: string, named: TokenValue): ReturnType<RevokeToken> {
   const [seat] = await query<{ id: string; userId: string; isRevoked: boolean }>(
     'revoke_token',
@@ -48,10 +48,10 @@ export async function revokeToken(query: Query, clientId: string, named: TokenVa
   return seat.isRevoked ? { id: seat.id, userId: seat.userId } : 'of another client'
 }
 
-/** Ends the live token in one of a user's seats, named by the token's id; returns whether there was one. */
+/** Ends the live token in one of a user's seats, by the token's id. Returns whether there was one. */
 export type RevokeSeat = (userId: string, id: string) => Promise<boolean>
 
-/** Ends users' seats, one at a time; an id of no live token of the user costs no statement of its own. */
+/** Creates a function that ends users' seats, one at a time. An id that is not live costs no statement of its own. */
 export function createSeatRevoker({ lookups, writes }: Lanes): RevokeSeat {
   const findRow = createRowFinder(lookups)
   const write = boundQuery(writes)
@@ -62,12 +62,12 @@ export function createSeatRevoker({ lookups, writes }: Lanes): RevokeSeat {
   }
 }
 
-/** Ends the live token in one of a user's seats, in one statement; returns whether there was one. */
+/** Ends the live token in one of a user's seats, in one statement. Returns whether there was one. */
 export async function revokeTokenOfUser(query: Query, userId: string, id: string): Promise<boolean> {
   return (await query('revoke_token_of_user', revokeSeatWhere('id'), [userId, id])).length > 0
 }
 
-/** Ends the live token in the seat of that device; returns how many there were. */
+/** Ends the live token in the seat of a device. Returns how many there were. */
 export async function revokeTokenOfDevice(query: Query, userId: string, device: string): Promise<number> {
   return (await query('revoke_token_of_device', revokeSeatWhere('device'), [userId, device])).length
 }
@@ -80,17 +80,17 @@ where user_id = $1 and ${column} = $2 and revoked_at is null and expires_at > no
 returning id`
 }
 
-/** Ends every live token of a user; returns how many. */
+/** Ends every live token of a user. Returns how many. */
 export async function revokeTokensOfUser(query: Query, userId: string): Promise<number> {
   return (await query('revoke_tokens_of_user', revokeWhere('user_id'), [userId])).length
 }
 
-/** Ends every live token a client was given; returns how many. */
+/** Ends every live token issued to a client. Returns how many. */
 export async function revokeTokensOfClient(query: Query, clientId: string): Promise<number> {
   return (await query('revoke_tokens_of_client', revokeWhere('client_id'), [clientId])).length
 }
 
-/** In the order of their ids, so that two who end several at a time wait for each other in one order. */
+/** Writes a statement that ends several tokens. It locks them in the order of their ids, to avoid deadlocks. */
 function revokeWhere(column: 'user_id' | 'client_id'): string {
   return `
 with live as materialized (

@@ -6,10 +6,10 @@ import type { Seat } from './issue-token.ts'
 import { algorithm, type SigningKey } from './signing-keys.ts'
 import { idBytes, readTokenValue, readUuid, type TokenValue, writeUuid } from './token-value.ts'
 
-/** The secret of a signed token: shorter than one that is its own proof, so that neither can be made of the other. */
+/** The length of a signed token's secret. It differs from that of a plain value, so that neither can pass for the other. */
 export const signedSecretBytes = 16
 
-/** A seat's token as a JWT (RFC 7519): whoever has the public keys can read it, `jti` names the row and its secret. */
+/** Signs a seat's token as a JWT (RFC 7519). Its `jti` carries the row's id and the secret. */
 export async function signTokenValue(key: SigningKey, seat: Seat, secret: Buffer): Promise<string> {
   return new SignJWT({
     iat: seat.issuedAt.toUnixInteger(),
@@ -21,10 +21,10 @@ export async function signTokenValue(key: SigningKey, seat: Seat, secret: Buffer
     .sign(key.privateKey)
 }
 
-/** Reads a token's value of either kind; null for what cannot be one. */
+/** Reads a plain or signed token value. Returns null for a text that cannot be one. */
 export type ReadValue = (value: string) => Promise<TokenValue | null>
 
-/** Reads values; of a signed one it verifies the signature, and leaves it to the row whether the token lives. */
+/** Creates a reader of values. It verifies the signature of a signed one, and leaves it to the row whether it is live. */
 export function createValueReader(query: Query): ReadValue {
   const findKey = createPublicKeyFinder(query)
   return async (value) => {
@@ -35,7 +35,7 @@ export function createValueReader(query: Query): ReadValue {
 
 const longestValue = 2_000
 
-/** RFC 7515 §7.1: three parts in base64url, whose decoders take more spellings than one. */
+/** RFC 7515 §7.1: three parts in base64url. Checked here, since decoders accept other characters as well. */
 const compact = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
 async function readSigned(findKey: FindPublicKey, value: string): Promise<TokenValue | null> {
@@ -53,7 +53,7 @@ async function readSigned(findKey: FindPublicKey, value: string): Promise<TokenV
   }
 }
 
-/** Before any signature is checked: which key is it to be? */
+/** Reads the id of the key from the header, before the signature is verified. */
 function readKeyId(value: string): string | null {
   try {
     const { kid }: { kid?: unknown } = JSON.parse(Buffer.from(value.split('.', 1).join(), 'base64url').toString())
@@ -80,7 +80,7 @@ function createPublicKeyFinder(query: Query): FindPublicKey {
     if (known) return known
     const jwk = await findRow(id)
     if (!jwk) return null
-    const key = (await importJWK(jwk, algorithm)) as CryptoKey // of an RSA key, it is no bytes
+    const key = (await importJWK(jwk, algorithm)) as CryptoKey // an RSA key is never a byte array
     imported.set(id, key)
     return key
   }

@@ -11,10 +11,10 @@ import { batchLookups } from '../database/batch-lookups.ts'
 import type { Query } from '../database/database.ts'
 import { decrypt, encrypt } from '../secrets.ts'
 
-/** The one algorithm of signed tokens (RFC 7518 §3.3). */
+/** The algorithm of signed tokens (RFC 7518 §3.3). */
 export const algorithm = 'RS256'
 
-/** The key that signs now. */
+/** The current signing key. */
 export interface SigningKey {
   readonly id: string
   readonly privateKey: CryptoKey
@@ -22,8 +22,8 @@ export interface SigningKey {
 }
 
 /**
- * Finds the key that signs now, and makes one where there is none. Asks each time, so that a rotation counts from the next
- * token on, on every server. Throws Error when it was encrypted with another key.
+ * Creates a finder of the current signing key, which adds one if there is none. It queries the database each time, so that a
+ * rotation applies to the next token on every server. The finder throws Error if another key encrypted the signing key.
  */
 export function createSigningKeyFinder(query: Query, encryptionKey: Buffer): () => Promise<SigningKey> {
   const imported = new Map<string, CryptoKey>()
@@ -58,7 +58,7 @@ async function findCurrent(query: Query): Promise<KeyRow | null> {
   return row ?? null
 }
 
-/** Adds a key; null when another process has added one meanwhile. */
+/** Adds a key. Returns null if another process has added one meanwhile. */
 async function addSigningKey(query: Query, encryptionKey: Buffer): Promise<KeyRow | null> {
   const pair = await generateKeyPair(algorithm, { modulusLength: 2048, extractable: true })
   const published = await exportJWK(pair.publicKey)
@@ -82,7 +82,7 @@ function purposeOf(id: string): string {
   return `signing key ${id}`
 }
 
-/** Notes for how long a key's tokens live, where that is longer than any before: so long it stays published. */
+/** Stores the longest lifetime of a key's tokens, since the key must stay published that long after its replacement. */
 export async function noteLifetime(query: Query, key: SigningKey, lifetimeSeconds: number): Promise<void> {
   if (lifetimeSeconds <= key.longestLifetimeSeconds) return
   await query(
@@ -94,34 +94,34 @@ export async function noteLifetime(query: Query, key: SigningKey, lifetimeSecond
   )
 }
 
-/** Throws Error when the key that signs now was encrypted with another encryption key. */
+/** Throws Error if the current signing key was encrypted with another encryption key. */
 export async function requireRightKey(query: Query, encryptionKey: Buffer): Promise<void> {
   const current = await findCurrent(query)
   if (current) decrypt(encryptionKey, purposeOf(current.id), current.encryptedKey)
 }
 
 /**
- * Replaces the key that signs, within the caller's transaction; returns the new one's id. Keys nobody needs any more go.
- * Throws Error when the one before was encrypted with another encryption key.
+ * Replaces the signing key within the caller's transaction, and returns the id of the new one. Deletes keys that are no longer
+ * published. Throws Error if the previous key was encrypted with another encryption key.
  */
 export async function rotateSigningKey(query: Query, encryptionKey: Buffer): Promise<string> {
   await query('lock_signing_keys', 'lock table password_grant.signing_keys in share row exclusive mode')
-  await requireRightKey(query, encryptionKey) // no running server could open what another key has encrypted
+  await requireRightKey(query, encryptionKey) // running servers could not decrypt a key encrypted with another one
   await query(
     'replace_signing_key',
     'update password_grant.signing_keys set replaced_at = now() where replaced_at is null',
   )
   await query('remove_signing_keys', `delete from password_grant.signing_keys where not (${isPublished})`)
   const added = await addSigningKey(query, encryptionKey)
-  return (added as KeyRow).id // nobody else can have added one
+  return (added as KeyRow).id // the table lock keeps others from adding one
 }
 
-/** A minute for the servers that were about to sign with it when it was replaced. */
+/** Adds a minute for servers that were about to sign with the key when it was replaced. */
 const isPublished = `
   replaced_at is null
   or replaced_at + make_interval(secs => longest_lifetime_seconds + 60) > now()`
 
-/** The public keys, as a JWK set's members (RFC 7517 §4), the one that signs first. */
+/** Lists the public keys as the members of a JWK set (RFC 7517 §4), the current one first. */
 export async function listPublishedKeys(query: Query): Promise<JWK[]> {
   const rows = await query<{ publicKey: JWK }>(
     'list_published_keys',

@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache'
 import type { Token } from './token.ts'
 
-/** A live token, as it is found. */
+/** A live token, in the shape that a look-up returns. */
 export type LiveToken = { readonly token: Token }
 
-/** Until when a token is fresh, and until when it may stand in for an answer that fails; moments of `elapsedMs`. */
+/** How long a token is fresh, and how long it may replace a failed look-up; both by the clock `elapsedMs`. */
 export interface Lifetimes {
   readonly freshUntil: number
   readonly staleUntil: number
@@ -18,30 +18,31 @@ interface Entry extends Lifetimes {
 const maxTokens = 20_000
 
 /**
- * Keeps live tokens under the names of their values: the caller uses a fresh one without asking, and a stale one where the
- * question fails (RFC 5861 §4). It keeps one value of a token, and 20,000 tokens; the least recently used go first.
+ * Caches live tokens by the hashes of their values. The caller uses a fresh token without a look-up, and a stale one if the
+ * look-up fails (RFC 5861 §4). It keeps one value for each token and at most 20,000 tokens, and evicts the least recently
+ * used one.
  */
 export class StaleCache {
-  readonly #names = new Map<string, string>() // a token's id → the name of its value
+  readonly #names = new Map<string, string>() // from a token's id to the hash of its value
   readonly #entries = new LRUCache<string, Entry>({
     max: maxTokens,
     dispose: ({ found }) => this.#names.delete(found.token.id),
   })
   #epoch = 0
 
-  /** Returns the token of a name while it is fresh, else null. */
+  /** Returns the token of a value's hash while it is fresh, else null. */
   getFresh(name: string, now: number): LiveToken | null {
     const entry = this.#entries.get(name)
     return entry !== undefined && now < entry.freshUntil && entry.epoch === this.#epoch ? entry.found : null
   }
 
-  /** Returns the token of a name while it may stand in for an answer, else null. */
+  /** Returns the token of a value's hash while it may replace a failed look-up, else null. */
   getStale(name: string, now: number): LiveToken | null {
     const entry = this.#entries.get(name)
     return entry !== undefined && now < entry.staleUntil ? entry.found : null
   }
 
-  /** Keeps a token under the name of its value, instead of the value before. */
+  /** Caches a token by the hash of its value. Replaces an earlier value of the same token. */
   set(name: string, found: LiveToken, lifetimes: Lifetimes): void {
     const { id } = found.token
     this.deleteToken(id)
@@ -49,7 +50,7 @@ export class StaleCache {
     this.#names.set(id, name)
   }
 
-  /** Drops what is kept under a name. */
+  /** Drops the token of a value's hash. */
   delete(name: string): void {
     this.#entries.delete(name)
   }
@@ -60,7 +61,7 @@ export class StaleCache {
     if (name !== undefined) this.#entries.delete(name)
   }
 
-  /** Ends the fresh time of every token; what is stale stays. */
+  /** Ends the fresh time of every token. Stale tokens stay. */
   expire(): void {
     this.#epoch += 1
   }

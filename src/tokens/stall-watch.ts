@@ -1,22 +1,22 @@
 import { elapsedMs, type ReadClock } from '../elapsed-clock.ts'
 
 /**
- * Milliseconds within which a server that listens refuses a token that ended elsewhere. After a longer stall of its event
- * loop, for example in a suspended machine, a server looks up every token again before it accepts it.
+ * Milliseconds after which a listening server refuses a token that ended elsewhere, at the latest. After a longer stall of
+ * the event loop, for example in a suspended machine, a server looks up every token again before it accepts it.
  */
 export const endedTokenBoundMs = 250
 
 /** Counts the stalls of an event loop. */
 export interface StallWatch {
-  /** Notes that the loop has come round. */
+  /** Notes that the event loop is running. Called by a timer. */
   tick(): void
-  /** Counts the stalls so far, the present one included. `now` is the clock's, for callers that have just read it. */
+  /** Returns the number of stalls so far, including a current one. Pass `now` if you have just read the clock. */
   countStalls(now?: number): number
 }
 
 /**
- * Watches for gaps between ticks in which the loop may not have read its sockets. A tick proves that everything that was
- * readable at the tick before has been read; a gap of more than `endedTokenBoundMs` since then counts as a stall.
+ * Creates a watch for gaps between ticks in which the event loop may not have read its sockets. A tick proves that the loop
+ * has read everything that was readable at the previous tick. A gap of more than `endedTokenBoundMs` since then is a stall.
  */
 export function createStallWatch(readClock: ReadClock): StallWatch {
   let lastTick = readClock()
@@ -41,12 +41,12 @@ export function createStallWatch(readClock: ReadClock): StallWatch {
   return { tick, countStalls }
 }
 
-/** Several ticks fit into the bound, so that a busy loop does not count as a stalled one. */
+/** Much shorter than the bound, so that a busy loop does not count as a stall. */
 const tickMs = 50
 
 let shared: StallWatch | null = null
 
-/** Starts to watch the event loop of this process, once for all callers, without keeping the process alive. */
+/** Watches the event loop of this process. All callers share one watch, which does not keep the process alive. */
 export function watchStalls(): StallWatch {
   if (shared !== null) return shared
   const watch = createStallWatch(elapsedMs)

@@ -10,27 +10,30 @@ import { type LiveToken, StaleCache } from './stale-cache.ts'
 import { type StallWatch, watchStalls } from './stall-watch.ts'
 import type { TokenValue } from './token-value.ts'
 
-/** How long tokens are cached. */
+/** How long to cache tokens. */
 export interface TokenCacheOptions {
-  /** Seconds; 0 asks the database every time. Default: 5. */
+  /** Seconds. With 0, every check asks the database. Default: 5. */
   readonly seconds?: number
-  /** For how many seconds a token that the database has confirmed is accepted while it is away. Default: 0, not at all. */
+  /** Seconds for which a token that the database confirmed is accepted during an outage. Default: 0, not at all. */
   readonly outageLeaseSeconds?: number
 }
 
-/** Finds tokens and caches them for a moment. */
+/** Finds tokens and caches them for a few seconds. */
 export interface TokenCache {
   readonly findToken: FindToken
-  /** Drops a token from the cache, by its id: call it where this process has just ended the token. */
+  /** Drops a token from the cache by its id. Call it when this process has just ended the token. */
   readonly forgetToken: (id: string) => void
 }
 
 /**
- * Creates a cache that finds tokens and keeps live ones for a few seconds. The database announces the end of a token, however
- * it ends, and the cache drops the token within milliseconds. It works only while its LISTEN connection works, and where
- * announcements get lost unnoticed an ended token is accepted for `seconds` at the longest. After a stall of the event loop of
- * more than `endedTokenBoundMs` every token is looked up again. Only hashes are kept, and no refusal. With
- * `outageLeaseSeconds` a token that was live so recently is accepted while the database is away, unless its end was announced.
+ * Creates a cache that finds tokens and keeps live ones for a few seconds. It stores hashes of values, and no refusals.
+ *
+ * The database announces the end of every token, and the cache drops the token within milliseconds. It caches only while its
+ * LISTEN connection works. If an announcement is lost unnoticed, an ended token is accepted for at most `seconds`. After a
+ * stall of the event loop longer than `endedTokenBoundMs`, it looks up every token again.
+ *
+ * With `outageLeaseSeconds`, a token that was live that recently is accepted while the database is away, unless its end was
+ * announced.
  */
 export function createTokenCache(
   database: Pick<Database, 'lookups' | 'listen'>,
@@ -101,7 +104,7 @@ class CachedFinder {
     for (const lookUp of this.#lookUps) lookUp.isOutdated = true
   }
 
-  /** Announcements that came during a stall may still be unread. */
+  /** Expires the cache after a stall, since announcements from that time may still be unread. */
   #noticeStalls(now: number): void {
     if (this.#stallWatch === null) return
     const stalls = this.#stallWatch.countStalls(now)
@@ -112,7 +115,7 @@ class CachedFinder {
     for (const lookUp of this.#lookUps) lookUp.isInDoubt = true
   }
 
-  /** Answers from the cache where the database is away; during a known outage no caller with a stale token waits. */
+  /** Answers from the cache if the database is away. During a known outage, a caller with a stale token does not wait. */
   async #findStaleIfError(name: string, ask: () => Promise<FoundToken>): Promise<FoundToken> {
     const known = this.#outage.isAway() ? this.#cache.getStale(name, elapsedMs()) : null
     if (known) {
@@ -122,13 +125,13 @@ class CachedFinder {
     try {
       return await this.#outage.ask(ask)
     } catch (error) {
-      const stale = isOutage(error) ? this.#cache.getStale(name, elapsedMs()) : null // not what was dropped meanwhile
+      const stale = isOutage(error) ? this.#cache.getStale(name, elapsedMs()) : null // read again: the token may have been dropped meanwhile
       if (stale) return stale
       throw error
     }
   }
 
-  /** Asks a second time where the token may have ended while its row was on its way. */
+  /** Looks a token up, and once more if it may have ended before its row arrived. */
   async #lookUp(name: string, named: TokenValue, isSecondTry = false): Promise<FoundToken> {
     const asked: LookUp = { id: named.id, began: elapsedMs(), wasListening: this.#isListening, ...notEndedYet }
     this.#lookUps.add(asked)
@@ -145,9 +148,9 @@ class CachedFinder {
     }
   }
 
-  /** Counts from before the question, so that no token is kept past its end. */
+  /** Caches a token. Lifetimes count from before the look-up, so that no token is kept past its expiry. */
   #keep(name: string, found: LiveToken, { began, wasListening }: LookUp, secondsLeft: number): void {
-    Object.freeze(found.token) // shared from here on
+    Object.freeze(found.token) // shared by all callers from now on
     const until = (seconds: number) => began + Math.min(seconds, secondsLeft) * 1_000
     const freshUntil = wasListening ? until(this.#freshSeconds) : 0
     const staleUntil = until(this.#staleSeconds)
@@ -155,14 +158,14 @@ class CachedFinder {
   }
 }
 
-/** A question under way. */
+/** A look-up under way. */
 interface LookUp {
   readonly id: string
   readonly began: number
   readonly wasListening: boolean
-  /** Its answer may have been overtaken: it must not be cached. */
+  /** The row may be out of date. It must not be cached. */
   isOutdated: boolean
-  /** The token may have ended meanwhile: the answer must not be given either. */
+  /** The token may have ended meanwhile. The row must not be used either. */
   isInDoubt: boolean
 }
 

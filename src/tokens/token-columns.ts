@@ -1,4 +1,4 @@
-/** What a `Token` is made of, and what its row says of it: the one definition of live. Select from `tokenTables`. */
+/** The columns of a `Token` and its state; the only definition of a live token. Select them from `tokenTables`. */
 export const tokenColumns = `
   t.id,
   t.client_id as "clientId",
@@ -14,7 +14,7 @@ export const tokenColumns = `
     else 'live'
   end as state`
 
-/** Tokens beside their users. */
+/** The tokens joined with their users. */
 export const tokenTables = `
   password_grant.tokens t
   join password_grant.users u on u.id = t.user_id`

@@ -1,6 +1,6 @@
 import { hashSecret, matchHash } from '../secrets.ts'
 
-// 16 + 32 + 6 bytes are 72 base64url characters without padding or spare bits: one value, one spelling
+// 16 + 32 + 6 bytes are 72 base64url characters without padding or spare bits, so each value has only one spelling
 /** The length of a row's id in a token's value. */
 export const idBytes = 16
 /** The length of the secret in a token's value. */
@@ -8,19 +8,19 @@ export const secretBytes = 32
 const checksumBytes = 6
 const shape = /^[A-Za-z0-9_-]{72}$/
 
-/** What a token's value says: which row, and the hash its secret must have. */
+/** The row that a token's value names, and the hash of the secret in it. */
 export interface TokenValue {
   readonly id: string
   readonly secretHash: Buffer
 }
 
-/** The text a holder gets: the row's id, the secret and a checksum over both, base64url. */
+/** Writes the value that the holder of a token gets: the row's id, the secret and a checksum of both, in base64url. */
 export function writeTokenValue(id: string, secret: Buffer): string {
   const named = Buffer.concat([readUuid(id), secret])
   return Buffer.concat([named, checksum(named)]).toString('base64url')
 }
 
-/** Reads a value back; null for what cannot be one (mistyped, cut, guessed), before any database work. */
+/** Reads a value. Returns null for a mistyped, cut or guessed one, without a query. */
 export function readTokenValue(value: string): TokenValue | null {
   if (!shape.test(value)) return null
   const bytes = Buffer.from(value, 'base64url')
@@ -29,12 +29,12 @@ export function readTokenValue(value: string): TokenValue | null {
   return { id: writeUuid(named), secretHash: hashSecret(named.subarray(idBytes)) }
 }
 
-/** A UUID's 16 bytes. */
+/** Returns the 16 bytes of a UUID. */
 export function readUuid(id: string): Buffer {
   return Buffer.from(id.replaceAll('-', ''), 'hex')
 }
 
-/** The UUID that some bytes begin with, as PostgreSQL writes it. */
+/** Writes the first 16 bytes as a UUID, in the spelling of PostgreSQL. */
 export function writeUuid(bytes: Buffer): string {
   const hex = bytes.toString('hex', 0, idBytes)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`

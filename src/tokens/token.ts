@@ -1,25 +1,25 @@
 import type { DateTime } from 'luxon'
 
-/** A live token as its row tells it; the value is known to its holder only. */
+/** A live token. It does not contain the value, which only its holder has. */
 export interface Token {
   readonly id: string
   readonly clientId: string
   readonly userId: string
   readonly userName: string
-  /** One role, `''` when the user has none. */
+  /** The user's role, or `''` if the user has none. */
   readonly role: string
   readonly device: string
   readonly issuedAt: DateTime
   readonly expiresAt: DateTime
 }
 
-/** A token at the moment it is given: the only time its value exists here. */
+/** A token at the moment of its issue, the only time at which the server has its value. */
 export interface IssuedToken extends Token {
   readonly value: string
   readonly lifetimeSeconds: number
-  /** A random UUID of this sign-in, for those who want to name it; it proves nothing and is kept nowhere. */
+  /** A random UUID that names this sign-in. It proves nothing and is not stored. */
   readonly signInId: string
 }
 
-/** Why a value that once was, or could have been, a token is none now. */
+/** Why a value is not a live token. */
 export type TokenEnd = 'expired' | 'superseded' | 'revoked' | 'unknown'

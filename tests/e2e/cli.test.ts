@@ -360,13 +360,9 @@ describe('the command line', () => {
     })
 
     test.each([
-      ['a password of 7 characters', 'sesame!', 'A password has at least 8 characters.'],
-      [
-        'a common password',
-        'Password1',
-        'That is one of the most common passwords, which are the first to be guessed.',
-      ],
-      ['a name of the user as the password', 'Ada.Lovelace', 'A password is neither the user name nor a part of it.'],
+      ['a password of 7 characters', 'sesame!', 'A password must have at least 8 characters.'],
+      ['a common password', 'Password1', 'This is one of the most common passwords. Attackers try those first.'],
+      ['a name of the user as the password', 'Ada.Lovelace', 'A password must not be the user name or a part of it.'],
     ])('refuses %s and says why', async (_what, password, reason) => {
       const name = `ada.lovelace@${randomWord()}`
       const refused = await run(`user add ${name} --password-stdin --json`, `${password}\n`)
@@ -377,7 +373,7 @@ describe('the command line', () => {
     test('accepts a password of 8 to 14 characters, with its advice beside the one document', async () => {
       const [name, password] = [`user-${randomWord()}`, keepSecret('14 characters.')]
       const added = await run(`user add ${name} --password-stdin --json`, password)
-      expect(added).toMatchObject({ code: 0, stderr: 'A password of at least 15 characters is advised.\n' })
+      expect(added).toMatchObject({ code: 0, stderr: 'A password of at least 15 characters is recommended.\n' })
       expect(JSON.parse(added.stdout)).toEqual({ userId: uuid, userName: name, role: '' })
       const again = await run(`user add ${name} --password-stdin`, password)
       expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user with that name already exists.\n' })
@@ -434,7 +430,7 @@ describe('the command line', () => {
         expect(refused).toEqual({
           code: 1,
           stdout: '',
-          stderr: expect.stringMatching(/^(A password (has|is)|That is) .+\n$/),
+          stderr: expect.stringMatching(/^(A password must|This is) .+\n$/),
         })
       }
       expect((await whoseAt(server.url, token)).status).toBe(200)
@@ -445,7 +441,7 @@ describe('the command line', () => {
       const [client, user] = [await addClient(), await addUser()]
       const password = keepSecret(randomWord().slice(0, 8))
       const changed = await run(`user set-password ${user.name} --password-stdin --json`, password)
-      expect(changed).toMatchObject({ code: 0, stderr: 'A password of at least 15 characters is advised.\n' })
+      expect(changed).toMatchObject({ code: 0, stderr: 'A password of at least 15 characters is recommended.\n' })
       expect(JSON.parse(changed.stdout)).toEqual(shown(user))
       expect(await statusOf(client, { ...user, password })).toBe(200)
     })

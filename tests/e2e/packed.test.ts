@@ -93,7 +93,7 @@ describe('the packed package, installed in an empty folder', () => {
     const program = `
       const { applyPasswordPolicy } = await import('fastify-password-grant')
       await applyPasswordPolicy('Password1', 'ada').catch(({ description }) => console.log(description))`
-    expect(await node('--input-type=module', '-e', program)).toMatch(/^That is one of the most common passwords/)
+    expect(await node('--input-type=module', '-e', program)).toMatch(/^This is one of the most common passwords/)
   })
 
   test('brings a command that tells its version and migrates a database', async () => {

@@ -238,7 +238,7 @@ describe('a request without a mistake in its form', () => {
 })
 
 describe('a path with a slash behind it', () => {
-  const withSlash = 'There is nothing at this path. Without the slash at its end there is.'
+  const withSlash = 'There is nothing at this path. Leave out the slash at its end.'
   const nothing = 'There is nothing at this path.'
 
   async function expectNotFound(method: 'GET' | 'POST', url: string, sentence: string, body?: string): Promise<void> {
@@ -481,7 +481,7 @@ describe('what looks like something else is recognised as well', () => {
     const typed = { ...headers, 'content-type': type }
     const response = await sendToken(app, { url: '/Token/', headers: typed, body: right })
     expect([response.statusCode, response.json().error]).toEqual([404, 'not_found'])
-    expect(response.json().error_description).toContain('Without the slash')
+    expect(response.json().error_description).toContain('Leave out the slash')
   })
 
   test('a host that parses no query changes nothing', async () => {

@@ -49,6 +49,6 @@ test('a database in another encoding is refused with a sentence', async () => {
   const database = await openDatabase(databaseUrl(clusterUrl, name))
   onTestFinished(() => database.close())
   await expect(migrate(database)).rejects.toThrow(
-    'The database has the encoding LATIN1; create one with the encoding UTF8.',
+    'The database has the encoding LATIN1. Create one with the encoding UTF8.',
   )
 })

@@ -101,7 +101,9 @@ describe('in a database whose other tenant plants namesakes of everything, and w
       'create function public.now_here() returns timestamptz language sql as $$ select now() $$',
       `${planted} public.now_here()`,
     ])
-    await expect(migrate(database)).rejects.toThrow('depends on function public.now_here(), which is neither its own')
+    await expect(migrate(database)).rejects.toThrow(
+      'depends on function public.now_here(), which belongs neither to it',
+    )
     await runOn(url, ['set search_path to pg_catalog', `${planted} now()`])
     await migrate(database)
   })

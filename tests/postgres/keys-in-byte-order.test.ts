@@ -208,7 +208,7 @@ describe('a collation whose version changed', () => {
     ])
     expect(await findCollationChanges(database.writes)).toEqual([
       expect.stringMatching(
-        /^The collation "und-x-icu", by which an index goes, changed .*alter collation "und-x-icu" refresh version$/,
+        /^The collation "und-x-icu", which an index uses, changed .*alter collation "und-x-icu" refresh version$/,
       ),
     ])
   })

@@ -294,7 +294,7 @@ describe('an installation', () => {
     expect({ code, stdout, stderr }).toEqual({
       code: 1,
       stdout: '',
-      stderr: expect.stringMatching(/^The folder .* lacks migrations: install this version again\.\n$/),
+      stderr: expect.stringMatching(/^The folder .* lacks migrations: reinstall this version\.\n$/),
     })
     const serving = startServer({ bin, environment })
     expect(await serving.exited).toBe(1)
@@ -313,7 +313,7 @@ describe('a role that may not make a schema', () => {
       code: 1,
       stdout: '',
       stderr:
-        `${role.name} may not make the schema password_grant. As the owner of the database: ` +
+        `${role.name} has no right to create the schema password_grant. Run as the owner of the database: ` +
         `grant create on database ${new URL(url).pathname.slice(1)} to ${role.name}\n`,
     })
   })

@@ -365,7 +365,7 @@ describe('what is added', () => {
     const [name, password] = [`user-${randomWord()}`, keepSecret(randomWord().slice(0, 12))]
     const { user, advice } = await addUser(operator, name, { password, role: 'Editor' })
     expect(user).toMatchObject({ id: uuid, name, role: 'Editor', isEnabled: true })
-    expect(advice).toBe('A password of at least 15 characters is advised.')
+    expect(advice).toBe('A password of at least 15 characters is recommended.')
     await checkUser({ name, password })
     const rows = await database.script('select u::text as text from password_grant.users u where name = $1', [name])
     expect(leakedLines([JSON.stringify(rows), JSON.stringify(heard)])).toEqual([])
@@ -380,7 +380,7 @@ describe('what is added', () => {
     const { operator, heard } = newOperator()
     const user = await newUser()
     const { advice } = await setPassword(operator, user.name, { password: keepSecret(randomWord().slice(0, 8)) })
-    expect(advice).toBe('A password of at least 15 characters is advised.')
+    expect(advice).toBe('A password of at least 15 characters is recommended.')
     for (const password of ['sesame!', 'Password1', user.name.toUpperCase()]) {
       await expect(setPassword(operator, user.name, { password })).rejects.toMatchObject({ code: 'invalid_request' })
       await expect(addUser(operator, user.name, { password })).rejects.toMatchObject({ code: 'invalid_request' })

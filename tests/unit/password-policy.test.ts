@@ -6,9 +6,9 @@ import { applyPasswordPolicy } from '../../src/passwords/password-policy.ts'
 import { generateSecret } from '../../src/secrets.ts'
 import { descriptionCharacters } from '../support/refusals.ts'
 
-const common = 'That is one of the most common passwords, which are the first to be guessed.'
-const ownName = 'A password is neither the user name nor a part of it.'
-const advice = 'A password of at least 15 characters is advised.'
+const common = 'This is one of the most common passwords. Attackers try those first.'
+const ownName = 'A password must not be the user name or a part of it.'
+const advice = 'A password of at least 15 characters is recommended.'
 
 const decide = (password: string, userName = 'ada@example.com') => applyPasswordPolicy(password, userName)
 
@@ -27,7 +27,7 @@ describe('a password to be set', () => {
   test.each(['', 'a', 'sesame1', '       ', 'Aa1!Aa1', 'é'.repeat(7), '😀'.repeat(7)])(
     'has at least 8 characters: %j is refused',
     async (password) => {
-      expect(await reasonAgainst(password)).toBe('A password has at least 8 characters.')
+      expect(await reasonAgainst(password)).toBe('A password must have at least 8 characters.')
     },
   )
 
@@ -121,7 +121,7 @@ describe('a password that whoever knows the user guesses first', () => {
   test.each(['fastify-password-grant', 'Password-Grant', 'passwordgrant'])(
     'is this service’s name: %s',
     async (password) => {
-      expect(await reasonAgainst(password)).toBe('A password is not the name of this service.')
+      expect(await reasonAgainst(password)).toBe('A password must not be the name of this service.')
     },
   )
 

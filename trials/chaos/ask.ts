@@ -8,15 +8,15 @@ export interface Question {
   readonly body?: string
 }
 
-/** What came back: an answer, `nobody` when it certainly reached no one, `lost` when nobody knows what became of it. */
+/** The result of a request: an answer, `nobody` if it certainly reached no server, or `lost` if its fate is unknown. */
 export type Reply = { readonly status: number; readonly text: string } | 'nobody' | 'lost'
 
-/** Sends a request, once: nothing here ever repeats one by itself. */
+/** Sends a request once, without retries. */
 export type Ask = (url: string, question: Question) => Promise<Reply>
 
 const patienceMs = 60_000
 
-/** Asks over connections that are kept until `close`. */
+/** Creates a sender of requests over persistent connections, until `close`. */
 export function createAsking(): { readonly ask: Ask; close(): void } {
   const agent = new Agent({ keepAlive: true })
   const ask: Ask = (url, { method, path, headers, body = '' }) =>
@@ -37,7 +37,7 @@ export function createAsking(): { readonly ask: Ask; close(): void } {
         })
         response.on('error', fail)
         response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
-        response.on('close', () => resolve('lost')) // after `end` nobody hears it
+        response.on('close', () => resolve('lost')) // has no effect after `end`
       })
       sent.end(body)
     })

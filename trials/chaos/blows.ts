@@ -4,14 +4,14 @@ import type { Random } from './random.ts'
 import type { Recoveries } from './recoveries.ts'
 import type { Server } from './server.ts'
 
-/** How a server is hit. */
+/** The ways to hit a server. */
 export const serverKills = ['server SIGKILL', 'server SIGTERM'] as const
 type ServerKill = (typeof serverKills)[number]
 
 /** Every kind of kill. */
 export const kinds = [...serverKills, ...postgresKills] as const
 
-/** Who hits, and what. */
+/** The targets of the hits, and the chances that decide. */
 export interface Blows {
   readonly servers: readonly Server[]
   readonly postgres: Postgres
@@ -19,12 +19,12 @@ export interface Blows {
   readonly random: Random
 }
 
-/** Hits at least once, and until `isOver`. */
+/** Hits at least once, and then until `isOver`. */
 export type StrikeBlows = (isOver: () => boolean) => Promise<void>
 
 /**
- * Hits servers and PostgreSQL independently at random moments, and starts again what is down; every kind comes up
- * once before any comes up again. What a call returns resolves when everything is up again.
+ * Hits servers and PostgreSQL independently at random moments, and restarts what is down. Every kind of hit occurs once before
+ * any repeats. Resolves when everything is up again.
  */
 export function createBlows({ servers, postgres, recoveries, random }: Blows): StrikeBlows {
   const names = servers.map(({ name }) => name)
@@ -48,7 +48,7 @@ export function createBlows({ servers, postgres, recoveries, random }: Blows): S
     if (!(await postgres.isThere())) await postgres.start()
   }
 
-  /** Starts the next blow; null when what it is for is down already. */
+  /** Starts the next blow, or returns null if its target is already down. */
   function strikeNext(): Promise<void> | null {
     if (deck.length === 0) deck = random.shuffle([...kinds, ...serverKills])
     const kind = deck.pop()
@@ -58,7 +58,7 @@ export function createBlows({ servers, postgres, recoveries, random }: Blows): S
       ? servers.filter((server) => !isDown.has(server)).at(random.chance(0.5) ? 0 : -1)
       : postgres
     if (!target || isDown.has(target)) {
-      deck.unshift(kind) // its turn comes later
+      deck.unshift(kind) // try this kind again later
       return null
     }
     isDown.add(target)
@@ -71,9 +71,9 @@ export function createBlows({ servers, postgres, recoveries, random }: Blows): S
     await sleep(random.between(200, 1_000))
     do {
       const blow = strikeNext()
-      blow?.catch(() => undefined) // its failure is told below
+      blow?.catch(() => undefined) // the failure is reported below
       if (blow) blows.push(blow)
-      // some blows fall while something is still down, others after a moment in which everything was up
+      // hit sometimes while something is still down, and sometimes after everything was up for a moment
       if (random.chance(0.6)) await Promise.allSettled(blows)
       await sleep(random.between(100, 2_000))
     } while (!isOver())

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 const idBytes = 16
 const secretBytes = 32
 
-/** What the table keeps of a token's value, in hex; read without the product, so that both must be right. */
+/** Computes the stored hash of a token's value, in hex, without code of the product, to check that code as well. */
 export function hashOf(value: string): string {
   const payload = value.split('.')[1]
   const named = Buffer.from(payload === undefined ? value : readJti(payload), 'base64url')

@@ -1,23 +1,23 @@
 import { hashOf } from './hash-of.ts'
 
-/** Something sent that may change which token counts, and when it can have done so. */
+/** A request that may change which token is live, and the time in which it can take effect. */
 export interface Deed {
   readonly number: number
   readonly what: string
-  /** When it was sent, by the clock that never jumps. */
+  /** When it was sent, by the monotonic clock. */
   readonly sentMs: number
-  /** The same moment by the clock that the database reads. */
+  /** The same moment, by the database's clock. */
   readonly sentAt: number
-  /** When its answer was there; Infinity until then, and for ever where none came. */
+  /** When its answer arrived; Infinity until then, and forever if none arrived. */
   answeredMs: number
   outcome: 'under way' | 'acknowledged' | 'unknown' | 'without effect'
 }
 
-/** A deed that ends tokens and gives none. */
+/** A request that ends tokens and issues none. */
 export interface Ending extends Deed {
-  /** Ends what was acknowledged before this moment. A disabling reaches until the user is enabled. */
+  /** Ends tokens that were acknowledged before this moment. A disabling reaches until the user is enabled. */
   reachMs: number
-  /** From when on its user is let in again: Infinity while disabled. */
+  /** When its user can sign in again; Infinity while disabled. */
   closedMs: number
   readonly isDisabling: boolean
   readonly of: Token | Person
@@ -34,10 +34,10 @@ export interface Person {
 export interface Seat {
   readonly person: Person
   readonly device: string
-  /** Since it was last settled; so are the tokens, but for the one it held then. */
+  /** Deeds since the seat was last settled. `tokens` also starts there, but includes the token that the seat held then. */
   signIns: Deed[]
   tokens: Token[]
-  /** What the table held when it was last settled. */
+  /** The row of the table when the seat was last settled. */
   held: Row | null
 }
 
@@ -47,15 +47,15 @@ export interface Token {
   readonly signIn: Deed
   readonly value: string
   readonly hash: string
-  /** Whose it is, to revoke it. */
+  /** The client that can revoke it. */
   readonly clientId: string
   endings: Ending[]
   isSuperseded: boolean
-  /** From when on it is certain that it has ended; Infinity while it is not. */
+  /** When its end became certain; Infinity until then. */
   deadMs: number
 }
 
-/** A seat as the table has it. */
+/** A seat's row in the table. */
 export interface Row {
   readonly hash: string
   readonly isRevoked: boolean
@@ -63,47 +63,47 @@ export interface Row {
   readonly takenAt: number
 }
 
-/** How often, and for how long at the longest, a token was still accepted after its end had been acknowledged. */
+/** How often a token was accepted after its end was acknowledged, and the longest such time. */
 export interface Echo {
   count: number
   late: number
   longestMs: number
 }
 
-/** The book of everything that was sent and answered; what contradicts it is a violation. */
+/** Records every request and answer. Anything that contradicts the records is a violation. */
 export interface Ledger {
-  /** The stories of what must not have happened. */
+  /** Descriptions of the violations. */
   readonly violations: readonly string[]
   readonly echo: Echo
   addPerson(name: string, devices: readonly string[]): Person
-  /** A sign-in is being sent. */
+  /** Records that a sign-in is being sent. */
   beginSignIn(seat: Seat, what: string): Deed
-  /** Its token has come. */
+  /** Records the token of a sign-in. */
   acknowledge(seat: Seat, signIn: Deed, value: string, clientId: string): Token
-  /** A revocation or a command is being sent. */
+  /** Records that a revocation or a command is being sent. */
   beginEnding(of: Token | Person, what: string, isDisabling?: boolean): Ending
-  /** What has become of a deed that gave no token. */
+  /** Records the outcome of a request that issued no token. */
   conclude(deed: Deed | Ending, outcome: 'acknowledged' | 'unknown' | 'without effect'): void
-  /** The user of a disabling is being enabled; again, now that it is done. */
+  /** Records that a disabled user is being enabled, and, when called again, that this is done. */
   beginEnabling(disabling: Ending): void
   concludeEnabling(disabling: Ending): void
-  /** A right password, or what stands for it, was called wrong. */
+  /** Records that right credentials were refused as wrong. */
   denied(seat: Seat, signIn: Deed): void
-  /** A check that began then was answered with whose token it is. */
+  /** Records that a check, which began at the given time, accepted the token. */
   accepted(token: Token, beganMs: number, where: string): void
-  /** A check was answered with the verdict that the token does not count. */
+  /** Records that a check refused the token. */
   refused(token: Token, where: string): void
   report(violation: string, seat?: Seat): void
-  /** Compares everybody's seats with the table when nothing is under way any more; from then on the book goes by the table. */
+  /** Compares all seats with the table when no request is under way. From then on the records start from the table. */
   settle(people: readonly Person[], findRow: (seat: Seat) => Row | undefined): void
 }
 
-/** The bound within which two servers that hear each other promise to refuse an ended token. */
+/** The bound after which a server must refuse a token that ended on another server. */
 export const promisedMs = 250
 
 const maxViolations = 10
 
-/** The clock that never jumps and the one that the database reads, both in milliseconds. */
+/** Reads the monotonic clock and the database's clock, both in milliseconds. */
 export interface Clock {
   now(): number
   nowAt(): number
@@ -111,7 +111,7 @@ export interface Clock {
 
 const clock: Clock = { now: () => performance.now(), nowAt: () => Date.now() }
 
-/** An empty book; `cacheMs` is for how long a server may remember a token whose end it has not heard of. */
+/** Creates an empty ledger. `cacheMs` is how long a server may cache a token if it misses the announcement of its end. */
 export function createLedger(cacheMs: number, { now, nowAt }: Clock = clock): Ledger {
   const violations: string[] = []
   const echo: Echo = { count: 0, late: 0, longestMs: 0 }
@@ -147,7 +147,7 @@ export function createLedger(cacheMs: number, { now, nowAt }: Clock = clock): Le
 
   function conclude(deed: Deed | Ending, outcome: 'acknowledged' | 'unknown' | 'without effect'): void {
     deed.outcome = outcome
-    if (outcome === 'unknown') return // it may still have its effect
+    if (outcome === 'unknown') return // it may still take effect
     deed.answeredMs = now()
     if (!('of' in deed) || outcome !== 'acknowledged') return
     const tokens = 'seats' in deed.of ? deed.of.seats.flatMap((seat) => seat.tokens) : [deed.of]
@@ -250,7 +250,7 @@ export function createLedger(cacheMs: number, { now, nowAt }: Clock = clock): Le
 
 const fresh = { isSuperseded: false, deadMs: Number.POSITIVE_INFINITY }
 
-/** What is wrong with the row of a seat that has one. */
+/** Finds what is wrong with the row of a seat. */
 function findProblem(seat: Seat, row: Row): string | null {
   const token = seat.tokens.find(({ hash }) => hash === row.hash)
   if (token) {
@@ -270,10 +270,10 @@ function findProblem(seat: Seat, row: Row): string | null {
   return findRevocationProblem(seat, row, null)
 }
 
-/** Clocks read to the millisecond. */
+/** The resolution of the clocks. */
 const clockMs = 1
 
-/** Whether the row says `revoked` where it must not, or does not where it must; `token` is its own when known. */
+/** Tells whether the row says `revoked` when it must not, or the reverse. `token` is the row's token if it is known. */
 function findRevocationProblem({ person, held }: Seat, row: Row, token: Token | null): string | null {
   const wasRevoked = held?.hash === row.hash && held.isRevoked
   const isAfter = (ending: Ending) =>
@@ -290,7 +290,7 @@ function findRevocationProblem({ person, held }: Seat, row: Row, token: Token | 
   return null
 }
 
-/** Whether a token counts, by the row of its seat. */
+/** Tells from the row of its seat whether a token is live. */
 export function isLive(token: Token, row: Row): boolean {
   return token.hash === row.hash && !row.isRevoked
 }

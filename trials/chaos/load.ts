@@ -8,7 +8,7 @@ import type { Random } from './random.ts'
 import type { Recoveries } from './recoveries.ts'
 import type { Server } from './server.ts'
 
-/** What was sent and what became of it. */
+/** The counts of requests and their outcomes. */
 export interface Counts {
   signIns: number
   acknowledged: number
@@ -21,7 +21,7 @@ export interface Counts {
   commandsDone: number
 }
 
-/** Everybody and everything a load needs. */
+/** The accounts and tools of a load. */
 export interface Stage {
   readonly ledger: Ledger
   readonly recoveries: Recoveries
@@ -30,17 +30,17 @@ export interface Stage {
   readonly everyone: People
   readonly ask: Ask
   readonly counts: Counts
-  /** Who signs in again and again, on several seats. */
+  /** Users that sign in repeatedly, on several seats. */
   readonly busy: readonly Person[]
-  /** Who has signed in once and whose token counts all along. */
+  /** Users that have signed in once and whose token stays live. */
   readonly steady: readonly Person[]
-  /** Who signs, each in a way of its own. */
+  /** Devices, each with a way to sign in. */
   readonly devices: readonly { readonly person: Person; readonly way: Way }[]
-  /** In which ways a seat can be taken. */
+  /** The ways to take a seat. */
   waysOf(device: string): readonly Way[]
-  /** Tokens that have ended, to be tried again. */
+  /** Ended tokens, to be checked again. */
   readonly ended: Token[]
-  /** Aborts when everything is to stop at once. */
+  /** Aborts when everything must stop at once. */
   readonly aborted: AbortController
 }
 
@@ -48,7 +48,7 @@ const signInWorkers = 6
 const checkWorkers = 6
 const longestCommandMs = 120_000
 
-/** Signs in, checks, revokes and runs commands until `isOver`; resolves when nothing is under way any more. */
+/** Signs in, checks, revokes and runs commands until `isOver`. Resolves when no request is under way. */
 export async function runLoad(stage: Stage, random: Random, isOver: () => boolean): Promise<void> {
   const repeat = async (work: () => Promise<unknown>, minMs: number, maxMs: number) => {
     while (!isOver()) {
@@ -71,7 +71,7 @@ export async function runLoad(stage: Stage, random: Random, isOver: () => boolea
   ])
 }
 
-/** Mostly one; at times the same seat five times at once, or all seats of a user. */
+/** Chooses the seats to take: mostly one, sometimes the same seat five times at once, or all seats of a user. */
 async function signInSome(stage: Stage, random: Random): Promise<void> {
   const person = random.pick(stage.busy)
   const seat = random.pick(person.seats)
@@ -80,10 +80,10 @@ async function signInSome(stage: Stage, random: Random): Promise<void> {
   const tokens = await Promise.all(
     seats.map((taken) => signIn(stage, taken, random.pick(stage.waysOf(taken.device)), random.pick(stage.servers))),
   )
-  if (tokens.includes(null)) await sleep(random.between(100, 400)) // what is away would only be asked more
+  if (tokens.includes(null)) await sleep(random.between(100, 400)) // a server that is down would only get more requests
 }
 
-/** One sign-in, written down before and after. */
+/** Signs in once, and records it before and after. */
 export async function signIn(stage: Stage, seat: Seat, way: Way, server: Server): Promise<Token | null> {
   const { ledger, counts, recoveries, ask, everyone } = stage
   const url = server.url
@@ -118,7 +118,7 @@ function concludeSignIn(
   if (typeof reply === 'object') ledger.report(`#${deed.number} ${deed.what} was answered ${reply.strange}`, seat)
 }
 
-/** The token a seat was given last, one of those before, one that must count, or one that ended long ago. */
+/** Chooses a token: the latest of a seat, an earlier one, one that must be live, or one that ended long ago. */
 function pickToken({ busy, steady, devices, ended }: Stage, random: Random): Token | null {
   if (random.chance(0.2) && ended.length > 0) return random.pick(ended)
   const people = random.chance(0.3) ? steady : [...busy, ...devices.map(({ person }) => person)]
@@ -133,7 +133,7 @@ async function checkOne(stage: Stage, random: Random): Promise<void> {
   if (said === null) await sleep(random.between(25, 100))
 }
 
-/** One check, compared with the book; returns the verdict, null where there was none. */
+/** Checks a token and compares the verdict with the records. Returns the verdict, or null if there was none. */
 export async function check(stage: Stage, token: Token, server: Server, asBackend = false): Promise<boolean | null> {
   const { ledger, counts, ask, everyone } = stage
   const url = server.url
@@ -167,7 +167,7 @@ async function revokeOne(stage: Stage, random: Random): Promise<void> {
   }
 }
 
-/** One command that ends a user's tokens. Who was disabled is enabled again. */
+/** Runs a command that ends a user's tokens. Enables a disabled user again. */
 async function runOne(stage: Stage, random: Random): Promise<void> {
   const person = random.pick(stage.busy)
   const role = random.pick(['Editor', 'Reader', 'Administrator'])
@@ -195,7 +195,7 @@ async function runOne(stage: Stage, random: Random): Promise<void> {
   stage.ledger.concludeEnabling(ending)
 }
 
-/** Whether the command said that it has done it; else it may have been done or not. */
+/** Tells whether the command reported success. If not, it may or may not have taken effect. */
 async function isCommandDone({ where, counts }: Stage, args: readonly string[]): Promise<boolean> {
   counts.commands += 1
   const isDone = await runCommand(where, ...args).then(

@@ -6,7 +6,7 @@ import type { Room } from '../../bench/support/room.ts'
 import { findPostmaster, hasEnded, signal } from './processes.ts'
 import type { Random } from './random.ts'
 
-/** How a PostgreSQL is hit. */
+/** The ways to hit PostgreSQL. */
 export const postgresKills = [
   'PostgreSQL SIGKILL',
   'PostgreSQL SIGKILL, all its processes',
@@ -20,11 +20,11 @@ export type PostgresKill = (typeof postgresKills)[number]
 /** A PostgreSQL that can be hit. */
 export interface Postgres {
   readonly url: string
-  /** Starts it unless somebody else does; resolves when it answers. */
+  /** Starts it, unless a server does that itself. Resolves when it answers. */
   start(): Promise<void>
-  /** Hits it; resolves when the blow has fallen, and when it was thawed. False when there was nothing to hit. */
+  /** Hits it. Resolves after the hit, including the thaw of a freeze, or with false if it was not running. */
   hit(kill: PostgresKill, random: Random): Promise<boolean>
-  /** Whether a postmaster runs. */
+  /** Tells whether a postmaster is running. */
   isThere(): Promise<boolean>
 }
 
@@ -39,7 +39,7 @@ interface Start {
   forget(): Promise<void>
 }
 
-/** A PostgreSQL that is started by us alone, in a folder of its own; like the embedded one it writes durably. */
+/** Creates a PostgreSQL that only the trial starts, in a folder of its own. Like the embedded one, it writes durably. */
 export async function makePostgres(room: Room, folder: string): Promise<Postgres> {
   const { readyCluster } = await importBuilt<{ readyCluster(folder: string): Promise<Cluster> }>(
     'database/embedded/cluster.js',
@@ -67,7 +67,7 @@ export async function makePostgres(room: Room, folder: string): Promise<Postgres
   return {
     ...postgres,
     start: async () => {
-      // after a crash processes of the one before may take a moment to end, and until then it refuses to start
+      // after a crash it refuses to start until the processes of the previous one have ended
       for (const began = performance.now(); !isOver && !(await startOnce()); await sleep(50)) {
         if (performance.now() - began > patienceMs) throw new Error('PostgreSQL does not start')
       }
@@ -75,7 +75,7 @@ export async function makePostgres(room: Room, folder: string): Promise<Postgres
   }
 }
 
-/** The PostgreSQL of an embedded folder, which the servers on it look after. */
+/** Creates a handle on the PostgreSQL of an embedded folder, which its servers start and stop. */
 export function reachPostgres(room: Room, folder: string): Postgres {
   const url = embeddedUrl(folder)
   const path = `${folder}/cluster`
@@ -94,7 +94,7 @@ export function reachPostgres(room: Room, folder: string): Postgres {
       frozen.add(pid)
       signal(pid, 'SIGSTOP')
     }
-    freezeOne(postmaster) // from here on there are no new children
+    freezeOne(postmaster) // a frozen postmaster starts no new children
     for (const child of await findChildren(postmaster)) freezeOne(child)
     await sleep(ms)
     thaw()
@@ -130,7 +130,7 @@ export function reachPostgres(room: Room, folder: string): Postgres {
   }
 }
 
-/** A process that serves one of the servers' connections. */
+/** Finds a process that serves a connection of one of the servers. */
 async function findBackend(url: string): Promise<number | null> {
   const text = `select pid from pg_stat_activity where application_name = 'password-grant' order by random() limit 1`
   const rows = await onDatabase(url, (client) => client.query<{ pid: number }>(text)).catch(() => null)

@@ -9,8 +9,8 @@ const patienceMs = 60_000
 const atOnce = 8
 
 /**
- * Waits until everything is up and nothing is under way, compares every seat with the book and then asks every server
- * about every token: those of the table's live rows count, no other does, `cacheMs` after its end at the latest.
+ * Waits until everything is up and no request is under way. Then compares every seat with the records, and asks every server
+ * about every token. Only tokens of live rows must be accepted, and an ended one for at most `cacheMs`.
  */
 export async function prove(stage: Stage, postgres: Postgres, cacheMs: number): Promise<void> {
   const { ledger, servers } = stage
@@ -35,7 +35,7 @@ function everybody({ busy, steady, devices }: Stage): Person[] {
   return [...busy, ...steady, ...devices.map(({ person }) => person)]
 }
 
-/** A server that has not heard of the end may remember for a moment; the book knows for how long. */
+/** Allows for a server that missed the end of a token and still has it in its cache. The ledger knows for how long. */
 async function proveEnd(stage: Stage, token: Token, server: Server, cacheMs: number): Promise<void> {
   for (let isLast = false; !isLast; await sleep(50)) {
     isLast = performance.now() > token.deadMs + cacheMs
@@ -43,7 +43,7 @@ async function proveEnd(stage: Stage, token: Token, server: Server, cacheMs: num
   }
 }
 
-/** Asks until there is a verdict; everything is up, so there must be one. */
+/** Asks until there is a verdict. There must be one, since everything is up. */
 async function verdict(stage: Stage, token: Token, server: Server): Promise<boolean | null> {
   for (const began = performance.now(); performance.now() - began < patienceMs; await sleep(100)) {
     stage.aborted.signal.throwIfAborted()
@@ -71,7 +71,7 @@ async function becomeReady(server: Server, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** A statement that nobody waits for any more may still be running; twice, since one may have been about to start. */
+/** Waits until abandoned statements have ended. Checks twice, since one may have been about to start. */
 async function becomeQuiet(postgres: Postgres, signal: AbortSignal): Promise<void> {
   const text = `
     select 1 from pg_stat_activity
@@ -85,7 +85,7 @@ async function becomeQuiet(postgres: Postgres, signal: AbortSignal): Promise<voi
   }
 }
 
-/** Every seat there is, by its name. Two rows of one seat throw: no index is asked. */
+/** Reads every seat, by name. Reads without an index, so that two rows of one seat show. Throws in that case. */
 async function readRows({ url }: Postgres): Promise<ReadonlyMap<string, Row>> {
   const text = `
     select u.name, t.device, encode(t.secret_hash, 'hex') as hash, t.revoked_at is not null as "isRevoked",

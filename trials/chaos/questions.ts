@@ -3,19 +3,19 @@ import type { People } from '../../bench/support/people.ts'
 import type { Question, Reply } from './ask.ts'
 import type { Token } from './ledger.ts'
 
-/** One way of signing in, and of reading what came back. */
+/** A way to sign in, and to read the answer. */
 export interface Way {
   readonly name: string
-  /** As whom its tokens are revoked; null: as the client that signs in. */
+  /** The client that revokes its tokens; null for the client that signs in. */
   readonly builtIn: string | null
   ask(person: string, device: string): Question
-  /** The token of a success; null where there is none in it. */
+  /** Reads the token of a success, or null. */
   readToken(text: string): string | null
-  /** Whether this is the refusal of a wrong name or password. */
+  /** Tells whether the answer refuses a wrong name or password. */
   isDenied(status: number, text: string): boolean
 }
 
-/** What became of a sign-in. */
+/** The outcome of a sign-in. */
 export type SignInReply =
   | { readonly value: string }
   | 'nobody'
@@ -24,7 +24,7 @@ export type SignInReply =
   | 'denied'
   | { readonly strange: string }
 
-/** Reads a reply: only a token, an outage and a refusal of the password are expected. */
+/** Reads a reply. Only a token, an outage and a refusal of the password are expected. */
 export function readSignIn(way: Way, reply: Reply): SignInReply {
   if (typeof reply === 'string') return reply
   if (reply.status === 503) return 'away'
@@ -88,7 +88,7 @@ export function envelopeWay({ password }: People): Way {
   }
 }
 
-/** `POST /auth/login`, for a device, each time with a later time. */
+/** `POST /auth/login`, for a device, each time with a later timestamp. */
 export function deviceWay(devices: Devices, number: number): Way {
   let last = 0
   return {
@@ -103,16 +103,16 @@ export function deviceWay(devices: Devices, number: number): Way {
   }
 }
 
-/** What a check said: `true` and `false` are verdicts. */
+/** The result of a check; `true` and `false` are verdicts. */
 export type CheckReply = boolean | 'nobody' | 'lost' | 'away' | { readonly strange: string }
 
-/** Whether a token counts, asked by its holder or by a backend. */
+/** Checks whether a token is live, as its holder or as a backend. */
 export function checkQuestion({ value }: Token, backend: People | null): Question {
   if (backend) return post('/introspect', { token: value }, { authorization: backend.authorization })
   return { method: 'GET', path: '/userinfo', headers: { authorization: `Bearer ${value}` } }
 }
 
-/** Reads either answer. */
+/** Reads the answer to either check. */
 export function readCheck(reply: Reply, isIntrospection: boolean): CheckReply {
   if (typeof reply === 'string') return reply
   if (reply.status === 503) return 'away'
@@ -121,7 +121,7 @@ export function readCheck(reply: Reply, isIntrospection: boolean): CheckReply {
   return typeof active === 'boolean' ? active : { strange: `${reply.status} ${reply.text.slice(0, 200)}` }
 }
 
-/** The end of a token, asked for by whom it was given to. */
+/** Revokes a token as the client that received it. */
 export function revokeQuestion({ value, clientId }: Token, { client, authorization }: People): Question {
   if (clientId === client.id) return post('/revoke', { token: value }, { authorization })
   return post('/revoke', { token: value, client_id: clientId })

@@ -1,14 +1,14 @@
-/** Chances that a seed decides, so that a run can be repeated as far as processes and networks allow. */
+/** Random choices from a seed, so that a run can be repeated as far as processes and networks allow. */
 export interface Random {
-  /** A number from `least` up to, but not including, `most`. */
+  /** Returns a number from `least` up to, but not including, `most`. */
   between(least: number, most: number): number
   chance(share: number): boolean
-  /** One of them; throws RangeError when there is none. */
+  /** Returns one of the things. Throws RangeError if there are none. */
   pick<T>(things: readonly T[]): T
   shuffle<T>(things: readonly T[]): T[]
 }
 
-/** Chances of their own for each seed: mulberry32. */
+/** Creates random choices from a seed, with mulberry32. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0
 

@@ -1,21 +1,21 @@
-/** One kind of kill: how often, and how long it took until sign-ins were answered again. */
+/** One kind of kill: how often it occurred, and how long until sign-ins worked again. */
 export interface KillFigures {
   readonly kind: string
   count: number
-  /** How often nothing else was hit before it had recovered, so that the times are its own. */
+  /** How often nothing else was hit before the recovery, so that the times belong to this kind alone. */
   measured: number
-  /** The longest from the blow to the first sign-in that was sent afterwards, on every server it concerned. */
+  /** The longest time from the hit to the first later sign-in, on every affected server. */
   longestMs: number
-  /** The longest from when it was started again, or thawed. */
+  /** The longest time since the restart or the thaw. */
   longestFromBackMs: number
 }
 
-/** Who notes when what was hit answers again. */
+/** Measures how long targets take to recover. */
 export interface Recoveries {
   readonly figures: ReadonlyMap<string, KillFigures>
-  /** Something is hit that concerns these servers; call the returned function when it is started again. */
+  /** Records a hit that affects these servers. Call the returned function at the restart. */
   begin(kind: string, servers: readonly string[]): () => void
-  /** A sign-in sent then was answered with a token. */
+  /** Records that a sign-in, sent at the given time, succeeded. */
   succeeded(server: string, sentMs: number): void
 }
 
@@ -26,7 +26,7 @@ interface Recovery {
   readonly waitingFor: Set<string>
 }
 
-/** Notes with nothing in them, but a line for each kind. */
+/** Creates an empty record with a line for each kind. */
 export function createRecoveries(kinds: readonly string[]): Recoveries {
   const figures = new Map<string, KillFigures>(
     kinds.map((kind) => [kind, { kind, count: 0, measured: 0, longestMs: 0, longestFromBackMs: 0 }]),
@@ -46,7 +46,7 @@ export function createRecoveries(kinds: readonly string[]): Recoveries {
     },
     succeeded: (server, sentMs) => {
       for (const recovery of open) {
-        // before it is back a success is one that slipped through: a frozen or dying one may still answer
+        // a success before the restart does not count: a frozen or dying process may still answer
         if (!(sentMs > recovery.backMs) || !recovery.waitingFor.delete(server) || recovery.waitingFor.size > 0) continue
         const figure = figures.get(recovery.kind)
         if (!figure) continue

@@ -1,6 +1,6 @@
 import { playEmbedded, playTwoServers, type SceneOptions, type SceneReport } from './scene.ts'
 
-/** Plays both scenes, one after the other, each for half the time; rejects like `interrupted`. */
+/** Plays both scenes one after the other, each for half the time. Rejects as `interrupted` does. */
 export async function runChaos(options: SceneOptions, interrupted: Promise<never>): Promise<SceneReport[]> {
   const half = { ...options, seconds: options.seconds / 2 }
   const reports: SceneReport[] = []
@@ -8,7 +8,7 @@ export async function runChaos(options: SceneOptions, interrupted: Promise<never
   return reports
 }
 
-/** What came of it, for people. */
+/** Writes the results as text. */
 export function writeReport(reports: readonly SceneReport[]): string {
   return reports.map(writeScene).join('\n\n')
 }

@@ -18,31 +18,31 @@ import { createRandom } from './random.ts'
 import { createRecoveries, type KillFigures } from './recoveries.ts'
 import { makeServer } from './server.ts'
 
-/** How a scene is played. */
+/** The options of a scene. */
 export interface SceneOptions {
-  /** How long there are kills; the proofs between come on top. */
+  /** The total time of kills. The proofs take additional time. */
   readonly seconds: number
   readonly seed: number
-  /** How long there are kills between two proofs. */
+  /** The time of kills between two proofs. */
   readonly roundSeconds: number
   readonly tokenCacheSeconds: number
-  /** Hears how far it has come. */
+  /** Receives the progress. */
   readonly onProgress?: (sentence: string) => void
 }
 
-/** What came of a scene. */
+/** The result of a scene. */
 export interface SceneReport {
   readonly name: string
   readonly counts: Counts
   readonly kills: readonly KillFigures[]
   readonly echo: Echo
   readonly proofs: number
-  /** Tokens that counted, or did not, in all proofs together. */
+  /** Numbers of live and ended tokens in all proofs together. */
   readonly tokens: number
   readonly violations: readonly string[]
 }
 
-/** Two servers on one PostgreSQL that both only reach over a socket. */
+/** Two servers on one PostgreSQL, which both reach only over a socket. */
 export function playTwoServers(options: SceneOptions, interrupted: Promise<never>): Promise<SceneReport> {
   return play('two servers', options, interrupted, async (room, folder) => {
     const postgres = await makePostgres(room, folder)
@@ -75,7 +75,7 @@ function play(name: string, options: SceneOptions, interrupted: Promise<never>, 
   return inRoom(async (room) => {
     const folder = await makeFolder(room)
     let work: Promise<unknown> = Promise.resolve()
-    // or a command that is still running would make the folder again
+    // otherwise a command that is still running would create the folder again
     room.atEnd(() => Promise.race([work.catch(() => undefined), sleep(longestCommandMs, undefined, { ref: false })]))
     const playing = playIn(room, name, options, (inner) => setUp(inner, `${folder}/database`))
     work = playing
@@ -97,7 +97,7 @@ async function playIn(
     DIALECTS: 'webapi,webapi-session,envelope,device',
     ENCRYPTION_KEY: encryptionKey,
     TOKEN_CACHE_SECONDS: String(options.tokenCacheSeconds),
-    THROTTLE: 'off', // sign-ins of disabled users would count as guesses
+    THROTTLE: 'off', // it would count the sign-ins of disabled users as guesses
   }
   const servers = await Promise.all(
     names.map((server) => makeServer(room, { name: server, where, variables, report: ledger.report })),
@@ -136,7 +136,7 @@ async function playIn(
   }
   const tell = (sentence: string) => options.onProgress?.(`${name}: ${sentence}`)
   const proofs = await playRounds(room, stage, postgres, { ...options, onProgress: tell }).catch((cause: unknown) => {
-    throw new Error([...ledger.violations, String(cause)].join('\n'), { cause }) // what came before says why
+    throw new Error([...ledger.violations, String(cause)].join('\n'), { cause }) // earlier violations may be the reason
   })
   await closeDown(stage, postgres)
   await searchLogs(stage, [everyone.password, everyone.client.secret, devices.customerKey, encryptionKey])
@@ -145,7 +145,7 @@ async function playIn(
   return { name, counts: stage.counts, kills, echo, proofs, tokens: stage.ended.length, violations }
 }
 
-/** Rounds of kills under load, a proof after each; returns how many. */
+/** Runs rounds of kills under load, with a proof after each one. Returns the number of rounds. */
 async function playRounds(room: Room, stage: Stage, postgres: Postgres, options: SceneOptions): Promise<number> {
   const { servers, recoveries, ledger } = stage
   const { signal } = stage.aborted
@@ -164,7 +164,7 @@ async function playRounds(room: Room, stage: Stage, postgres: Postgres, options:
     const blows = strike(() => signal.aborted || performance.now() > deadline).finally(() => {
       isUp = true
     })
-    // the load goes on until everything is up again, so that each recovery is seen
+    // the load continues until everything is up again, to measure each recovery
     underWay = Promise.allSettled([blows, runLoad(stage, random, () => signal.aborted || isUp)])
     await underWay
     await blows
@@ -172,11 +172,11 @@ async function playRounds(room: Room, stage: Stage, postgres: Postgres, options:
     options.onProgress?.('everything is up, proving')
     await prove(stage, postgres, options.tokenCacheSeconds * 1_000)
     for (const violation of ledger.violations) options.onProgress?.(violation)
-    if (round === rounds || ledger.violations.length > 0) return round // the first one tells most
+    if (round === rounds || ledger.violations.length > 0) return round // later violations may only be consequences
   }
 }
 
-/** Everything closes in time, and an embedded PostgreSQL with its last user. */
+/** Checks that everything closes in time, and an embedded PostgreSQL with its last server. */
 async function closeDown({ servers, where, ledger }: Stage, postgres: Postgres): Promise<void> {
   await Promise.all(servers.map((server) => server.end('SIGTERM')))
   if (!('folder' in where)) return
@@ -187,7 +187,7 @@ async function closeDown({ servers, where, ledger }: Stage, postgres: Postgres):
   }
 }
 
-/** No server has ever written down a password, a secret or a token. */
+/** Checks that no server has logged a password, a secret or a token. */
 async function searchLogs({ servers, ended, busy, steady, ledger }: Stage, secrets: readonly string[]): Promise<void> {
   const living = [...busy, ...steady].flatMap(({ seats }) => seats.flatMap(({ tokens }) => tokens))
   const values = new Set([...ended, ...living].map(({ value }) => value))

@@ -13,29 +13,29 @@ const program = fileURLToPath(new URL('bin.cjs', dist))
 const patienceMs = 90_000
 const closingMs = 10_000
 
-/** A server that can be hit. */
+/** A server that the trial can hit. */
 export interface Server {
   readonly name: string
-  /** Where it is reached; null while there is none. */
+  /** The URL of the server; null while it is not running. */
   readonly url: string | null
-  /** Starts it; resolves when it is ready. */
+  /** Starts it. Resolves when it is ready. */
   start(): Promise<void>
-  /** Ends it with a signal; resolves when it is gone. */
+  /** Ends it with a signal. Resolves when it is gone. */
   end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
   /** Its log files, one for each start. */
   readonly logs: readonly string[]
 }
 
-/** What a server needs to know. */
+/** The options of a server. */
 export interface ServerOptions {
   readonly name: string
   readonly where: Where
   readonly variables: Readonly<Record<string, string>>
-  /** Hears what a server must not do: end by itself, not start, or not close in time. */
+  /** Receives violations: the server ended by itself, did not start, or did not close in time. */
   readonly report: (violation: string) => void
 }
 
-/** Makes one, not running. At the end of the room it is ended. */
+/** Creates a server without starting it. The room ends it. */
 export async function makeServer(room: Room, { name, where, variables, report }: ServerOptions): Promise<Server> {
   const folder = await makeFolder(room)
   const logs: string[] = []
@@ -104,7 +104,7 @@ export async function makeServer(room: Room, { name, where, variables, report }:
       return url
     },
     start: async () => {
-      // what a start must bear is part of what is tried; the run goes on to show whatever else is wrong
+      // a failed start is a violation; the run continues, to find others
       for (let attempt = 1; !isOver; attempt += 1) {
         try {
           return await start()

@@ -1,14 +1,14 @@
 import type { TimedAnswer, TimedConnection } from '../../bench/support/timed-connection.ts'
 
-/** Requests of one kind, each for someone else, to be sent in turn. */
+/** Requests of one kind, each for another account, sent in turn. */
 export type Kinds = Readonly<Record<string, readonly string[]>>
 
-/** What came back of one kind, in the order of the blocks. */
+/** The answers to one kind, in the order of the blocks. */
 export type Answers<Name extends string = string> = Readonly<Record<Name, readonly TimedAnswer[]>>
 
 /**
- * Sends one request of each kind, in an order that chance decides, and so again for every block: whatever happens to the
- * machine meanwhile happens to all kinds alike, and each kind comes after each other one (as in Reparaz, Balasch and
+ * Sends blocks of requests, each with one request of each kind in random order. So disturbances of the machine affect all
+ * kinds alike, and each kind follows each other one (as in Reparaz, Balasch and
  * Verbauwhede, Dude, is my code constant time?, 2017, eprint 2016/1123).
  */
 export async function askInBlocks<Name extends string>(
@@ -28,14 +28,14 @@ export async function askInBlocks<Name extends string>(
   return answers
 }
 
-/** Blocks before the first that counts: code is compiled, statements are prepared, rows are read. */
+/** Blocks that do not count, in which code is compiled, statements are prepared and rows are read. */
 const unheard = 5
 
 function inAnyOrder<T>(things: readonly T[]): T[] {
   const order = [...things]
   for (let last = order.length - 1; last > 0; last -= 1) {
     const other = Math.floor(Math.random() * (last + 1))
-    ;[order[last], order[other]] = [order[other] as T, order[last] as T] // both are places of the order
+    ;[order[last], order[other]] = [order[other] as T, order[last] as T] // both are indexes of the order
   }
   return order
 }

@@ -9,8 +9,8 @@ const bodies = {
 } as const
 
 /**
- * Requests that are refused for the client or its secret, at each endpoint that authenticates a client: with a secret as long
- * as generated ones, and with a short one. Every wrong secret costs one argon2id hash.
+ * Creates requests that are refused for the client or its secret, for each endpoint that authenticates a client. They use a
+ * secret as long as a generated one, and a short one. Every wrong secret costs one argon2id hash.
  */
 export const clientFamilies: readonly ((everybody: Everybody) => Family)[] = Object.entries(bodies).flatMap(
   ([path, body]) => [
@@ -51,7 +51,7 @@ function shortSecrets({ clients, secrets }: Everybody, path: string, body: strin
   }
 }
 
-/** Requests to an endpoint, one from each client, with one secret. */
+/** Creates requests to an endpoint, one from each client, with one secret. */
 export function requestsWith(path: string, body: string, secret: string): (ids: readonly string[]) => string[] {
   return (ids) =>
     ids.map((id) => {

@@ -1,28 +1,27 @@
-/** Milliseconds that requests of one kind took, one of each block. */
+/** The times of requests of one kind in milliseconds, one from each block. */
 export type Times = readonly number[]
 
-/** What two kinds of request differ by, and how well that is known. */
+/** The difference between two kinds of request, and its margin of error. */
 export interface Difference {
-  /** Negative where what is compared was quicker. */
+  /** Negative if the compared kind was quicker. */
   readonly ms: number
-  /** How far off that may be: more than this by chance in less than one comparison of ten thousand. */
+  /** The margin of error. Chance exceeds it in less than one of ten thousand comparisons. */
   readonly marginMs: number
 }
 
-/** What a comparison comes to. */
+/** The result of a comparison. */
 export interface Comparison extends Difference {
-  /** Differences up to here tell nobody anything. */
+  /** The largest difference that counts as none. */
   readonly boundMs: number
-  /** A difference that is really as great as this is found. */
+  /** The smallest real difference that the comparison detects. */
   readonly foundFromMs: number
   readonly verdict: 'alike' | 'quicker' | 'slower'
 }
 
 /**
- * The difference between two kinds of request that were sent in the same blocks. What a busy machine adds to a time only
- * makes it longer, so that the quickest requests tell most (Crosby, Wallach and Riedi, Opportunities and Limits of Remote
- * Timing Attacks, 2009, doi 10.1145/1455526.1455530): it is their mean that is compared, and drawing whole blocks again
- * (a bootstrap) shows how far it would scatter.
+ * Computes the difference between two kinds of request that were sent in the same blocks. A busy machine only makes times
+ * longer, so the quickest requests tell most (Crosby, Wallach and Riedi, Opportunities and Limits of Remote Timing Attacks,
+ * 2009, doi 10.1145/1455526.1455530). It compares their means, and resamples whole blocks (a bootstrap) for the margin.
  */
 export function difference(times: Times, others: Times): Difference {
   const draws = Array.from({ length: draughts }, () => {
@@ -34,11 +33,11 @@ export function difference(times: Times, others: Times): Difference {
 }
 
 const draughts = 500
-const surelyWithin = 4 // standard deviations: more than that is 1 chance in 16,000
+const surelyWithin = 4 // standard deviations; chance exceeds them once in 16,000
 
 /**
- * The verdict on two kinds of request, beside `same`, the difference of two that are the same thing in the same blocks: a
- * leak is what surely differs by more than they do, and by more than `share` of the time itself.
+ * Judges the difference between two kinds of request. `same` is the difference between two kinds that are the same thing, in
+ * the same blocks. A leak certainly differs by more than that, and by more than `share` of the time itself.
  */
 export function compareTimes(times: Times, others: Times, same: Difference, share: number): Comparison {
   const { ms, marginMs } = difference(times, others)
@@ -48,7 +47,7 @@ export function compareTimes(times: Times, others: Times, same: Difference, shar
   return { ms, marginMs, boundMs, foundFromMs: boundMs + 2 * marginMs, verdict }
 }
 
-/** The mean of the quickest quarter of times. */
+/** Computes the mean of the quickest quarter of times. */
 export function quickestQuarter(times: Times): number {
   const quickest = Float64Array.from(times)
     .sort()

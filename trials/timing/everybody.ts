@@ -14,33 +14,33 @@ const kindsOfUsers = [
 ] as const
 const kindsOfClients = ['ordinary', 'others', 'unknown', 'disabled', 'public', 'withChosenSecret'] as const
 
-/** Users by name and clients by id, some of each kind, with names of one length; not all of them exist. */
+/** Names of users and ids of clients of each kind, all of one length. Not all of them exist. */
 export interface Everybody {
   readonly users: Readonly<Record<(typeof kindsOfUsers)[number], readonly string[]>>
   readonly clients: Readonly<Record<(typeof kindsOfClients)[number], readonly string[]>>
   readonly secrets: Secrets
 }
 
-/** What all of them are opened with, and what opens nothing. */
+/** The right and wrong credentials. */
 export interface Secrets {
-  /** Of every user, and of clients with a chosen secret. */
+  /** The password of every user, and the secret of clients with a chosen one. */
   readonly password: string
   readonly wrongPassword: string
-  /** Of other clients, as long as a generated one. */
+  /** The secret of the other clients, as long as a generated one. */
   readonly secret: string
   readonly wrongSecret: string
 }
 
-/** What is stored of the password. */
+/** The stored hashes of the password. */
 export interface StoredHashes {
   readonly today: string
-  /** At a cheaper cost than today's. */
+  /** A hash at a lower cost than the configured one. */
   readonly older: string
-  /** At twice today's cost. */
+  /** A hash at twice the configured cost. */
   readonly dearer: string
 }
 
-/** Hashes the password at today's cost and at two others, with the product's own hashing. */
+/** Hashes the password at the configured cost and at two others, with the product's own hashing. */
 export async function hashForEverybody<Cost extends { readonly passes: number }>(
   hash: (password: string, cost: Cost) => Promise<string>,
   { password }: Secrets,
@@ -54,7 +54,7 @@ export async function hashForEverybody<Cost extends { readonly passes: number }>
   }
 }
 
-/** Invents what nobody has, passing each through `keep`. */
+/** Invents random credentials, and passes each one to `keep`. */
 export function inventSecrets(keep: (secret: string) => string = (secret) => secret): Secrets {
   const [password, wrongPassword] = [inventName(), inventName()].map(keep) as [string, string]
   const [secret, wrongSecret] = [0, 1].map(() => keep(randomBytes(32).toString('base64url'))) as [string, string]
@@ -67,7 +67,7 @@ function inventName(): string {
 
 const ofEachKind = 4
 
-/** Adds everybody who exists to a migrated database, straight by SQL. */
+/** Adds the existing users and clients to a migrated database by SQL. */
 export async function addEverybody(databaseUrl: string, hashes: StoredHashes, secrets: Secrets): Promise<Everybody> {
   const invent = <Kind extends string>(kinds: readonly Kind[]) =>
     Object.fromEntries(kinds.map((kind) => [kind, Array.from({ length: ofEachKind }, inventName)])) as Record<

@@ -4,38 +4,38 @@ import { type Answers, askInBlocks } from './ask-in-blocks.ts'
 import { type Comparison, compareTimes, difference, quickestQuarter } from './compare-times.ts'
 
 /**
- * Kinds of request that nobody may tell apart, by text or by time. The first two are the same thing for different people:
- * what differs between them is chance.
+ * Kinds of request that must not be distinguishable, by text or by time. The first two are the same kind for different
+ * accounts, so any difference between them is chance.
  */
 export interface Family {
   readonly what: string
   readonly kinds: Readonly<Record<string, readonly string[]>>
-  /** What every answer's status must be, or something else was measured; null where answers differ. */
+  /** The expected status of every answer, to be sure of what is measured; null if answers differ. */
   readonly status: number | null
-  /** Kinds that may differ by more. */
+  /** Kinds that are allowed to differ by more. */
   readonly looser?: Readonly<Record<string, Looser>>
 }
 
-/** By how much a kind may differ, to which side, and why. */
+/** How much a kind is allowed to differ, in which direction, and why. */
 export interface Looser {
   readonly verdict: 'quicker' | 'slower'
   readonly ms: number
   readonly why: string
 }
 
-/** What is found out about one kind. */
+/** The finding about one kind. */
 export interface Finding extends Comparison {
   readonly family: string
   readonly kind: string
   readonly count: number
   readonly medianMs: number
-  /** Of the quickest quarter. */
+  /** The mean of the quickest quarter. */
   readonly quickestMs: number
-  /** Why it may be told apart; null where it may not. */
+  /** Why it is allowed to be distinguishable; null if it is not. */
   readonly excuse: string | null
 }
 
-/** What the server answered to every kind of every family, all of them asked in the same blocks. */
+/** The answers to every kind of every family, all asked in the same blocks. */
 export type FamilyAnswers = (family: Family, kind: string) => Answers[string]
 
 /** Asks all kinds of all families, block by block. */
@@ -52,7 +52,7 @@ export async function askFamilies(
   return (family, kind) => answers[nameOf(family, kind)] ?? []
 }
 
-/** Compares each kind of a family with the first; `share` is what may differ whatever chance does. */
+/** Compares each kind of a family with the first. `share` is the part of the time by which any kind is allowed to differ. */
 export function judgeTimes(family: Family, answers: FamilyAnswers, share: number): Finding[] {
   const timesOf = (kind: string) => answers(family, kind).map(({ ms }) => ms)
   const [first = '', second = '', ...rest] = Object.keys(family.kinds)
@@ -73,12 +73,12 @@ export function judgeTimes(family: Family, answers: FamilyAnswers, share: number
   })
 }
 
-/** Whether a finding is one that nobody may find. */
+/** Tells whether a finding is a leak. */
 export function isLeak({ verdict, excuse }: Finding): boolean {
   return verdict !== 'alike' && excuse === null
 }
 
-/** What is wrong with the answers of a family: another status, or one that differs from the rest in any byte. */
+/** Finds wrong answers in a family: another status, or an answer that differs from the others in any byte. */
 export function findOddAnswers(family: Family, answers: FamilyAnswers): string[] {
   const { what, kinds, status } = family
   if (status === null) return []
@@ -91,7 +91,7 @@ export function findOddAnswers(family: Family, answers: FamilyAnswers): string[]
   })
 }
 
-/** Everything but the two things that differ from second to second. */
+/** Removes the two parts of an answer that change every second. */
 function withoutTimes(text: string): string {
   return text.replace(/^(date|retry-after): .*$/gim, '$1: …')
 }

@@ -9,7 +9,7 @@ const grant_type = 'password'
 
 type WriteSignIn = (username: string, password: string) => string
 
-/** Each dialect's sign-in; of `webapi` as an ordinary client. */
+/** Writes the sign-in of each dialect, with an ordinary client for `webapi`. */
 export function signInWriters({ clients, secrets }: Everybody): Record<'webapi' | 'session' | 'envelope', WriteSignIn> {
   const authorization = `Basic ${Buffer.from(`${clients.ordinary[0]}:${secrets.secret}`).toString('base64')}`
   const writeForm = (fields: Record<string, string>) => new URLSearchParams(fields).toString()
@@ -24,8 +24,8 @@ export function signInWriters({ clients, secrets }: Everybody): Record<'webapi' 
 }
 
 /**
- * Sign-ins that are refused for the user or the password, and the control, which has to be noticed. Each family
- * is about people of its own, so that no kind of user is asked for more often than another.
+ * Creates sign-ins that are refused for the user or the password, and a control that must be detected. Each family has its own
+ * users, so that every kind of user is asked for equally often.
  */
 export const passwordFamilies: readonly ((everybody: Everybody) => Family)[] = [
   control,
@@ -36,8 +36,8 @@ export const passwordFamilies: readonly ((everybody: Everybody) => Family)[] = [
 ]
 
 /**
- * A secret that has two readings costs two hashes: a comparison that does not see one hash more would not see a missing
- * one.
+ * Creates the control: a secret with two readings costs two hashes. A comparison that misses one extra hash would also miss a
+ * missing one.
  */
 function control({ clients, secrets }: Everybody): Family {
   const ask = (secret: string) => requestsWith('/introspect', 'token=unknown', secret)
@@ -55,7 +55,7 @@ function control({ clients, secrets }: Everybody): Family {
   }
 }
 
-/** Whether one hash more or less could go unnoticed in any of these. */
+/** Tells whether a difference of one hash could stay undetected in any of these findings. */
 export function isBlind(findings: readonly Finding[]): boolean {
   const noticed = findings.find(({ family, kind }) => family === 'control' && kind === 'one hash more')
   return noticed?.verdict !== 'slower' || findings.some(({ foundFromMs }) => foundFromMs > noticed.ms)

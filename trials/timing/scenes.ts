@@ -6,37 +6,37 @@ import { askFamilies, type Family, type Finding, findOddAnswers, judgeTimes } fr
 import { isBlind, passwordFamilies } from './password-families.ts'
 import { guessAsStrangers, guessUntilWaiting, newcomersAddress, throttledFamily } from './throttled-families.ts'
 
-/** One server, and what is asked of it. */
+/** One server, and the requests to it. */
 export interface Scene {
   readonly cost: Cost
   readonly olderCost: Cost
   readonly variables: Readonly<Record<string, string>>
-  /** Requests of each kind. */
+  /** The number of requests of each kind. */
   readonly blocks: number
   readonly ask: (asked: Asked) => Promise<Result>
 }
 
-/** Where is asked, about whom and how often. */
+/** The server, the accounts and the number of requests. */
 export interface Asked {
   readonly url: string
-  /** Adds people nobody has asked about. */
+  /** Adds accounts that no request has named yet. */
   readonly addEverybody: () => Promise<Everybody>
   readonly blocks: number
 }
 
-/** What came of it. */
+/** The results of a scene. */
 export interface Result {
   readonly findings: readonly Finding[]
-  /** Answers that differ, and a comparison that sees nothing. */
+  /** Answers that differ, or a comparison that detects nothing. */
   readonly mistakes: readonly string[]
 }
 
-/** So cheap that everything around it shows, and dear enough that one that is missing shows too. */
+/** Cheap enough that all other work shows, and expensive enough that a missing hash shows too. */
 const cheap = { cost: { ...trivialCost, memoryKib: 4_096 }, olderCost: trivialCost }
 /** The older one was node-argon2's default until 2022. */
 const asShipped = { cost: defaultCost, olderCost: { memoryKib: 4_096, passes: 3, lanes: 1 } }
 const noThrottle = { THROTTLE: 'off' }
-/** Counts every attempt and refuses none. */
+/** Counts every attempt, but refuses none. */
 const wideThrottle = {
   THROTTLE: 'on',
   THROTTLE_FREE_ATTEMPTS: '1000',
@@ -45,7 +45,7 @@ const wideThrottle = {
   THROTTLE_NETWORK_NAMES: '1000000',
 }
 
-/** With a hash so cheap that everything around it shows, and with the default, beside which one that is missing shows. */
+/** The scenes: one with a hash so cheap that all other work shows, one with the default hash, whose absence shows. */
 export const scenes: Readonly<Record<string, Scene>> = {
   'cheap hash': { ...cheap, variables: noThrottle, blocks: 250, ask: askForPasswords },
   'cheap hash, attempts counted': { ...cheap, variables: wideThrottle, blocks: 250, ask: askForPasswords },
@@ -60,7 +60,7 @@ export const scenes: Readonly<Record<string, Scene>> = {
   },
 }
 
-/** Of the time itself, what may differ whatever chance does. */
+/** The share of the time by which any kind is allowed to differ. */
 const share = 0.05
 
 async function askForPasswords(asked: Asked): Promise<Result> {
@@ -85,7 +85,7 @@ async function askWaiting(asked: Asked): Promise<Result> {
   return askAbout(asked, [throttledFamily('made to wait', everybody)])
 }
 
-/** Waits are 1, 2, 4 … seconds: long enough for all that is asked meanwhile. */
+/** Waits are 1, 2, 4 … seconds. This one is long enough for all requests of the scene. */
 const waitSeconds = 15
 
 async function askAsNewcomer(asked: Asked): Promise<Result> {
@@ -102,7 +102,7 @@ async function askAbout({ url, blocks }: Asked, families: readonly Family[], fro
   return { findings, mistakes: [...mistakes, ...(isNoisy ? ['too noisy to tell: what is found begins too high'] : [])] }
 }
 
-/** Of the time itself, what a machine that is busy otherwise may hide, before there is no verdict. */
+/** The share of the time that noise may hide. Beyond it there is no verdict. */
 const maxHidden = 0.3
 
 async function onConnection<T>(

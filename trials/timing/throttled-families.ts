@@ -4,7 +4,7 @@ import type { Everybody } from './everybody.ts'
 import type { Family } from './family.ts'
 import { signInWriters } from './password-families.ts'
 
-/** Sign-ins that are refused because there were too many attempts, whoever they are for. */
+/** Creates sign-ins of all kinds of user that are refused because of too many attempts. */
 export function throttledFamily(what: string, everybody: Everybody): Family {
   const { users, secrets } = everybody
   const { webapi } = signInWriters(everybody)
@@ -22,7 +22,7 @@ export function throttledFamily(what: string, everybody: Everybody): Family {
   }
 }
 
-/** Guesses wrongly for each user until each has to wait for `seconds` at least. Throws when nobody ever has to. */
+/** Guesses wrongly for each user until each one has to wait for at least `seconds`. Throws if that never happens. */
 export async function guessUntilWaiting(
   connection: TimedConnection,
   everybody: Everybody,
@@ -43,7 +43,7 @@ export async function guessUntilWaiting(
 
 const maxGuesses = 40
 
-/** Guesses wrongly for each user from one network after the other until strangers have used up what they may. */
+/** Guesses wrongly for each user from one network after the other, until the limit on strangers is used up. */
 export async function guessAsStrangers(url: string, everybody: Everybody): Promise<void> {
   const pending = new Set(namesOf(everybody))
   for (let network = 2; pending.size > 0; network += 1) {
@@ -56,16 +56,16 @@ export async function guessAsStrangers(url: string, everybody: Everybody): Promi
 
 const maxNetworks = 40
 
-/** A network from which nobody has guessed yet. */
+/** Returns a network that no guess has come from yet. */
 export const newcomersAddress = '127.0.0.250'
 
-/** Seconds to wait before the next guess; 0 where it was looked at. */
+/** Returns the seconds to wait before the next guess, or 0 if the guess was checked. */
 async function guessWrongly(connection: TimedConnection, everybody: Everybody, name: string): Promise<number> {
   const { text, status } = await connection.ask(signInWriters(everybody).webapi(name, everybody.secrets.wrongPassword))
   return status === 429 ? Number(/^retry-after: (\d+)/im.exec(text)?.[1] ?? 1) : 0
 }
 
-/** Everyone a throttled sign-in is for. */
+/** Lists the users that the throttled sign-ins name. */
 function namesOf({ users }: Everybody): string[] {
   return [users.ordinary, users.others, users.unknown, users.disabled, users.withoutPassword].flat()
 }

@@ -1,6 +1,6 @@
 import { type Finding, isLeak } from './family.ts'
 
-/** Findings as a table for people. */
+/** Writes the findings as a table. */
 export function writeFindings(findings: readonly Finding[]): string {
   const heading = [
     'FAMILY',

@@ -32,7 +32,7 @@ serve(async (databaseUrl) => {
 })
 
 function makeModel(rows) {
-  // the library's own generator waits for random bytes in the thread pool, behind the hashes
+  // the library's own generator waits in the thread pool for random bytes, behind the hashes
   const generateToken = () => randomBytes(32).toString('hex')
   return {
     generateAccessToken: generateToken,

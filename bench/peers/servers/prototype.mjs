@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import { lifetimeSeconds, openRows } from './rows.mjs'
 import { place, serve } from './serve.mjs'
 
-/** The least a sign-in can be: the client, the user, the hash, the token, and nothing else. */
+/** The minimal sign-in: the client, the user, the hash and the token, and nothing else. */
 serve(async (databaseUrl) => {
   const rows = openRows(databaseUrl)
   const app = Fastify({ logger: false })

@@ -6,7 +6,7 @@ import Fastify from 'fastify'
 import { lifetimeSeconds, openRows } from './rows.mjs'
 import { place, serve } from './serve.mjs'
 
-/** `@jmondi/oauth2-server` on Fastify 5. Its access tokens are JWTs, of which the row keeps the id. */
+/** `@jmondi/oauth2-server` on Fastify 5. Its access tokens are JWTs, whose id is stored in the row. */
 serve(async (databaseUrl) => {
   const server = makeServer(openRows(databaseUrl))
   const app = Fastify({ logger: false })
