@@ -12,8 +12,8 @@ export interface Chance {
 
 /**
  * Calls `write` with the draws of one seed and number, so that each request of a run can be written again without the earlier
- * ones. fast-check's own arbitraries would shrink, but cost eight times as much here (26 microseconds for a small request,
- * and a run needs a million). Besides, our requests depend on tokens that the server issued meanwhile.
+ * ones. The arbitraries of fast-check would shrink, but cost eight times as much here: 26 microseconds for a small request,
+ * and a run needs a million. Besides, our requests depend on tokens that the server issued meanwhile.
  */
 export function drawnFrom<T>(seed: number, number: number, write: (chance: Chance) => T): T {
   const [drawn] = fc.sample(new Drawn(write), { seed: (seed + Math.imul(number, 0x9e3779b1)) | 0, numRuns: 1 })

@@ -5,7 +5,7 @@ import type { Shot } from './write-request.ts'
 /** The result of a request. */
 export interface Outcome {
   readonly answers: readonly Answer[]
-  /** What is wrong with the answer as HTTP, or null. */
+  /** The fault of the answer as HTTP, or null. */
   readonly fault: string | null
 }
 
