@@ -39,7 +39,7 @@ const answer = async () => ({ orders: [] })
 async function guard(path: string, findToken: unknown): Promise<void> {
   await app.register(async (scope) => {
     await scope.register(bearer, { findToken })
-    const { requireToken } = scope as unknown as Guarded // the product's types may not be built at this check
+    const { requireToken } = scope as unknown as Guarded // the types of the product are possibly not built yet
     scope.get(path, { onRequest: requireToken() }, answer)
   })
 }

@@ -10,7 +10,7 @@ export interface Load {
 
 type Options = Pick<autocannon.Options, 'url' | 'connections' | 'amount' | 'duration' | 'setupClient'>
 
-/** Sends requests on several connections, each of which waits for its answer. Rejects unless every answer is a 200. */
+/** Sends requests on several connections. Each connection waits for its answer. Rejects unless every answer is a 200. */
 export async function runLoad(options: Options): Promise<Load> {
   let count = 0
   let began = 0

@@ -79,8 +79,8 @@ function takeSeats(
 
 // Sub-selects hide the arrays from the planner, so that it keeps one generic plan.
 // To avoid deadlocks, every session locks in one order: users, clients, and tokens by id.
-// A function removes the seats that exceed the maximum, since the statement does not see what other sessions wrote while it
-// waited for the user's row. An existing seat displaces others only if the maximum was lowered.
+// A function removes the seats above the maximum. The statement itself cannot, since it does not see the seats that other
+// sessions wrote while it waited for the row lock. An existing seat displaces others only after the maximum was lowered.
 const writeText = (whereLocked: '' | 'skip locked') => `
 with orders as (
   select * from unnest(

@@ -15,7 +15,7 @@ export interface StallWatch {
 }
 
 /**
- * Creates a watch for gaps between ticks in which the event loop may not have read its sockets. A tick proves that the loop
+ * Creates a watch for gaps between ticks, in which the event loop might not read its sockets. A tick proves that the loop
  * has read everything that was readable at the previous tick. A gap of more than `endedTokenBoundMs` since then is a stall.
  */
 export function createStallWatch(readClock: ReadClock): StallWatch {

@@ -273,7 +273,7 @@ function findProblem(seat: Seat, row: Row): string | null {
 /** The resolution of the clocks. */
 const clockMs = 1
 
-/** Tells whether the row says `revoked` when it must not, or the reverse. `token` is the row's token if it is known. */
+/** Finds a row that says `revoked` when it must not, or the reverse. `token` is the row's token if it is known. */
 function findRevocationProblem({ person, held }: Seat, row: Row, token: Token | null): string | null {
   const wasRevoked = held?.hash === row.hash && held.isRevoked
   const isAfter = (ending: Ending) =>

@@ -195,7 +195,7 @@ async function runOne(stage: Stage, random: Random): Promise<void> {
   stage.ledger.concludeEnabling(ending)
 }
 
-/** Tells whether the command reported success. If not, it may or may not have taken effect. */
+/** Tells whether the command reported success. If not, its effect is unknown. */
 async function isCommandDone({ where, counts }: Stage, args: readonly string[]): Promise<boolean> {
   counts.commands += 1
   const isDone = await runCommand(where, ...args).then(

@@ -71,7 +71,7 @@ async function becomeReady(server: Server, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Waits until abandoned statements have ended. Checks twice, since one may have been about to start. */
+/** Waits until abandoned statements have ended. Checks repeatedly, since one may have been about to start. */
 async function becomeQuiet(postgres: Postgres, signal: AbortSignal): Promise<void> {
   const text = `
     select 1 from pg_stat_activity

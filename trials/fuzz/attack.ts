@@ -8,7 +8,7 @@ import { type Known, keepToken } from './known.ts'
 import { type Line, type Outcome, openLine } from './line.ts'
 import { type Shot, writeRequest } from './write-request.ts'
 
-/** Whom requests are thrown at. */
+/** The server under attack. */
 export interface Target {
   readonly url: string
   readonly pid: number
@@ -16,46 +16,46 @@ export interface Target {
   readonly allowed: Allowed
 }
 
-/** How much is thrown. */
+/** The size of an attack. */
 export interface Attack {
   readonly seed: number
-  /** The number of the first request; each has its own, from which it is written again. */
+  /** The number of the first request. A request can be written again from its number. */
   readonly first: number
   readonly requests: number
   readonly seconds: number
-  /** Longer than that no answer may take. */
+  /** Time limit of an answer. */
   readonly answerMs?: number
-  /** By so much memory may grow after the warm-up. */
+  /** How much the memory may grow after the warm-up. */
   readonly maxGrowthMib?: number
-  /** How long the server is left alone before its memory is measured. */
+  /** The pause before the memory is measured. */
   readonly settleMs?: number
 }
 
-/** What came of it. */
+/** The result of an attack. */
 export interface Findings {
   readonly faults: readonly Fault[]
   readonly sent: number
   readonly seconds: number
-  /** Resident memory after the warm-up and at the end. */
+  /** The resident memory after the warm-up and at the end. */
   readonly beginMib: number
   readonly endMib: number
-  /** Answers by endpoint and status; 0 counts requests that were left without one. */
+  /** Answers by endpoint and status. Status 0 counts requests without an answer. */
   readonly statuses: ReadonlyMap<string, ReadonlyMap<number, number>>
 }
 
 const lineCount = 48
-/** Of a hundred requests, so many are broken on the way. */
+/** The percentage of requests that are broken at the level of bytes. */
 const brokenShare = 5
 const usualAnswerMs = 10_000
 /**
- * After the warm-up everything has been loaded and compiled, and what is remembered is bounded. What then comes and
- * goes with garbage collection stayed below 100 MiB; half a million requests that left 300 bytes each would not.
+ * After the warm-up all code is loaded and compiled, and all caches are full. Garbage collection then varied the memory by
+ * less than 100 MiB. A leak of 300 bytes for each of half a million requests would exceed that.
  */
 const usualGrowthMib = 128
 const warmUp = { share: 0.25, most: 20_000 }
 const usualSettleMs = 1_000
 
-/** Throws requests until the number or the time is reached, and judges every answer. */
+/** Sends requests until the number or the time is reached, and judges every answer. */
 export async function attack(target: Target, options: Attack): Promise<Findings> {
   const { requests, seconds, first, maxGrowthMib = usualGrowthMib, settleMs = usualSettleMs } = options
   const faults = gatherFaults(target.known)
@@ -79,7 +79,7 @@ export async function attack(target: Target, options: Attack): Promise<Findings>
   return { faults: faults.all(), sent: range.next - first, seconds: taken, beginMib, endMib, statuses }
 }
 
-/** NaN of a process that has ended. */
+/** Reads the memory of a process, or NaN if it has ended. */
 function measureMib({ pid }: Target): number {
   try {
     return residentMib(pid)
@@ -89,7 +89,7 @@ function measureMib({ pid }: Target): number {
 }
 
 interface Firing {
-  /** Numbers are taken by whoever is free. */
+  /** Each idle connection takes the next number. */
   readonly range: { next: number }
   readonly end: number
   readonly until: number
@@ -102,7 +102,7 @@ async function fireUntil(target: Target, options: Attack, firing: Firing): Promi
   const { range, end, until, faults } = firing
   await Promise.all(
     Array.from({ length: lineCount }, async (_, place) => {
-      // few enough networks for guesses from each to be too many; more than one address of loopback is Linux's alone
+      // few networks, so that each one sends too many guesses; only Linux has several loopback addresses
       const localAddress = process.platform === 'linux' ? `127.0.0.${2 + (place % 4)}` : undefined
       const open = () =>
         openLine({ host, port: Number(port), localAddress, answerMs: options.answerMs ?? usualAnswerMs })

@@ -3,10 +3,10 @@ import type { Known } from './known.ts'
 import { mutate } from './rubbish.ts'
 import { type Shot, writeRequest } from './write-request.ts'
 
-/** Bytes that are no well-formed HTTP, half a request, or several: whatever comes back has to be, and to end. */
+/** Breaks a request: malformed HTTP, half a request, or several. The answers must still be well-formed, and must end. */
 export function breakRequest(chance: Chance, known: Known, number: number): Shot {
   const shot = writeRequest(chance, known, number)
-  const answered = replaceIn(shot.bytes, /^HEAD/, 'GET') // whether an answer has a body would be anybody's guess
+  const answered = replaceIn(shot.bytes, /^HEAD/, 'GET') // otherwise it would be unknown whether an answer has a body
   const bytes = chance.pick(breaks)(answered, chance, shot.marker)
   return {
     ...shot,
@@ -27,7 +27,7 @@ const replaceIn = (bytes: Buffer, what: string | RegExp, by: string) =>
     'latin1',
   )
 
-/** Lines put behind the request line. */
+/** Lines to insert after the request line. */
 const withLines = (...lines: readonly ((chance: Chance, marker: string) => string)[]): readonly Break[] =>
   lines.map((line) => (bytes, chance, marker) => replaceIn(bytes, '\r\n', `\r\n${line(chance, marker)}\r\n`))
 

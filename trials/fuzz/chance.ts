@@ -1,26 +1,26 @@
 import fc, { type Random } from 'fast-check'
 
-/** Draws that follow from a seed alone. */
+/** Random draws from a seed. */
 export interface Chance {
-  /** A whole number, both ends included. */
+  /** Draws a whole number, including both ends. */
   int(least: number, most: number): number
-  /** Yes in so many of a hundred cases. */
+  /** Draws true in the given percentage of cases. */
   is(percent: number): boolean
   pick<T>(things: readonly T[]): T
   bytes(length: number): Buffer
 }
 
 /**
- * What `write` makes of the draws of one seed and number: each request of a run can be written again without those
- * before it. fast-check's own arbitraries would shrink, but cost eight times as much here (26 microseconds a small
- * request, where a million are wanted), and ours depend on tokens that the server gave meanwhile.
+ * Calls `write` with the draws of one seed and number, so that each request of a run can be written again without the earlier
+ * ones. The arbitraries of fast-check would shrink, but cost eight times as much here: 26 microseconds for a small request,
+ * and a run needs a million. Besides, our requests depend on tokens that the server issued meanwhile.
  */
 export function drawnFrom<T>(seed: number, number: number, write: (chance: Chance) => T): T {
   const [drawn] = fc.sample(new Drawn(write), { seed: (seed + Math.imul(number, 0x9e3779b1)) | 0, numRuns: 1 })
   return drawn as T // numRuns: 1
 }
 
-/** fast-check gives its random numbers to subclasses alone. */
+/** A subclass, since only subclasses get fast-check's random numbers. */
 class Drawn<T> extends fc.Arbitrary<T> {
   readonly write: (chance: Chance) => T
 
@@ -47,7 +47,7 @@ function chanceOf(random: Random): Chance {
   return {
     int,
     is: (percent) => int(1, 100) <= percent,
-    pick: (things) => things[int(0, things.length - 1)] as never, // of no things there is nothing to pick
+    pick: (things) => things[int(0, things.length - 1)] as never, // the list must not be empty
     bytes: (length) => Buffer.from(Array.from({ length }, () => int(0, 255))),
   }
 }

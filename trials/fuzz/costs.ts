@@ -2,37 +2,37 @@ import { connect } from 'node:net'
 import { cpuMs } from '../../bench/support/proc.ts'
 import type { Repetition } from './repetitions.ts'
 
-/** The most that a refused request may cost the server, in ordinary refusals. */
+/** How many times the cost of an ordinary refusal a request may cost. */
 const maxTimes = 10
 
-/** Whose processor time is measured, and an ordinary refusal of it. */
+/** The server whose processor time is measured, and a request that it refuses. */
 export interface Measured {
   readonly url: string
   readonly pid: number
   readonly ordinary: Buffer
 }
 
-/** What repetitions cost. */
+/** The costs of repetitions. */
 export interface Costs {
   readonly ordinaryMs: number
   readonly measured: number
   readonly dearest: Cost
-  /** Those that cost too much. */
+  /** The repetitions that cost too much. */
   readonly tooDear: readonly Cost[]
 }
 
-/** One of them, in milliseconds of processor time a request. */
+/** A repetition, and its processor time for each request in milliseconds. */
 export interface Cost extends Repetition {
   readonly ms: number
 }
 
-/** The kernel counts in steps of 10 ms, so a first look is coarse, and what it shows is measured again. */
+/** The numbers of requests for each measurement. The kernel counts in steps of 10 ms, so suspects are measured again. */
 const looks = [12, 60, 120] as const
 const ordinaryCount = 300
 
 /** Sends repetitions and measures the server's processor time for each. */
 export async function measureCosts(server: Measured, repetitions: readonly Repetition[]): Promise<Costs> {
-  await cost(server, server.ordinary, ordinaryCount) // until it is compiled
+  await cost(server, server.ordinary, ordinaryCount) // warms up, so that the code is compiled
   let ordinaryMs = await cost(server, server.ordinary, ordinaryCount)
   const costs: Cost[] = []
   const tooDear: Cost[] = []
@@ -43,7 +43,7 @@ export async function measureCosts(server: Measured, repetitions: readonly Repet
       ms = await cost(server, repetition.write(), look)
     }
     if (ms > ordinaryMs * maxTimes)
-      ordinaryMs = Math.max(ordinaryMs, await cost(server, server.ordinary, ordinaryCount)) // a busy machine
+      ordinaryMs = Math.max(ordinaryMs, await cost(server, server.ordinary, ordinaryCount)) // the machine may have been busy
     costs.push({ ...repetition, ms })
     if (ms > ordinaryMs * maxTimes) tooDear.push({ ...repetition, ms })
   }
@@ -57,11 +57,11 @@ async function cost({ url, pid }: Measured, bytes: Buffer, times: number): Promi
   return (cpuMs(pid) - before) / (Math.ceil(times / 4) * 4)
 }
 
-/** On a connection of its own, until the server has ended it or answered. */
+/** Sends a request on its own connection, and waits until the server answers or closes it. */
 async function sendOnce(url: string, bytes: Buffer): Promise<void> {
   const { hostname, port } = new URL(url)
   const socket = connect({ host: hostname, port: Number(port), noDelay: true })
-  socket.on('error', () => undefined) // a server may hang up before it has read everything
+  socket.on('error', () => undefined) // the server may close the connection before it has read everything
   socket.setTimeout(10_000, () => socket.destroy())
   socket.on('data', () => undefined)
   socket.end(bytes)

@@ -2,13 +2,13 @@ import type { Chance } from './chance.ts'
 import { deviceCount, type Known } from './known.ts'
 import { anyToken, rightToken } from './rubbish.ts'
 
-/** A name and what it says, in text: a field or a header. */
+/** The name and the text of a field or a header. */
 export type Pair = [name: string, value: string]
 
-/** How fields become a body. */
+/** The form of a body. */
 export type Encoding = 'form' | 'json' | 'xml' | 'multipart' | 'query' | 'none'
 
-/** A request before it is bytes, so that it can be changed where it still has a meaning. */
+/** A request before it becomes bytes, so that meaningful parts of it can be changed. */
 export interface Draft {
   method: string
   path: string
@@ -16,23 +16,23 @@ export interface Draft {
   headers: Pair[]
   fields: Pair[]
   encoding: Encoding
-  /** Whether something in it opens what it asks for: a password, a signature, a live token. */
+  /** Whether it contains valid credentials: a password, a signature or a live token. */
   isProven: boolean
 }
 
-/** Somewhere to send requests, and what a right one is. */
+/** An endpoint, and how to write a right request to it. */
 export interface Endpoint {
   readonly name: string
-  /** How many of all requests go there, beside the others' shares. */
+  /** Its share of all requests, relative to the other endpoints. */
   readonly share: number
-  /** Whether it takes, gives or describes tokens, so that no answer may be kept. */
+  /** Whether it receives, issues or describes tokens, so that no answer may be cached. */
   readonly isAboutTokens?: boolean
   readonly draft: (chance: Chance, known: Known, marker: string) => Partial<Draft>
 }
 
 const get = (name: string, share: number): Endpoint => ({ name, share, draft: () => ({ path: name }) })
 
-/** Everything that answers, and a path where nothing does. */
+/** All endpoints, and an unknown path. */
 export const endpoints: readonly Endpoint[] = [
   {
     name: '/Token',
@@ -138,7 +138,7 @@ export const endpoints: readonly Endpoint[] = [
   },
 ]
 
-/** Everybody knows the password, but for the one at whom guesses are made. */
+/** Chooses a right or wrong password. All guesses are aimed at one user. */
 function personFields(chance: Chance, { userNames, password }: Known, name: string, marker: string): Pair[] {
   const number = favour(chance, userNames.length)
   return [
@@ -147,13 +147,13 @@ function personFields(chance: Chance, { userNames, password }: Known, name: stri
   ]
 }
 
-/** What a device may be called; forms that give it back have to write it in their own way. */
+/** Device labels. Dialects that return a label must encode it in their own way. */
 function label(chance: Chance, marker: string): string {
   if (chance.is(50)) return `device ${chance.int(1, 5)}`
   return marker + chance.pick(['', '', '<', '&', ']]>', '"', '\\', '\u2028', '\u{1f600}', '\ufffe', '\u202e'])
 }
 
-/** One of so many, a few of them so often that whoever counts attempts has something to count. */
+/** Chooses one of several accounts, a few of them so often that the throttle has attempts to count. */
 function favour(chance: Chance, count: number): number {
   return chance.is(25) ? chance.int(0, 2) : chance.int(0, count - 1)
 }
@@ -193,7 +193,7 @@ function aboutToken(path: string): Endpoint['draft'] {
   }
 }
 
-/** The seat that a token's value names, in the way of either kind. */
+/** Reads the seat that a plain or signed token names. */
 function seatOf(token: string): string {
   const claims = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()
   const value = /"jti":"([^"]*)"/.exec(claims)?.[1] ?? token

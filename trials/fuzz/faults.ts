@@ -2,30 +2,30 @@ import { type Known, mask } from './known.ts'
 import type { Answer } from './read-answers.ts'
 import type { Shot } from './write-request.ts'
 
-/** Something that must not be, with the first request that showed it. */
+/** A kind of fault, with the first request that showed it. */
 export interface Fault {
   readonly what: string
-  /** How often the same was seen at the same endpoint with the same status. */
+  /** How often the fault occurred at the same endpoint with the same status. */
   count: number
-  /** The request's number, null where it cannot be known. */
+  /** The number of the request, or null if it is unknown. */
   readonly number: number | null
-  /** Request and answer as text, secrets masked, everything but visible ASCII escaped. */
+  /** The request and the answer as text. Secrets are masked, and everything but visible ASCII is escaped. */
   readonly evidence: string
 }
 
-/** Where faults are gathered, each kind once. */
+/** Collects faults, each kind once. */
 export interface Faults {
   add(what: string, of?: { readonly number: number; readonly shot: Shot; readonly answers: readonly Answer[] }): void
   addText(what: string, evidence: string): void
   all(): readonly Fault[]
-  /** Whether there are so many kinds of them that going on would tell nothing new. */
+  /** Tells whether there are so many kinds that more requests would show nothing new. */
   areTooMany(): boolean
 }
 
 const maxKinds = 40
 const longestEvidence = 6_000
 
-/** Gathers faults; what they show is masked with what is known. */
+/** Creates a collector of faults. It masks the known secrets. */
 export function gatherFaults(known: Known): Faults {
   const kinds = new Map<string, Fault>()
   function note(kind: string, fault: () => Omit<Fault, 'count'>): void {

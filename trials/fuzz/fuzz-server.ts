@@ -11,9 +11,9 @@ import { addKnown, type Known, spared } from './known.ts'
 import { readLog } from './read-log.ts'
 import { drawRepetitions } from './repetitions.ts'
 
-/** A way to run the product. */
+/** A configuration of the product. */
 export interface Setting {
-  /** Of ten requests, so many go to it. */
+  /** Its share of the requests, in tenths. */
   readonly share: number
   readonly variables: Readonly<Record<string, string>>
   readonly allowed: Allowed
@@ -21,7 +21,7 @@ export interface Setting {
 
 const open = { THROTTLE: 'off', DIALECTS: 'webapi,webapi-session,envelope,device' }
 
-/** Half of everything with throttling, half without: with it, most guesses would be told the same. */
+/** The settings. Half of the requests run without throttling, since the throttle gives most guesses the same answer. */
 export const settings = {
   plain: { share: 3, variables: open, allowed: {} },
   throttled: { share: 5, variables: { ...open, THROTTLE: 'on', TRUST_PROXY: '127.0.0.0/8' }, allowed: {} },
@@ -33,8 +33,8 @@ export const settings = {
 } as const satisfies Readonly<Record<string, Setting>>
 
 /**
- * Starts the product on an empty database, throws requests at it, and sees that it is still well afterwards: a right
- * sign-in, a quiet log, and an end in time.
+ * Starts the product on an empty database, sends requests to it, and checks that it still works afterwards: it accepts a right
+ * sign-in, has logged no errors, and ends in time.
  */
 export async function fuzzServer(
   room: Room,
@@ -55,7 +55,7 @@ export async function fuzzServer(
   return { ...findings, costs, faults: [...findings.faults, ...faults.all()] }
 }
 
-/** A short attack measures some of the repetitions, a long one all. */
+/** Chooses repetitions to measure: some in a short attack, all in a long one. */
 async function measure({ url, pid }: Server, { client }: Known, attacked: Attack, faults: Faults): Promise<Costs> {
   const { seed, requests } = attacked
   const basic = Buffer.from(`${client.id}:${client.secret}`).toString('base64')
@@ -77,7 +77,7 @@ async function measure({ url, pid }: Server, { client }: Known, attacked: Attack
 
 async function signInOnce({ url }: Server, { client, password }: Known, faults: Faults): Promise<void> {
   const authorization = `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`
-  const headers = { authorization, 'x-forwarded-for': '203.0.113.7' } // a network nobody guessed from
+  const headers = { authorization, 'x-forwarded-for': '203.0.113.7' } // a network without guesses
   const body = new URLSearchParams({ grant_type: 'password', username: spared, password })
   const asked = { method: 'POST', headers, body, signal: AbortSignal.timeout(10_000) }
   const said = await fetch(`${url}/Token`, asked).then(

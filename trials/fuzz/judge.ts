@@ -3,15 +3,15 @@ import type { Known } from './known.ts'
 import { type Answer, headerOf } from './read-answers.ts'
 import { markerPrefix, type Shot } from './write-request.ts'
 
-/** What one server may do that another may not. */
+/** Behaviour that depends on the settings of a server. */
 export interface Allowed {
-  /** Its `/Token` answers with the caching headers of the server it stands in for. */
+  /** Whether `/Token` answers with the caching headers of the server that it replaces. */
   readonly hasParity?: boolean
-  /** Its envelope tells which user does not exist, by name. */
+  /** Whether the envelope names a user that does not exist. */
   readonly hasDebug?: boolean
 }
 
-/** Everything that is wrong with an answer; nothing, as it should be. */
+/** Lists everything that is wrong with an answer. */
 export function judge(answer: Answer, shot: Shot, known: Known, allowed: Allowed): string[] {
   const faults: string[] = []
   if (answer.status >= 500) faults.push(`status ${answer.status}`)
@@ -23,7 +23,7 @@ export function judge(answer: Answer, shot: Shot, known: Known, allowed: Allowed
   else if (answer.status >= 400 && document !== null && !isRefusal(document))
     faults.push('a refusal in words of others')
   if (repeatsBody(answer, shot, document, allowed)) faults.push('a word of the request in the body')
-  const said = answer.text.replace(labels, '') // whoever calls a device by a password hears it again
+  const said = answer.text.replace(labels, '') // a label is returned even if it equals a password
   if ([known.password, known.client.secret, known.customerKey].some((secret) => said.includes(secret))) {
     faults.push('a secret in the answer')
   }
@@ -31,10 +31,10 @@ export function judge(answer: Answer, shot: Shot, known: Known, allowed: Allowed
   return faults
 }
 
-/** The members that give back what somebody or something was called in the request. */
+/** Members that return a name or a label from the request. */
 const labels = /"(clientKey|device|username)":"(?:[^"\\]|\\.)*"|<clientKey>[^<]*<\/clientKey>/g
 
-/** What ours send; Set-Cookie, Server and X-Powered-By are not among them. */
+/** The headers that the server sends. Set-Cookie, Server and X-Powered-By are not among them. */
 const headerNames = new Set([
   ...['date', 'connection', 'keep-alive', 'content-type', 'content-length', 'transfer-encoding'],
   ...['cache-control', 'pragma', 'expires', 'vary', 'allow', 'retry-after', 'www-authenticate'],
@@ -52,7 +52,7 @@ function isUnkept(answer: Answer, { endpoint }: Shot, { hasParity }: Allowed): b
   return hasParity === true && endpoint === '/Token' && control === 'no-cache' && headerOf(answer, 'expires') === '-1'
 }
 
-/** What a browser asks before it may ask anything (Fetch §3.2): it carries no token, and may be kept. */
+/** Tells whether a request is a CORS preflight (Fetch §3.2). Its answer carries no token and may be cached. */
 function isPreflight(answer: Answer): boolean {
   return answer.status === 204 && headerOf(answer, 'access-control-allow-methods') !== ''
 }
@@ -61,7 +61,7 @@ function repeatsHeader({ headers }: Answer): boolean {
   return headers.some(([name, value]) => `${name}\n${value}`.toLowerCase().includes(markerPrefix))
 }
 
-/** Labels of seats are given back to whom they belong, and the debug switch names the user it does not know. */
+/** Tells whether a body repeats text from the request. Labels of seats and the debug switch's unknown user may be repeated. */
 function repeatsBody(
   { status, body }: Answer,
   { endpoint, isFramed }: Shot,
@@ -80,7 +80,7 @@ function repeatsBody(
 
 const xml = Symbol('well-formed XML')
 
-/** What a body says in the form it claims; null: none that is read here; a sentence: it is not what it claims to be. */
+/** Reads a body by its type. Returns null for a type that is not read here, and a sentence if the body is malformed. */
 function readDocument({ status, headers, body }: Answer, { method, endpoint, isFramed }: Shot): unknown {
   if (method === 'HEAD' || body.length === 0) {
     return status >= 400 && method !== 'HEAD' ? 'a refusal without a word' : null
@@ -116,7 +116,7 @@ function readXml(text: string): unknown {
   return isWellFormed ? xml : 'XML that is none'
 }
 
-/** The shapes of our refusals: an OAuth error, a device's, an envelope; and of a server that is not ready. */
+/** The shapes of refusals: an OAuth error, a device's error, an envelope, and a server that is not ready. */
 function isRefusal(document: unknown): boolean {
   return document === xml || refusals.has(Object.keys(document as object).join())
 }
@@ -130,10 +130,10 @@ function isOpening({ status, body }: Answer): boolean {
   return status === 200 && opening.test(body.toString('latin1', 0, 500))
 }
 
-/** How an answer begins that gives a token, or tells whose one is. */
+/** The beginnings of answers that contain a token, or describe its user. */
 const opening = /^(<OAuthToken|\{"(access_token|token|userName)":|\{"active":true|\{"success":true|\[\{"id":)/
 
-/** The token that an answer gives, null when it gives none. */
+/** Reads the token in an answer, or null. */
 export function readToken({ status, body }: Answer): string | null {
   if (status !== 200 || body.length > 2_000) return null
   return /(?:"access_token":"|<access_token>|^\{"token":")([A-Za-z0-9_.-]+)/.exec(body.toString('latin1'))?.[1] ?? null

@@ -5,36 +5,36 @@ import { collectToken } from '../../bench/support/load.ts'
 import { addPeople, userName } from '../../bench/support/people.ts'
 import { trivialCost } from '../../bench/support/place.ts'
 
-/** What a right request is made of: people of the server under attack, and the tokens it gave so far. */
+/** The parts of right requests: accounts of the server under attack, and the tokens that it has issued so far. */
 export interface Known {
   readonly client: { readonly id: string; readonly secret: string }
   readonly publicClient: string
   readonly userNames: readonly [string, ...string[]]
   readonly password: string
   readonly customerKey: string
-  /** The latest tokens, opaque and signed. */
+  /** The latest tokens, both opaque and signed. */
   readonly opaque: string[]
   readonly signed: string[]
-  /** A device and a time it has not signed yet, with the signature. */
+  /** Signs a new timestamp as one of the devices. */
   signTime(device: number): SignedTime
 }
 
-/** What a device sends. */
+/** The fields of a device's sign-in. */
 export interface SignedTime {
   readonly deviceKey: string
   readonly timestamp: number
   readonly signature: string
 }
 
-/** How many devices `signTime` knows. */
+/** The number of devices that `signTime` uses. */
 export const deviceCount = 400
 const userCount = 2_000
 const publicClient = 'fuzz-public'
 
-/** Somebody whom no request names, and who therefore can sign in whatever was guessed. */
+/** A user that no request names, who can therefore sign in after all guesses. */
 export const spared = userName(userCount + 1)
 
-/** Fills the database of a server that runs with people and devices, and signs some of them in. */
+/** Fills the database of a running server with users and devices, and signs some of them in. */
 export async function addKnown(databaseUrl: string, encryptionKey: string, url: string): Promise<Known> {
   await runCommand({ url: databaseUrl }, 'client', 'add', publicClient, '--public')
   const people = await addPeople({ url: databaseUrl }, databaseUrl, userCount + 1, trivialCost)
@@ -45,7 +45,7 @@ export async function addKnown(databaseUrl: string, encryptionKey: string, url: 
   return known
 }
 
-/** People nobody has heard of. */
+/** Generates random accounts. */
 export function inventKnown(): Known {
   const word = () => randomBytes(18).toString('hex')
   const times = new Map<number, number>()
@@ -70,14 +70,14 @@ export function inventKnown(): Known {
 
 const maxTokens = 64
 
-/** Keeps the token of an answer for requests to come. */
+/** Keeps the token of an answer for later requests. */
 export function keepToken({ opaque, signed }: Known, value: string): void {
   const tokens = value.includes('.') ? signed : opaque
   tokens.push(value)
   if (tokens.length > maxTokens) tokens.shift()
 }
 
-/** Text that may be shown: without what opens anything. */
+/** Masks the credentials in a text. */
 export function mask({ client, password, customerKey }: Known, text: string): string {
   const basic = Buffer.from(`${client.id}:${client.secret}`).toString('base64')
   return [

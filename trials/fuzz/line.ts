@@ -2,36 +2,36 @@ import { connect } from 'node:net'
 import { type Answer, headerOf, readAnswer } from './read-answers.ts'
 import type { Shot } from './write-request.ts'
 
-/** What came of a request. */
+/** The result of a request. */
 export interface Outcome {
   readonly answers: readonly Answer[]
-  /** What is wrong with it as HTTP; null: nothing. */
+  /** The fault of the answer as HTTP, or null. */
   readonly fault: string | null
 }
 
-/** A connection that requests are sent on one after the other. */
+/** A connection for requests, one after the other. */
 export interface Line {
   readonly isOpen: () => boolean
-  /** Sends a request in the given pieces and waits for the one answer that is owed to it. */
+  /** Sends a request in the given pieces and waits for its one answer. */
   ask(shot: Shot, pieces: readonly Buffer[]): Promise<Outcome>
-  /** Sends bytes, takes what comes, hangs up when nothing more does, and waits for the other end. */
+  /** Sends bytes and reads the answers. Closes the connection when no more arrive, and waits until the server does too. */
   provoke(shot: Shot, pieces: readonly Buffer[]): Promise<Outcome>
   close(): void
 }
 
-/** Where requests go, and how long an answer may take. */
+/** The address of the server, and the time limit of an answer. */
 export interface Address {
   readonly host: string
   readonly port: number
-  /** From which address of this machine, where it has several. */
+  /** The local address, on a machine with several loopback addresses. */
   readonly localAddress: string | undefined
   readonly answerMs: number
 }
 
-/** With so much of silence the other end waits for more; after an answer it takes less to know. */
+/** Milliseconds of silence after which the server must be waiting for more. After an answer, less time is enough. */
 const silenceMs = { before: 250, after: 50 }
 
-/** Opens a connection. What goes wrong with it is told by the requests on it. */
+/** Opens a connection. Its requests report the errors of the connection. */
 export function openLine({ host, port, localAddress, answerMs }: Address): Line {
   const socket = connect({ host, port, noDelay: true, ...(localAddress === undefined ? {} : { localAddress }) })
   let received: Buffer = Buffer.alloc(0)
@@ -51,7 +51,7 @@ export function openLine({ host, port, localAddress, answerMs }: Address): Line 
     wake()
   })
 
-  /** Until something arrives or ends; false: nothing did. */
+  /** Waits until data arrives or the connection ends. Returns false if neither happens in time. */
   function hears(ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => finish(false), ms)
@@ -71,7 +71,7 @@ export function openLine({ host, port, localAddress, answerMs }: Address): Line 
     }
   }
 
-  /** The next final answer among what has arrived; interim ones are passed over. */
+  /** Reads the next final answer. Skips interim ones. */
   function next(method: string): Answer | null {
     for (;;) {
       const read = readAnswer(received, method, isOver)
@@ -93,13 +93,13 @@ export function openLine({ host, port, localAddress, answerMs }: Address): Line 
         if (!(await hears(deadline - performance.now()))) return fail(`no answer in ${answerMs} ms`)
       }
     } catch (cause) {
-      return fail((cause as Error).message) // of readAnswer alone
+      return fail((cause as Error).message) // only readAnswer throws here
     }
   }
 
   function finish(answer: Answer): Outcome {
     const isLast = /\bclose\b/i.test(headerOf(answer, 'connection'))
-    if (isLast) close() // what else may come, such as a body for a HEAD that was not understood, is nobody's
+    if (isLast) close() // ignores later data, such as the body of an answer to a malformed HEAD
     return { answers: [answer], fault: received.length > 0 && !isLast ? 'more than one answer' : null }
   }
 
@@ -120,7 +120,7 @@ export function openLine({ host, port, localAddress, answerMs }: Address): Line 
     } catch (cause) {
       return { answers, fault: (cause as Error).message }
     }
-    const wasReset = error !== null // what was under way may be lost with a connection
+    const wasReset = error !== null // a reset may lose an answer on its way
     const fault = !isOver
       ? `the connection is still open ${answerMs} ms after its end`
       : received.length > 0 && !wasReset

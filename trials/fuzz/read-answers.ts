@@ -1,17 +1,17 @@
-/** One answer, as far as HTTP is concerned. */
+/** An answer at the level of HTTP. */
 export interface Answer {
   readonly status: number
-  /** Names in lower case, values as sent, in the order of arrival. */
+  /** The headers in the order of arrival, with names in lower case and values as sent. */
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: Buffer
-  /** Head and body as they came, in Latin-1. */
+  /** The head and body as received, in Latin-1. */
   readonly text: string
 }
 
-/** What is made of bytes that arrived: an answer and what follows it, null when more has to come. */
+/** An answer and the bytes after it, or null if the answer is incomplete. */
 export type Read = { readonly answer: Answer; readonly rest: Buffer } | null
 
-/** Reads one answer strictly. Throws Error for what no server may send. */
+/** Reads one answer strictly. Throws Error for malformed HTTP. */
 export function readAnswer(bytes: Buffer, method: string, hasEnded: boolean): Read {
   const end = bytes.indexOf('\r\n\r\n')
   if (end === -1) return null
@@ -31,7 +31,7 @@ export function readAnswer(bytes: Buffer, method: string, hasEnded: boolean): Re
   return { answer: { status, headers, body: read.body, text }, rest: bytes.subarray(read.end) }
 }
 
-/** The value of a header that may stand there once; `''` when it does not. */
+/** Returns the value of a header that must not repeat, or `''` without it. */
 export function headerOf({ headers }: Pick<Answer, 'headers'>, name: string): string {
   return headers.find(([written]) => written === name)?.[1] ?? ''
 }

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import type { Faults } from './faults.ts'
 import type { Known } from './known.ts'
 
-/** Searches a server's log for errors, for what is no line of one, and for secrets. Resolves to the number of lines. */
+/** Searches a server's log for errors, malformed lines and secrets. Returns the number of lines. */
 export async function readLog(file: string, known: Known, faults: Faults): Promise<number> {
   const secrets = [known.password, known.client.secret, known.customerKey]
   let count = 0

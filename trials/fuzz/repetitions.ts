@@ -1,10 +1,10 @@
 import { drawnFrom } from './chance.ts'
 
-/** A request that repeats one piece to the limit in one place. */
+/** A request that repeats one piece in one place, up to the size limit. */
 export interface Repetition {
   readonly place: string
   readonly piece: string
-  /** Its bytes; all of them together would be a hundred megabytes. */
+  /** Writes the bytes on demand, since those of all repetitions would take a hundred megabytes. */
   readonly write: () => Buffer
 }
 
@@ -19,7 +19,7 @@ const pieces = [
   ...['--', '\n--', '\r\n--edge', '--edge\r\n\r\n', '../', '/.', 'a:', '::', '1.', '127.0.0.1,', '::1,', 'a b', '""'],
 ]
 
-/** What comes after the repetition: what matched so far may fail at the last character. */
+/** The text after the repetition, at which a pattern that has matched so far may fail. */
 const endings = ['', 'x']
 
 type Write = (repeat: (limit: number) => string) => string
@@ -42,7 +42,7 @@ const inBody =
     return `${head(`${method} ${path}`, `Content-Type: ${type}`, `Content-Length: ${Buffer.byteLength(body)}`)}\r\n${body}`
   }
 
-/** Places in the head, where a line break would end it, and then the others. */
+/** The places in the head, where a line break would end the head. The other places follow below. */
 const headPlaces: Readonly<Record<string, Write>> = {
   path: (repeat) => `${head(`GET /${repeat(headLimit)}`)}\r\n`,
   'path of a seat': (repeat) => `${head(`DELETE /seats/${repeat(headLimit)}`)}\r\n`,
@@ -109,7 +109,7 @@ export function drawRepetitions(seed: number, count: number): readonly Repetitio
     .map(({ repetition }) => repetition)
 }
 
-/** All of them: each piece in each place. Chunks and header lines are repeated as a whole. */
+/** Lists all repetitions: each piece in each place. Chunks and header lines are repeated as a whole. */
 function listRepetitions(): readonly Repetition[] {
   const isInLine = (piece: string) => !/[\r\n\0]/.test(piece)
   return [

@@ -2,13 +2,13 @@ import type { Findings } from './attack.ts'
 import type { Costs } from './costs.ts'
 import type { Fault } from './faults.ts'
 
-/** What was found at one setting, and with which seed. */
+/** The findings at one setting, and its seed. */
 export interface Found extends Findings {
   readonly setting: string
   readonly costs: Costs
 }
 
-/** Everything found, as a table for people: who was asked what how often, and what was answered. */
+/** Writes the findings as a table: the requests to each endpoint, and the answers. */
 export function writeReport(found: readonly Found[], seed: number): string {
   return [...found.map(writeTable), ...found.map((one) => writeFaults(one, seed))]
     .filter((text) => text !== '')
@@ -40,7 +40,7 @@ function writeCounts(counts: ReadonlyMap<number, number>): string {
     .join(', ')
 }
 
-/** Each kind of fault with what showed it, and how to send that again. */
+/** Writes each kind of fault with its first request, and how to send that again. */
 export function writeFaults({ setting, faults }: Pick<Found, 'setting' | 'faults'>, seed: number): string {
   return faults.map((fault) => writeFault(fault, setting, seed)).join('\n\n')
 }

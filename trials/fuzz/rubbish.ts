@@ -93,7 +93,7 @@ const names = [
   '',
 ]
 
-/** A text nobody should send, with the marker in it more often than not. */
+/** Writes a text that no caller should send, mostly with the marker in it. */
 export function oddText(chance: Chance, marker: string): string {
   switch (chance.int(0, 7)) {
     case 0:
@@ -115,12 +115,12 @@ export function oddText(chance: Chance, marker: string): string {
   }
 }
 
-/** A field's name: of another endpoint, in another case, or none at all. */
+/** Writes a field name: one of another endpoint, one in another case, or an invented one. */
 export function oddName(chance: Chance, marker: string): string {
   return chance.is(70) ? chance.pick(names) : oddText(chance, marker).slice(0, 100)
 }
 
-/** Bytes with a few of them changed, left out, repeated or added. */
+/** Changes, removes, repeats or adds a few bytes. */
 export function mutate(chance: Chance, bytes: Buffer, marker: string): Buffer {
   let mutated = bytes
   for (let turns = chance.int(1, 3); turns > 0; turns -= 1) {
@@ -139,17 +139,17 @@ export function mutate(chance: Chance, bytes: Buffer, marker: string): Buffer {
   return mutated
 }
 
-/** A token: a right one or what somebody might make of one. Whether it is right is told too. */
+/** Writes a token, either a right one or a variation, and tells whether it is right. */
 export function anyToken(chance: Chance, known: Known, marker: string): { text: string; isRight: boolean } {
   const right = rightToken(chance, known)
   if (right !== null && chance.is(60)) return { text: right, isRight: true }
   const base = right ?? chance.bytes(54).toString('base64url')
   const text = oddToken(chance, base, marker)
-  // a signature may end in padding and in bits that say nothing
+  // a signature may end in padding and in unused bits
   return { text, isRight: right !== null && text.startsWith(right.slice(0, -1)) }
 }
 
-/** One of the latest tokens, null when there is none yet. */
+/** Chooses one of the latest tokens, or returns null if there is none yet. */
 export function rightToken(chance: Chance, { opaque, signed }: Known): string | null {
   const tokens = chance.is(70) || signed.length === 0 ? opaque : signed
   return tokens[chance.int(0, Math.max(0, tokens.length - 1))] ?? null

@@ -1,13 +1,13 @@
 import type { Chance } from './chance.ts'
 import type { Encoding, Pair } from './endpoints.ts'
 
-/** A body and the type that belongs to it. */
+/** A body and its content type. */
 export interface Body {
   readonly type: string
   readonly bytes: Buffer
 }
 
-/** Fields as a body, written in one of the ways there are; `isOdd` allows ways that nobody's library writes. */
+/** Writes fields as a body in one of several ways. `isOdd` allows ways that no library writes. */
 export function writeBody(chance: Chance, encoding: Encoding, fields: readonly Pair[], isOdd: boolean): Body {
   switch (encoding) {
     case 'json':
@@ -25,7 +25,7 @@ const jsonTypes = ['application/json', 'application/json; charset=utf-8', 'text/
 const xmlTypes = ['application/xml', 'text/xml', 'text/xml; charset=utf-8']
 const namespace = 'http://schemas.datacontract.org/2004/07/Yindo.DAL.Types'
 
-/** Fields as a form or a query. */
+/** Writes fields as a form or a query. */
 export function writeForm(chance: Chance, fields: readonly Pair[], isOdd: boolean): string {
   const isRaw = isOdd && chance.is(40)
   const write = (text: string) => (isRaw ? text : encodeURIComponent(Buffer.from(text).toString()))

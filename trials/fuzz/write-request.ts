@@ -5,28 +5,28 @@ import type { Known } from './known.ts'
 import { mutate, oddName, oddText } from './rubbish.ts'
 import { writeBody, writeForm } from './write-body.ts'
 
-/** A request as bytes, and what its answer is judged by. */
+/** A request as bytes, and the facts to judge its answer by. */
 export interface Shot {
   readonly endpoint: string
   /** `HEAD` is answered without a body. */
   readonly method: string
   readonly bytes: Buffer
-  /** Unique to it: nothing of an answer may contain it. */
+  /** A text unique to the request, which no answer may contain. */
   readonly marker: string
-  /** Whether it may open anything. */
+  /** Whether the request may be accepted. */
   readonly isProven: boolean
-  /** Whether it reaches an endpoint whose answers nobody may keep. */
+  /** Whether it reaches an endpoint whose answers must not be cached. */
   readonly isAboutTokens: boolean
-  /** Whether the server may hang up before all of it is read. */
+  /** Whether the server may close the connection before it has read the whole request. */
   readonly isTooMuch: boolean
-  /** Whether HTTP owes exactly one answer to it; else any number of them and an end. */
+  /** Whether the request must get exactly one answer. Otherwise any number is allowed, followed by a close. */
   readonly isFramed: boolean
 }
 
-/** What every marker begins with. */
+/** The beginning of every marker. */
 export const markerPrefix = 'zq7fzk9w'
 
-/** A request that is well-formed HTTP, whatever it carries: a right one, one with a few mistakes, or one with many. */
+/** Writes a request in well-formed HTTP with any content: right, with a few mistakes, or with many. */
 export function writeRequest(chance: Chance, known: Known, number: number): Shot {
   const marker = `${markerPrefix}${number.toString(36)}x`
   const endpoint = chance.pick(byShare)
@@ -45,7 +45,7 @@ export function writeRequest(chance: Chance, known: Known, number: number): Shot
   })
 }
 
-/** Each as often as its share says. */
+/** Lists each endpoint as often as its share says. */
 const byShare = endpoints.flatMap((endpoint) => Array.from({ length: endpoint.share }, () => endpoint))
 
 type Mutation = (draft: Draft, chance: Chance, marker: string) => void
@@ -100,7 +100,7 @@ const onTheRest: readonly Mutation[] = [
   },
 ]
 
-/** Fields matter most, since most is read there. */
+/** The parts to change. Fields come up most often, since the server reads most from them. */
 const mutations: readonly Mutation[] = [...onFields, ...onFields, ...onHeaders, ...onTheRest]
 
 const otherMethods = [...METHODS.filter((method) => method !== 'CONNECT'), 'GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']
@@ -227,14 +227,14 @@ function writeShot(chance: Chance, draft: Draft, { changes, ...about }: About): 
   }
 }
 
-/** The request line has no blanks, no line ends and no control characters; everything else is the server's to judge. */
+/** Removes blanks, line ends and control characters from the request line. The server must handle everything else. */
 function toPathBytes(path: string): string {
   return Buffer.from(path)
     .toString('latin1')
     .replace(/[^\x21-\x7e\x80-\xff]/g, '')
 }
 
-/** Names are tokens, values have no control characters: otherwise it would be the parser of HTTP that is tried. */
+/** Restricts names to tokens, and removes control characters from values. Others would only test the HTTP parser. */
 function toHeaderLines(headers: readonly Pair[]): string[] {
   return headers
     .map(([name, value]) => {

@@ -45,7 +45,7 @@ const wideThrottle = {
   THROTTLE_NETWORK_NAMES: '1000000',
 }
 
-/** The scenes: one with a hash so cheap that all other work shows, one with the default hash, whose absence shows. */
+/** The scenes. Most use a hash so cheap that all other work shows. One uses the default hash, to detect a missing hash. */
 export const scenes: Readonly<Record<string, Scene>> = {
   'cheap hash': { ...cheap, variables: noThrottle, blocks: 250, ask: askForPasswords },
   'cheap hash, attempts counted': { ...cheap, variables: wideThrottle, blocks: 250, ask: askForPasswords },
