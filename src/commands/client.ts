@@ -29,12 +29,7 @@ export function addClientCommands(program: Command, answerWith: AnswerWith): voi
     .description('Give a client a new secret and print it, this once')
     .argument('<id>', clientIdHelp)
     .option('--overlap <seconds>', 'How long the old secret stays valid', wholeSeconds, 0)
-    .action((id: string, options: { overlap: number }) =>
-      answerWith(async ({ database }) => {
-        const secret = await rotateClient({ database }, id, { overlapSeconds: options.overlap })
-        return showSecret(id, secret, 'has a new secret')
-      }),
-    )
+    .action((id: string, { overlap }: { overlap: number }) => answerWith((tools) => rotate(tools, id, overlap)))
   const onId = (name: string, description: string, { act, done }: NamedAct) =>
     group
       .command(name)
@@ -74,6 +69,10 @@ async function add(
   })
   if (hasShortSecret) warnOfShortSecret()
   return showSecret(id, secret, 'added')
+}
+
+async function rotate({ database }: CommandTools, id: string, overlapSeconds: number): Promise<Answer> {
+  return showSecret(id, await rotateClient({ database }, id, { overlapSeconds }), 'has a new secret')
 }
 
 /** A change of one client, and the word that describes the result. */

@@ -5,7 +5,7 @@ import { rotateSigningKey } from '../operations/keys.ts'
 import { listDevices } from '../operations/lists.ts'
 import type { Operator } from '../operations/operator.ts'
 import type { Device } from '../users/register-device.ts'
-import { type AnswerWith, describePages, type ListAnswer } from './answer.ts'
+import { type Answer, type AnswerWith, type CommandTools, describePages, type ListAnswer } from './answer.ts'
 import { tell } from './tell.ts'
 
 /** Adds the commands of `password-grant device`. */
@@ -21,19 +21,7 @@ export function addDeviceCommands(program: Command, answerWith: AnswerWith): voi
     .option('--role <role>', 'The role of the device; a device has one at most')
     .option('--allow-short-key', 'Accept a customer key of fewer than 16 characters, taken over from an older system')
     .requiredOption('--customer-key-stdin', 'Read the customer key from standard input')
-    .action((deviceKey: string, { role, allowShortKey: allowShort }: { role?: string; allowShortKey?: true }) =>
-      answerWith(async ({ database, encryptionKey, readSecret }) => {
-        const customerKey = await readSecret()
-        const { device, hasShortKey } = await addDevice({ database, encryptionKey: await encryptionKey() }, deviceKey, {
-          role,
-          customerKey,
-          allowShort,
-        })
-        if (hasShortKey) warnOfShortKey()
-        const json = { userId: device.userId, device_key: deviceKey, role: device.role }
-        return { json, text: `Device ${deviceKey} added.` }
-      }),
-    )
+    .action((deviceKey: string, options: AddOptions) => answerWith((tools) => add(tools, deviceKey, options)))
   const onKey = (name: string, description: string, { act, done }: KeyedAct) =>
     group
       .command(name)
@@ -51,6 +39,28 @@ export function addDeviceCommands(program: Command, answerWith: AnswerWith): voi
     .command('list')
     .description('List all devices. To remove one, use `user remove`')
     .action(() => answerWith(async ({ database }) => showDevices(database)))
+}
+
+/** The options of `device add`. */
+interface AddOptions {
+  readonly role?: string
+  readonly allowShortKey?: true
+}
+
+async function add(
+  { database, encryptionKey, readSecret }: CommandTools,
+  deviceKey: string,
+  { role, allowShortKey: allowShort }: AddOptions,
+): Promise<Answer> {
+  const customerKey = await readSecret()
+  const { device, hasShortKey } = await addDevice({ database, encryptionKey: await encryptionKey() }, deviceKey, {
+    role,
+    customerKey,
+    allowShort,
+  })
+  if (hasShortKey) warnOfShortKey()
+  const json = { userId: device.userId, device_key: deviceKey, role: device.role }
+  return { json, text: `Device ${deviceKey} added.` }
 }
 
 /** A change of one device, and the word that describes the result. */
