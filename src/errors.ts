@@ -58,6 +58,7 @@ const brand = Symbol.for('fastify-password-grant.OAuthError')
  * A refusal, the only way to refuse a request. `code` and `description` are public; everything else is for the log. A
  * description that can reach the wire keeps to the characters of RFC 6749 §5.2. A refusal has no stack trace unless it
  * has a `cause` or the status 500: collecting one costs ten times the rest, and any caller can cause refusals.
+ *
  * `instanceof OAuthError` works across the packages of this project. For a class that extends it, `instanceof` works as
  * usual.
  */

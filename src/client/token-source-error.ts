@@ -9,9 +9,10 @@ export interface TokenSourceErrorDetails {
 }
 
 /**
- * Says why a token source has no token. `code` is the server's `error` (RFC 6749 §5.2) when it refused the sign-in,
- * `temporarily_unavailable` when it could not be reached, took too long or sent no readable answer, and `superseded`
- * when the token ended before it expired. Neither the message nor the cause contains a secret or a token.
+ * Says why a token source has no token. Neither the message nor the cause contains a secret or a token. `code` is:
+ * - the server's `error` (RFC 6749 §5.2) when it refused the sign-in,
+ * - `temporarily_unavailable` when the server could not be reached, took too long or sent no readable answer,
+ * - `superseded` when the token ended before it expired.
  */
 export class TokenSourceError extends Error {
   readonly code: string

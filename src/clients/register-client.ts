@@ -158,7 +158,7 @@ export async function listClients(query: Query, after: RegisteredClient | null):
   return query<RegisteredClient>('list_clients', text, [after?.id ?? ''])
 }
 
-/** Hashes a chosen secret with argon2id, whatever its length: a long one may still be easy to guess. */
+/** Hashes a chosen secret with argon2id. Even a long one may be easy to guess. */
 async function hashChosen(
   passwords: Pick<Passwords, 'hash'>,
   { chosen, allowShort = false }: { chosen: string; allowShort?: boolean | undefined },

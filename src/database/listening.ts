@@ -3,11 +3,11 @@ import pg from 'pg'
 import type { Listener, Query } from './database.ts'
 import { hidePassword } from './hide-password.ts'
 
-/** Who is told when the listening begins and ends; neither may throw. */
+/** Receives the beginning and the end of the listening. Neither function may throw. */
 export interface ListeningEvents {
-  /** It does not listen, and why; told once until it listens again or there is another cause. */
+  /** The listening ended, for this cause. Called once for each cause until it listens again. */
   readonly onDeaf: (cause: Error) => void
-  /** It listens again after it did not. */
+  /** The listening began again. */
   readonly onHearing: () => void
 }
 
@@ -18,9 +18,9 @@ const shortestPauseMs = 50
 const longestPauseMs = 2_000
 
 /**
- * LISTEN on a connection of its own, replaced whenever it breaks. It counts as listening once it has heard what
- * `announce` announced on another connection: a pooler may accept LISTEN and deliver nothing, and before migration 2
- * nobody announces.
+ * Listens (LISTEN) on a connection of its own and replaces it when it breaks. It counts as listening once it has received
+ * what `announce` sent on another connection. A pooler may accept LISTEN and deliver nothing, and before migration 2 the
+ * database announces nothing.
  */
 export function createListening(where: pg.PoolConfig, announce: Query, events: ListeningEvents): Listening {
   return new Listening(where, announce, new Audience(events))

@@ -33,7 +33,7 @@ export function boundPieces(message: IncomingMessage): void {
   message.push = (piece: unknown, encoding) => (countPiece(message, piece) ? push.call(message, piece, encoding) : true)
 }
 
-/** Counts a piece, and tells whether it may pass. Ends the body at the first one that may not. */
+/** Counts a piece, and tells whether it is within the limit. Ends the body at the first piece beyond. */
 function countPiece(message: IncomingMessage, piece: unknown): boolean {
   if (piece === null) return true
   const count = (message[pieceCount] ?? 0) + 1

@@ -3,7 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 /** A log line that a caller can cause. */
 export interface CausedLine {
   readonly level: 'info' | 'warn' | 'error'
-  /** What happened. Never contains a part of the request. */
+  /** The name of the event. Never contains a part of the request. */
   readonly event: string
   readonly reason: string
   readonly message: string

@@ -31,7 +31,7 @@ function isCrossSite({ headers, host }: FastifyRequest, own: string | null): boo
   return origin !== undefined && hostOf(origin) !== own && hostOf(origin) !== host
 }
 
-/** Returns an origin without its scheme: behind a TLS proxy the server may not know its own. */
+/** Returns an origin without its scheme: behind a TLS proxy the server cannot know its own scheme. */
 function hostOf(origin: string): string {
   return origin.replace(/^https?:\/\//, '')
 }

@@ -15,7 +15,7 @@ import { sendReply } from './send-reply.ts'
 /** The tools of every endpoint for holders of tokens. */
 export interface HolderTools {
   readonly findToken: FindToken
-  /** The mounted dialects, some of which accept their tokens in other places than `Authorization: Bearer`. */
+  /** The mounted dialects. Some accept their tokens in other places than `Authorization: Bearer`. */
   readonly dialects: readonly Dialect[]
   readonly emit: EmitFrom
 }

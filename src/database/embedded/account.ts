@@ -56,7 +56,7 @@ type IdRange = readonly [first: number, last: number]
  * Lies above the ids that systemd gives to containers and that directory services map, and below the limit of 31 bits.
  */
 const largeRange: IdRange = [2_000_300_000, 2_147_000_000]
-/** For a container that maps only 16 bits: lies above the ids of people and below those that mean "nobody". */
+/** For a container that maps only 16 bits: lies above the ids of people and below the overflow ids of the kernel. */
 const smallRange: IdRange = [60_706, 65_399]
 
 /**

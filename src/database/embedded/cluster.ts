@@ -17,9 +17,10 @@ export interface Cluster {
 }
 
 /**
- * Finds the cluster in a folder, or creates both. Throws Error with a sentence for the user when the folder holds other
- * files, or a cluster of another PostgreSQL version or another user; when it is empty and `mayCreate` is false; or when
- * PostgreSQL does not run on this system.
+ * Finds the cluster in a folder, or creates both. Throws Error with a sentence for the user in these cases:
+ * - The folder holds other files, or a cluster of another PostgreSQL version or another user.
+ * - The folder is empty and `mayCreate` is false.
+ * - PostgreSQL does not run on this system.
  */
 export async function readyCluster(givenFolder: string, mayCreate = true): Promise<Cluster> {
   refusePlatform()

@@ -109,8 +109,8 @@ async function readLog(log: FileHandle, path: string): Promise<string> {
 
 /**
  * Begins a fast, clean shutdown of the postmaster and waits up to 8 seconds for its end; the shutdown continues after
- * that. `backendPid`, the process of a connection that this process holds, proves that the postmaster is the right one:
- * it must be its child. Throws Error when it is not, as after a crash.
+ * that. `backendPid` is the process of a connection that this process holds. It must be a child of the postmaster, or else
+ * the postmaster is another one, as after a crash: then it throws Error.
  */
 export async function stopPostmaster(path: string, backendPid: number): Promise<void> {
   const pid = (await readPostmaster(path))?.pid
