@@ -22,7 +22,7 @@ test('servers and PostgreSQL killed under load lose no acknowledged token and br
   }
 })
 
-describe('what a run of chaos is measured against', () => {
+describe('the model of a chaos run', () => {
   let nowMs = 0
   const cacheMs = 5_000
 
@@ -129,7 +129,7 @@ describe('what a run of chaos is measured against', () => {
         settle(rowOf(token, true))
       },
     ],
-  ])('allows that %s', (_what, story) => {
+  ])('accepts that %s', (_what, story) => {
     expect(play(story)).toEqual([])
   })
 

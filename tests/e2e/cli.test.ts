@@ -73,12 +73,12 @@ describe('the command line', () => {
       expect(stdout).toMatch(new RegExp(`^Client ${id} added\\..*only now:\\n[A-Za-z0-9]{43}\\n$`))
     })
 
-    test('--public makes one without a secret', async () => {
+    test('--public adds a client without a secret', async () => {
       const id = `client-${randomWord()}`
       expect(await json(`client add ${id} --public`)).toEqual({ client_id: id })
     })
 
-    test('--trusted makes one that says whose address counts, which a public one cannot', async () => {
+    test('--trusted adds a client that may forward addresses, and refuses a public client', async () => {
       const id = `client-${randomWord()}`
       const added = await json(`client add ${id} --trusted`)
       expect(added).toEqual({ client_id: id, client_secret: expect.stringMatching(generated) })
@@ -124,7 +124,7 @@ describe('the command line', () => {
       expect(await statusOf({ id, secret }, await addUser())).toBe(200)
     })
 
-    test('--lifetime is how long its tokens live', async () => {
+    test('--lifetime sets how long its tokens live', async () => {
       const added = await json(`client add client-${randomWord()} --lifetime 77`)
       const client = { id: added.client_id, secret: keepSecret(added.client_secret) }
       const { body } = await signInAt(server.url, { client, user: await addUser() })
@@ -179,7 +179,7 @@ describe('the command line', () => {
       created: moment,
     })
 
-    test('disable, enable and remove answer with the client and do what they say', async () => {
+    test('disable, enable and remove take effect and print the client', async () => {
       const [client, user] = [await addClient(), await addUser()]
       const token = (await signInAt(server.url, { client, user })).body.access_token
       expect(await json(`client disable ${client.id}`)).toEqual({ ...shown(client.id), enabled: false })
@@ -206,7 +206,7 @@ describe('the command line', () => {
       expect(stdout + JSON.stringify(listed)).not.toMatch(/sha256|argon2/)
     })
 
-    test('list shows the clients that are built in, as what they are', async () => {
+    test('list marks the built-in clients', async () => {
       const builtIn = (await json('client list')).filter((client: { built_in: boolean }) => client.built_in)
       expect(builtIn).toEqual(
         ['device', 'envelope', 'webapi-session'].map((id) => ({ ...shown(id), public: true, built_in: true })),
@@ -272,7 +272,7 @@ describe('the command line', () => {
       await open.end()
     })
 
-    test('rotate makes the old secret useless at once', async () => {
+    test('rotate ends the old secret at once', async () => {
       const [client, user] = [await addClient(), await addUser()]
       const token = (await signInAt(server.url, { client, user })).body.access_token
       const rotated = await json(`client rotate ${client.id}`)
@@ -282,7 +282,7 @@ describe('the command line', () => {
       expect(await statusOf({ id: client.id, secret: keepSecret(rotated.client_secret) }, user)).toBe(200)
     })
 
-    test('rotate --overlap lets both secrets count until its end, then only the new one', async () => {
+    test('rotate --overlap accepts both secrets until the overlap ends, then only the new one', async () => {
       const [client, user] = [await addClient(), await addUser()]
       const rotated = await json(`client rotate ${client.id} --overlap 3600`)
       const newer = { id: client.id, secret: keepSecret(rotated.client_secret) }
@@ -305,14 +305,14 @@ describe('the command line', () => {
   })
 
   describe('user add', () => {
-    test('answers with the user, who can sign in', async () => {
+    test('prints the user, and that user can sign in', async () => {
       const [name, password] = [`Ada-${randomWord()}@example.com`, keepSecret(randomWord())]
       const added = await json(`user add ${name} --role Administrator --password-stdin`, `${password}\n`)
       expect(added).toEqual({ userId: uuid, userName: name, role: 'Administrator' })
       expect(await statusOf(await addClient(), { name: userNameKey(name), password })).toBe(200)
     })
 
-    test('without a role makes the role an empty text, and tells people the name', async () => {
+    test('without a role stores an empty role and prints the name', async () => {
       const name = `user-${randomWord()}`
       expect(await run(`user add ${name} --password-stdin`, passphrase)).toEqual({
         code: 0,
@@ -323,7 +323,7 @@ describe('the command line', () => {
       expect(listed).toContainEqual({ userId: uuid, userName: name, role: '', enabled: true, created: moment })
     })
 
-    test('--id keeps the id a user has elsewhere', async () => {
+    test('--id sets an id that another system gave', async () => {
       const id = crypto.randomUUID()
       const name = `user-${randomWord()}`
       expect(await json(`user add ${name} --id ${id} --password-stdin`, passphrase)).toMatchObject({ userId: id })
@@ -339,7 +339,7 @@ describe('the command line', () => {
       ['nothing where there is no line end', passphrase, passphrase],
       ['no carriage return in front of the end', `${passphrase}\r`, `${passphrase}\r`],
       ['no byte order mark', `\uFEFF${passphrase}`, `\uFEFF${passphrase}`],
-    ])('takes from the password %s', async (_what, input, password) => {
+    ])('reads the password and strips %s', async (_what, input, password) => {
       const name = `user-${randomWord()}`
       await json(`user add ${name} --password-stdin`, input)
       expect(await statusOf(await addClient(), { name, password })).toBe(200)
@@ -370,7 +370,7 @@ describe('the command line', () => {
       expect(await exists('users', 'name', name)).toBe(false)
     })
 
-    test('accepts a password of 8 to 14 characters, with its advice beside the one document', async () => {
+    test('accepts a password of 8 to 14 characters and prints its advice apart from the JSON document', async () => {
       const [name, password] = [`user-${randomWord()}`, keepSecret('14 characters.')]
       const added = await run(`user add ${name} --password-stdin --json`, password)
       expect(added).toMatchObject({ code: 0, stderr: 'A password of at least 15 characters is recommended.\n' })
@@ -384,7 +384,7 @@ describe('the command line', () => {
       await json(`user add ${name} --password-stdin`, `${'p'.repeat(1024)}\n`)
     })
 
-    test('refuses a name that is taken in another letter case', async () => {
+    test('refuses a name that differs from a taken one only in letter case', async () => {
       const { name } = await addUser()
       const again = await run(`user add ${name.toUpperCase()} --password-stdin`, passphrase)
       expect(again).toEqual({ code: 1, stdout: '', stderr: 'A user with that name already exists.\n' })
@@ -412,7 +412,7 @@ describe('the command line', () => {
       created: moment,
     })
 
-    test('set-password answers with the user and ends the token and the old password', async () => {
+    test('set-password prints the user and ends the token and the old password', async () => {
       const [client, user] = [await addClient(), await addUser()]
       const token = (await signInAt(server.url, { client, user })).body.access_token
       const password = keepSecret(randomWord())
@@ -422,7 +422,7 @@ describe('the command line', () => {
       expect(await statusOf(client, { ...user, password })).toBe(200)
     })
 
-    test('set-password refuses what user add refuses, and leaves the token and the old password alone', async () => {
+    test('set-password refuses the same passwords as user add and leaves the token and the old password alone', async () => {
       const [client, user] = [await addClient(), await addUser()]
       const token = (await signInAt(server.url, { client, user })).body.access_token
       for (const password of ['sesame!', 'Password1', user.name.toUpperCase()]) {
@@ -437,7 +437,7 @@ describe('the command line', () => {
       expect(await statusOf(client, user)).toBe(200)
     })
 
-    test('set-password advises a longer password than one of 8 characters, and takes it', async () => {
+    test('set-password accepts a password of 8 characters and advises a longer one', async () => {
       const [client, user] = [await addClient(), await addUser()]
       const password = keepSecret(randomWord().slice(0, 8))
       const changed = await run(`user set-password ${user.name} --password-stdin --json`, password)
@@ -446,13 +446,13 @@ describe('the command line', () => {
       expect(await statusOf(client, { ...user, password })).toBe(200)
     })
 
-    test('whose password would be refused today signs in with it all the same', async () => {
+    test('keeps signing in with a password that today’s policy refuses', async () => {
       for (const password of ['sesame', 'Password1']) {
         expect(await statusOf(await addClient(), await makeUser(database, { password }))).toBe(200)
       }
     })
 
-    test('set-role answers with the user and ends the token that spoke for the old one', async () => {
+    test('set-role prints the user and ends the token with the old role', async () => {
       const [client, user] = [await addClient(), await addUser()]
       const token = (await signInAt(server.url, { client, user })).body.access_token
       expect(await json(`user set-role ${user.name} Reader`)).toEqual({ ...shown(user), role: 'Reader' })
@@ -460,7 +460,7 @@ describe('the command line', () => {
       expect((await signInAt(server.url, { client, user })).body.role).toBe('Reader')
     })
 
-    test('disable, enable and remove, in any letter case of the name, do what they say', async () => {
+    test('disable, enable and remove take effect for the name in any letter case', async () => {
       const [client, user] = [await addClient(), await addUser()]
       const token = (await signInAt(server.url, { client, user })).body.access_token
       const name = user.name.toUpperCase()
@@ -475,7 +475,7 @@ describe('the command line', () => {
       expect(await statusOf(client, user)).toBe('400 invalid_grant')
     })
 
-    test('list shows every user, and nothing of a password', async () => {
+    test('list shows every user and no part of a password', async () => {
       const user = await addUser()
       const listed = await json('user list')
       expect(listed).toContainEqual(shown(user))
@@ -488,7 +488,7 @@ describe('the command line', () => {
   })
 
   describe('token', () => {
-    test('list shows what was given, never its value', async () => {
+    test('list shows each token without its value', async () => {
       const [client, user] = [await addClient(), await addUser()]
       const token = (await signInAt(server.url, { client, user })).body.access_token
       const listed = await json(`token list --user ${user.name.toUpperCase()}`)
@@ -510,7 +510,7 @@ describe('the command line', () => {
       expect(stdout + JSON.stringify(listed)).not.toContain(token)
     })
 
-    test('revoke ends the live tokens of a user and tells how many', async () => {
+    test('revoke ends the live tokens of a user and prints their number', async () => {
       const [client, user] = [await addClient(), await addUser()]
       const token = (await signInAt(server.url, { client, user })).body.access_token
       expect(await json(`token revoke --user ${user.name}`)).toEqual({ revoked: 1 })
@@ -521,13 +521,13 @@ describe('the command line', () => {
     })
   })
 
-  test('migrate tells people and scripts the version', async () => {
+  test('migrate prints the version as text and as JSON', async () => {
     const answered = await json('migrate')
     expect(answered).toEqual({ applied: [], version: expect.any(Number) })
     expect(await run('migrate')).toEqual({ code: 0, stdout: `At version ${answered.version}.\n`, stderr: '' })
   })
 
-  test('migrate answers with what it applied', async () => {
+  test('migrate prints the migrations that it applied', async () => {
     const empty = await freshDatabase({ isMigrated: false })
     onTestFinished(() => empty.database.close())
     const { stdout } = await runCommand(['--json', 'migrate'], { environment: { DATABASE_URL: empty.url } })
@@ -547,7 +547,7 @@ describe('the command line', () => {
     'user set-password nobody --password-stdin',
     'token list --user nobody',
     'token revoke --user nobody',
-  ])('%s is refused, since there is none', async (args) => {
+  ])('%s is refused because the name is unknown', async (args) => {
     const { code, stdout, stderr } = await run(`${args} --json`, passphrase)
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toMatch(/^There is no (user with that name|client with that id)\.\n$/)
@@ -566,14 +566,14 @@ describe('the command line', () => {
     ['a user without --password-stdin', 'user add somebody'],
     ['a password among the arguments', 'user set-password somebody secret --password-stdin'],
     ['no role', 'user set-role somebody'],
-    ['tokens of nobody named', 'token revoke'],
-  ])('%s is a misuse: exit code 2, and nothing on stdout', async (_what, args) => {
+    ['tokens without a user or client', 'token revoke'],
+  ])('%s is a usage error: exit code 2 and nothing on stdout', async (_what, args) => {
     const { code, stdout, stderr } = await run(args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(/^(error|Usage): /)
   })
 
-  test('every command does its work as a process of its own, which ends by itself', async () => {
+  test('every command works as a separate process and exits by itself', async () => {
     const [id, name] = [`client-${randomWord()}`, `user-${randomWord()}`]
     const commands = [
       ['migrate', ''],
@@ -602,7 +602,7 @@ describe('the command line', () => {
     expect(again).toEqual({ code: 1, stdout: '', stderr: 'There is no user with that name.\n' })
   })
 
-  test('a command loads nothing of what only a server needs', async () => {
+  test('a command loads no module that only a server needs', async () => {
     const witness = join(await temporaryFolder(), 'witness.cjs')
     await writeFile(witness, `process.on('exit', () => process.stderr.write(Object.keys(require.cache).join('\\n')))`)
     const { stderr } = await runCommand(['client', 'list'], {
@@ -612,7 +612,7 @@ describe('the command line', () => {
     expect(stderr).not.toMatch(/\/node_modules\/(fastify|@fastify\/cors|pino)\//)
   })
 
-  test('--version and --help are answered without any database', async () => {
+  test('--version and --help need no database', async () => {
     const version = await runCommand(['--version'])
     expect(version).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/), stderr: '' })
     const help = await runCommand(['client', 'add', '--help'])
@@ -620,7 +620,7 @@ describe('the command line', () => {
     expect(help.stdout).toContain('--secret-stdin')
   })
 
-  test('a database that is away is a refusal with the cause, once it is asked for something', async () => {
+  test('a command that needs an unreachable database fails and prints the cause', async () => {
     const { code, stdout, stderr } = await runCommand(['client', 'list'], {
       environment: { DATABASE_URL: 'postgres://postgres@127.0.0.1:1/postgres' },
     })
@@ -650,7 +650,7 @@ describe('every command', () => {
     'token revoke --user one',
   ]
 
-  test.each(commands)('%s refuses to run without a database being named', async (args) => {
+  test.each(commands)('%s refuses to run without a database', async (args) => {
     expect(await runWarm(args.split(' '), { input: 'secret' })).toEqual({
       code: 2,
       stdout: '',
@@ -669,7 +669,7 @@ describe('every command', () => {
   })
 })
 
-test('a wrong environment is a misuse that names every wrong variable at once, and no value', async () => {
+test('a wrong environment is a usage error that names every wrong variable and repeats no value', async () => {
   const wrong = {
     DATABASE_URL: 'mysql://root:hunter2@127.0.0.1/db',
     PORT: '70000',
@@ -695,7 +695,7 @@ test('a wrong environment is a misuse that names every wrong variable at once, a
   }
 })
 
-test('serve --host and --port count like HOST and PORT, and are checked like them', async () => {
+test('serve --host and --port work like HOST and PORT and are validated alike', async () => {
   const { url, database } = await freshDatabase()
   onTestFinished(() => database.close())
   const environment = { DATABASE_URL: url, HOST: '192.0.2.1', PORT: '1' }
@@ -707,7 +707,7 @@ test('serve --host and --port count like HOST and PORT, and are checked like the
 })
 
 describe('an embedded database', () => {
-  test('takes every command while a server runs on it, and one after another when none does', async () => {
+  test('runs every command, with and without a server on it', async () => {
     const folder = await temporaryFolder()
     const embedded = (args: string, input = ''): Promise<Finished> =>
       runCommand(['--embedded', folder, '--json', ...args.split(' ')], { input })
@@ -736,7 +736,7 @@ describe('an embedded database', () => {
     ])
   })
 
-  test('is stopped with a command that is interrupted, or whose reader leaves', async () => {
+  test('stops when its command is interrupted or loses its reader', async () => {
     const folder = await fillFolder(await temporaryFolder())
     const environment = { ...process.env, EMBEDDED_FOLDER: folder, DATABASE_URL: '' }
     await runCommand(['--embedded', folder, 'migrate'])

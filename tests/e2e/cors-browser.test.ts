@@ -45,7 +45,7 @@ describe.skipIf(lacksBrowser('tests/e2e/cors-browser.test.ts'))('CORS_ORIGINS in
   })
   const signIn = Object.fromEntries(new URLSearchParams(passwordForm(user)))
 
-  test('a listed page signs a user in, asks who it is and signs it out, each after a preflight', async () => {
+  test('a listed page signs a user in, reads /userinfo and signs the user out, each after a preflight', async () => {
     const given = await callFrom(listed, post('/Token', signIn))
     expect(given).toMatchObject({ status: 200, body: { userName: user.name, token_type: 'bearer' } })
     const token = keepSecret(given.body?.['access_token'] ?? '')
@@ -56,7 +56,7 @@ describe.skipIf(lacksBrowser('tests/e2e/cors-browser.test.ts'))('CORS_ORIGINS in
     expect(arrived).toEqual(['/Token', '/userinfo', '/revoke']) // the second /userinfo was allowed already
   })
 
-  test('a listed page can read refusals, and how to do it right', async () => {
+  test('a listed page can read refusals and their advice', async () => {
     const wrong = await callFrom(listed, post('/token', { ...signIn, password: 'wrong' }))
     expect(wrong).toMatchObject({ status: 400, body: { error: 'invalid_grant' }, challenge: null })
     const nobody = await callFrom(listed, post('/Token', signIn, basic('nobody', 'x')))
@@ -68,7 +68,7 @@ describe.skipIf(lacksBrowser('tests/e2e/cors-browser.test.ts'))('CORS_ORIGINS in
     expect(foreign).toMatchObject({ status: 401, body: { error: 'invalid_client' } })
   })
 
-  test('a client in the form needs no preflight, and is answered too', async () => {
+  test('a request with the client in the form works without a preflight', async () => {
     const fields = { ...signIn, client_id: client.id, client_secret: client.secret }
     const given = await callFrom(listed, post('/Token', fields, {}))
     expect(given.status).toBe(200)
@@ -76,7 +76,7 @@ describe.skipIf(lacksBrowser('tests/e2e/cors-browser.test.ts'))('CORS_ORIGINS in
     expect(arrived).toEqual([])
   })
 
-  test('a page that is not listed learns nothing', async () => {
+  test('an unlisted page learns nothing', async () => {
     for (const asked of [
       post('/Token', signIn),
       post('/Token', { ...signIn, password: 'wrong', client_id: client.id }, {}),
@@ -88,18 +88,18 @@ describe.skipIf(lacksBrowser('tests/e2e/cors-browser.test.ts'))('CORS_ORIGINS in
     }
   })
 
-  test('/introspect is for no page, listed or not', async () => {
+  test('/introspect answers no page, listed or not', async () => {
     for (const page of [listed, other]) {
       expect(await callFrom(page, post('/introspect', { token: 'x' }))).toEqual({ blocked: true })
       expect(await callFrom(page, post('/introspect', { token: 'x' }, {}))).toEqual({ blocked: true })
     }
   })
 
-  test('a page cannot have its cookies sent along', async () => {
+  test('a page cannot send its cookies along', async () => {
     expect(await callFrom(listed, { url: `${origin}/userinfo`, credentials: 'include' })).toEqual({ blocked: true })
   })
 
-  test('without CORS_ORIGINS no page gets through', async () => {
+  test('without CORS_ORIGINS every page is blocked', async () => {
     const closed = await testServer()
     const url = `${await listen(closed.app)}/userinfo`
     const preflights = notePreflights(closed.app)

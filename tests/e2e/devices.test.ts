@@ -88,7 +88,7 @@ describe.each([
     return signer
   }
 
-  test('device add says whose id it has, and the device signs in at once', async () => {
+  test('device add prints the id, and the device signs in at once', async () => {
     const signer = newSigner()
     const args = ['device', 'add', signer.deviceKey, '--role', 'Sensor', '--customer-key-stdin']
     const added = await json(args, `${signer.customerKey}\n`)
@@ -103,14 +103,14 @@ describe.each([
     })
   })
 
-  test('device add without a role gives none, and refuses a key that is taken', async () => {
+  test('device add stores an empty role by default and refuses a duplicate key', async () => {
     const { deviceKey, customerKey } = newSigner()
     const args = ['device', 'add', deviceKey, '--customer-key-stdin']
     expect(await json(args, customerKey)).toEqual({ userId: uuid, device_key: deviceKey, role: '' })
     expect(await run(args, customerKey)).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/exists/) })
   })
 
-  test('device disable ends its token and lets it in no more, until enable', async () => {
+  test('device disable ends the token and blocks sign-ins until device enable', async () => {
     const signer = await addDevice()
     const { token } = (await signInAt(server.url, signer)).body
     const listed = { userId: uuid, device_key: signer.deviceKey, role: '', enabled: false, created: moment }
@@ -128,7 +128,7 @@ describe.each([
     expect(await json(['device', 'list'])).toContainEqual({ ...listed, enabled: true })
   })
 
-  test('key rotate makes the server sign with the new key, and what the old one signed stays good', async () => {
+  test('key rotate makes the server sign with the new key and keeps older tokens valid', async () => {
     const older = (await signInAt(server.url, await addDevice())).body.token
     const rotated = await json(['key', 'rotate'])
     expect(rotated).toEqual({ kid })
@@ -142,7 +142,7 @@ describe.each([
     }
   })
 
-  test('device and key commands do their work as processes of their own, which end by themselves', async () => {
+  test('device and key commands work as separate processes and exit by themselves', async () => {
     const { deviceKey, customerKey } = newSigner()
     const commands = [
       [`device add ${deviceKey} --customer-key-stdin`, customerKey],
@@ -158,7 +158,7 @@ describe.each([
     }
   })
 
-  test('nobody is told more than there is: unknown keys, empty keys and no customer key are refused', async () => {
+  test('unknown keys, empty keys and a missing customer key are refused', async () => {
     for (const word of ['disable', 'enable']) expect((await run(['device', word, 'nobody'])).code).toBe(1)
     const add = ['device', 'add', `device-${randomWord()}`]
     expect((await run([...add, '--customer-key-stdin'], '')).code).toBe(1)
@@ -196,7 +196,7 @@ describe('recipes', () => {
     const isMissing = lacksTools('tests/e2e/devices.test.ts', needed)
     const runRecipe = (more: Record<string, string>) => runProgram([program, `examples/${file}`], more)
 
-    test.skipIf(isMissing)('is in the index, with what it says to run', () => {
+    test.skipIf(isMissing)('is in the index with its command', () => {
       const index = readFileSync(join(repository, 'examples', 'README.md'), 'utf8')
       expect(index).toMatch(
         new RegExp(`^\\| \\[${file}\\]\\(${file}\\) \\|.+\\| \`${program} examples/${file}\` \\|$`, 'm'),
@@ -211,19 +211,19 @@ describe('recipes', () => {
       ],
       ['a customer key of just one block', { customerKey: randomWord().repeat(4) }],
       ['a customer key longer than a block', { customerKey: `${randomWord().repeat(4)}x` }],
-    ])('signs %s in and says who it is', async (_what, chosen) => {
+    ])('signs %s in and prints the user', async (_what, chosen) => {
       const signer = await addDevice(chosen)
       const { code, stdout, stderr } = await runRecipe(variables(signer))
       expect([code, stderr]).toEqual([0, ''])
       expect(JSON.parse(stdout)).toMatchObject({ userName: signer.deviceKey })
     })
 
-    test.skipIf(isMissing)('ends with 1 and says why when it is refused', async () => {
+    test.skipIf(isMissing)('exits with 1 and prints the reason when refused', async () => {
       const { code, stdout, stderr } = await runRecipe({ ...variables(await addDevice()), CUSTOMER_KEY: 'wrong' })
       expect([code, stdout, stderr]).toEqual([1, '', expect.stringContaining('invalid_grant')])
     })
 
-    test.skipIf(isMissing)('ends with 75 when nobody could answer', async () => {
+    test.skipIf(isMissing)('exits with 75 when the server is unavailable', async () => {
       const gone = `http://127.0.0.1:${await freePort()}`
       for (const away of [gone, await answering(503), await answering(429)]) {
         const { code, stdout, stderr } = await runRecipe({ ...variables(newSigner()), TOKEN_SERVER: away })
@@ -232,7 +232,7 @@ describe('recipes', () => {
       }
     })
 
-    test.skipIf(isMissing)('puts no secret into the arguments of a process', async () => {
+    test.skipIf(isMissing)('passes no secret as a process argument', async () => {
       const folder = await temporaryFolder()
       for (const tool of ['openssl', 'curl', 'od', 'tr', 'sed', 'tail', 'date', program]) {
         const real = execFileSync('sh', ['-c', `command -v ${tool}`], {

@@ -25,7 +25,7 @@ beforeAll(async () => {
 describe('a start', () => {
   const both = { WEBAPI_DEFAULT_CLIENT: 'old-app', ENVELOPE_DEBUG: 'true' }
   const warned: [string, Record<string, string>, string[]][] = [
-    ['with a client for those who name none', { WEBAPI_DEFAULT_CLIENT: 'old-app' }, [defaultClient]],
+    ['with a default client for requests without one', { WEBAPI_DEFAULT_CLIENT: 'old-app' }, [defaultClient]],
     ['with such a client under parity', { WEBAPI_DEFAULT_CLIENT: 'old-app', WEBAPI_PARITY: 'true' }, [defaultClient]],
     ['with debug=1 allowed', { DIALECTS: 'envelope', ENVELOPE_DEBUG: 'true' }, [envelopeDebug]],
     ['with both', { DIALECTS: 'webapi,envelope', ...both }, [defaultClient, envelopeDebug]],
@@ -36,15 +36,15 @@ describe('a start', () => {
       [],
     ],
   ]
-  test.each(warned)('%s warns of exactly that', async (_what, more, expected) => {
+  test.each(warned)('%s logs exactly the matching warnings', async (_what, more, expected) => {
     const server = await readyServer({ environment: { ...environment, ...more } })
     expect(warnings(server)).toEqual(expected)
     await server.end()
   })
 })
 
-describe('what was warned about is so', () => {
-  test('a /Token request without a client counts as the default one', async () => {
+describe('a setting with a warning', () => {
+  test('takes a /Token request without a client as the default client', async () => {
     const client = await addClient(database, { secret: 'public' })
     const user = await addUser(database)
     const server = await readyServer({ environment: { ...environment, WEBAPI_DEFAULT_CLIENT: client.id } })
@@ -59,7 +59,7 @@ describe('what was warned about is so', () => {
   test.each([
     ['true', { username: 'Username nobody does not exist.' }],
     ['false', undefined],
-  ])('with ENVELOPE_DEBUG=%s, debug=1 is answered with %o', async (ENVELOPE_DEBUG, debug) => {
+  ])('ENVELOPE_DEBUG=%s answers debug=1 with %o', async (ENVELOPE_DEBUG, debug) => {
     const server = await readyServer({ environment: { ...environment, DIALECTS: 'envelope', ENVELOPE_DEBUG } })
     const url = `${server.url}/v1/oauth/?username=nobody&password=${keepSecret('wrong-password')}&debug=1`
     const { status, body } = await ask(url, { method: 'POST' })
@@ -68,7 +68,7 @@ describe('what was warned about is so', () => {
   })
 })
 
-test('a password in a query is in nothing that a process prints, at the finest level', async () => {
+test('a password in a query never appears in the output, even at the finest log level', async () => {
   const user = await addUser(database)
   const more = { DIALECTS: 'envelope', ENVELOPE_DEBUG: 'true', LOG_LEVEL: 'trace' }
   const starting = startServer({ environment: { ...environment, ...more } })
@@ -104,14 +104,14 @@ describe('two dialects on one path', () => {
       { DIALECTS: 'envelope,webapi-session', WEBAPI_SESSION_PATH: '/v1/OAuth' },
       'ENVELOPE_PATH, WEBAPI_SESSION_PATH: two dialects share the path /v1/OAuth; give each its own path',
     ],
-  ])('end a start with exit code 2 and a sentence: %o', async (more, sentence) => {
+  ])('stop the server at start with exit code 2 and a message: %o', async (more, sentence) => {
     const starting = startServer({ environment: { ...environment, ...more } })
     expect(await starting.exited).toBe(2)
     expect(starting.stderr()).toBe(`Invalid settings:\n  ${sentence}\n`)
     expect(starting.lines).toEqual([])
   })
 
-  test('are told with every other mistake at once', async () => {
+  test('are reported together with every other mistake', async () => {
     const more = { DIALECTS: 'webapi,envelope', ENVELOPE_PATH: '/token', PORT: 'x', ENVELOPE_DEBUG: 'yes' }
     const starting = startServer({ environment: { ...environment, ...more } })
     expect(await starting.exited).toBe(2)
@@ -120,7 +120,7 @@ describe('two dialects on one path', () => {
     }
   })
 
-  test('are no mistake while only one of them is served', async () => {
+  test('are accepted while the server mounts only one of them', async () => {
     const more = { DIALECTS: 'webapi', ENVELOPE_PATH: '/Token' }
     const server = await readyServer({ environment: { ...environment, ...more } })
     expect(warnings(server)).toEqual([])

@@ -22,7 +22,7 @@ beforeAll(async () => {
 test.each([
   ['off', false],
   ['on', true],
-])('with DOCS=%s the packages of the page are loaded: %s', async (DOCS, areLoaded) => {
+])('DOCS=%s decides whether the packages of the page are loaded: %s', async (DOCS, areLoaded) => {
   const server = startServer({ environment: { ...environment, DOCS } })
   await server.ready
   server.signal('SIGTERM')

@@ -29,7 +29,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
   })
   afterAll(() => browser?.close())
 
-  /** Whatever a test does, its pages ask nobody else, break no policy, keep nothing, and put no secret in a URL. */
+  /** In every test, the pages ask no other host, break no policy, store nothing and put no secret in a URL. */
   afterEach(async () => {
     for (const { page, from, urls, complaints } of opened.splice(0)) {
       expect(urls.filter((url) => new URL(url).origin !== from)).toEqual([])
@@ -81,7 +81,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
   }
 
   test.each(['/docs', '/docs/'])(
-    '%s: Authorize with a password, Execute /userinfo, and there is the user',
+    '%s: Authorize with a password, then Execute /userinfo shows the user',
     async (path) => {
       const page = await openDocs({}, path)
       await signIn(page)
@@ -92,7 +92,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     },
   )
 
-  test('the same by keyboard alone', async () => {
+  test('the same works with the keyboard alone', async () => {
     const page = await openDocs()
     await tabTo(page, '.scheme-container .authorize')
     await page.keyboard.press('Enter')
@@ -128,7 +128,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     await expectFocus(page, '.scheme-container .authorize')
   })
 
-  test('a wrong password is said in the dialog', async () => {
+  test('the dialog reports a wrong password', async () => {
     const page = await openDocs()
     await signIn(page, 'wrong')
     const error = await schemeOf(page, 'passwordGrant').locator('.errors').innerText()
@@ -136,14 +136,14 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect(error).toContain('The user name or password is incorrect.')
   })
 
-  test('after a reload nobody is signed in', async () => {
+  test('a reload signs the user out', async () => {
     const page = await openDocs()
     await signIn(page)
     await page.reload()
     expect((await execute(page, 'whoseToken')).status).toBe('401')
   })
 
-  test('a token put in by hand is sent', async () => {
+  test('a token entered by hand is sent', async () => {
     const { access_token: value } = (await askForToken(app, { client, user })).json()
     const page = await openDocs()
     await page.locator('.scheme-container .authorize').click()
@@ -153,7 +153,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect((await execute(page, 'whoseToken')).status).toBe('200')
   })
 
-  test('with a client in the header, each endpoint that asks for one answers', async () => {
+  test('every endpoint that needs a client accepts one in the header', async () => {
     const page = await openDocs()
     await proveClient(page)
     const given = await execute(page, 'askForToken', { username: user.name, password: user.password })
@@ -167,7 +167,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect(JSON.parse(dead.body)).toEqual({ active: false })
   })
 
-  test('with a client in the form alone, too', async () => {
+  test('every endpoint that needs a client accepts one in the form', async () => {
     const page = await openDocs()
     const proof = { client_id: client.id, client_secret: client.secret }
     const given = await execute(page, 'askForToken', { username: user.name, password: user.password, ...proof })
@@ -176,14 +176,14 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect((await execute(page, 'revokeToken', { token, ...proof })).status).toBe('200')
   })
 
-  test('fields left empty are not sent', async () => {
+  test('empty fields are not sent', async () => {
     const page = await openDocs()
     const asked = page.waitForRequest(`${origin}/Token`)
     await execute(page, 'askForToken', { username: 'x', password: 'y' })
     expect((await asked).postData()).toBe('grant_type=password&username=x&password=y')
   })
 
-  test('no padlock is closed before anybody signed in; then those are whose scheme it is', async () => {
+  test('padlocks close only after a sign-in, and only those of its scheme', async () => {
     const page = await openDocs()
     const closed = () => page.locator('.opblock:has(.authorization__btn .locked) .opblock-summary-path').allInnerTexts()
     expect(await closed()).toEqual([])
@@ -197,13 +197,13 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect(answer.body).toMatch(/issuer|live|ready|openapi: 3\.1\.0/)
   })
 
-  test('every operation can be tried but the GET with a body, which says why', async () => {
+  test('every operation can be tried except the GET with a body, which says why', async () => {
     const untried = await findUntried(await openDocs())
     expect(untried).toHaveLength(1)
     expect(untried[0]).toContain('no browser sends a body with GET')
   })
 
-  test('what is not switched on says so, and cannot be tried', async () => {
+  test('an operation that is switched off says so and cannot be tried', async () => {
     const plain = await testServer({ docs: true })
     const untried = await findUntried(await openDocs({}, '/docs', await listen(plain.app)))
     const marked = untried.filter((text) => text.includes('(not switched on here)'))
@@ -211,7 +211,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect(untried.filter((text) => !marked.includes(text))).toEqual([expect.stringContaining('a body with GET')])
   })
 
-  test('there is no Execute until an operation is ready', async () => {
+  test('Execute appears only once an operation is ready', async () => {
     const page = await openDocs()
     await page.evaluate(`
       globalThis.hasten = []
@@ -249,7 +249,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     },
   )
 
-  test('a sign-in in the envelope, whose token is sent as it wants', async () => {
+  test('a sign-in in the envelope sends its token under its own scheme', async () => {
     const page = await openDocs()
     const given = await execute(page, 'askForEnvelope', { username: user.name, password: user.password })
     const { success, data } = JSON.parse(given.body)
@@ -259,7 +259,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect(JSON.parse(whose.body)).toMatchObject({ success: true, data: { userName: user.name } })
   })
 
-  test('a device’s token goes in its own header', async () => {
+  test('a device’s token is sent in its own header', async () => {
     const page = await openDocs()
     const device = { deviceKey: `device-${randomWord()}`, customerKey: keepSecret(randomWord()) }
     await registerDevice(database.writes, plainOptions.encryptionKey as Buffer, device)
@@ -275,7 +275,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect(JSON.parse((await execute(page, 'whoseToken')).body).userName).toBe(device.deviceKey)
   })
 
-  test('a user sees the own seats, and ends one', async () => {
+  test('a user lists their seats and ends one', async () => {
     const page = await openDocs()
     await signIn(page)
     await page.keyboard.press('Escape')
@@ -287,7 +287,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect((await execute(page, 'whoseToken')).status).toBe('401')
   })
 
-  test('a refused client does not make the browser ask for a password itself', async () => {
+  test('a refused client does not open the browser’s own password prompt', async () => {
     const page = await openDocs()
     await page.evaluate(
       'globalThis.modes = []; const send = fetch; fetch = (url, init) => (modes.push(init.credentials), send(url, init))',
@@ -296,7 +296,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect(await page.evaluate('modes')).toEqual(['omit'])
   })
 
-  test('it is called by its name, with an icon of its own, and no bar of Swagger’s on top', async () => {
+  test('the page has its own title and icon and no Swagger top bar', async () => {
     const page = await openDocs()
     expect(await page.title()).toBe('fastify-password-grant')
     expect(await page.locator('link[rel=icon]').getAttribute('href')).toMatch(/icon\.svg$/)
@@ -304,14 +304,14 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     expect(await page.locator('h1, h2').first().innerText()).toContain('fastify-password-grant')
   })
 
-  test('on a small screen nothing sticks out', async () => {
+  test('nothing overflows a small screen', async () => {
     const page = await openDocs({ viewport: { width: 400, height: 800 }, isMobile: true })
     await openOperation(page, 'askForToken')
     await page.locator('.scheme-container .authorize').click()
     expect(await page.evaluate('[innerWidth, document.documentElement.scrollWidth]')).toEqual([400, 400])
   })
 
-  test('it is dark where the reader wants that, and follows', async () => {
+  test('the page follows the reader’s dark mode and its changes', async () => {
     const page = await openDocs({ colorScheme: 'dark' })
     const background = () => page.evaluate<string>('getComputedStyle(document.documentElement).backgroundColor')
     expect(await background()).toBe('rgb(28, 32, 34)')
@@ -323,7 +323,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     ['light', 1280],
     ['dark', 400],
   ] as const
-  test.each(looks)('axe finds nothing serious: %s, %i pixels wide', async (colorScheme, width) => {
+  test.each(looks)('axe reports no serious violation: %s, %i pixels wide', async (colorScheme, width) => {
     const page = await openDocs({ colorScheme, viewport: { width, height: 900 } })
     expect(await findSerious(page), 'closed').toEqual([])
     await page.locator('.scheme-container .authorize').click()

@@ -15,64 +15,61 @@ import { ask, eventually } from '../support/wire.ts'
 const namespace = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child']
 const mayUnshare = spawnSync(namespace[0] ?? '', [...namespace.slice(1), 'true']).status === 0
 
-describe.runIf(mayUnshare)(
-  'as the first process of a container, which the kernel spares signals it does not handle',
-  () => {
-    let folder: string
+describe.runIf(mayUnshare)('a server as the first process of a container', () => {
+  let folder: string
 
-    beforeAll(async () => {
-      folder = await fillFolder(await temporaryFolder())
-      expect((await runCommand(['migrate', '--embedded', folder])).code).toBe(0)
-    })
+  beforeAll(async () => {
+    folder = await fillFolder(await temporaryFolder())
+    expect((await runCommand(['migrate', '--embedded', folder])).code).toBe(0)
+  })
 
-    test('a server hears signals before it has loaded anything', async () => {
-      const idle = ['-e', 'process.on("SIGHUP", () => process.exit()); setInterval(() => undefined, 1000)']
-      const least = await startFirst(spawnCommand([...namespace, process.execPath, ...idle], { stdio: 'ignore' }))
-      const server = await startFirst(spawnServer())
-      for (const { child } of [least, server]) child.kill('SIGKILL')
-      expect(server.cpuTicks).toBeLessThanOrEqual(2 * least.cpuTicks + 2)
-    })
+  test('handles signals before it has loaded anything', async () => {
+    const idle = ['-e', 'process.on("SIGHUP", () => process.exit()); setInterval(() => undefined, 1000)']
+    const least = await startFirst(spawnCommand([...namespace, process.execPath, ...idle], { stdio: 'ignore' }))
+    const server = await startFirst(spawnServer())
+    for (const { child } of [least, server]) child.kill('SIGKILL')
+    expect(server.cpuTicks).toBeLessThanOrEqual(2 * least.cpuTicks + 2)
+  })
 
-    test.each([0, 20, 50, 100, 200, 300, 600])(
-      'SIGTERM %i ms later ends it with exit code 0 and leaves no PostgreSQL behind',
-      async (delayMs) => {
-        const { child, pid } = await startFirst(spawnServer())
-        const ended = once(child, 'exit').then(([code]) => code)
-        await sleep(delayMs)
-        process.kill(pid, 'SIGTERM')
-        expect(await Promise.race([ended, sleep(10_000, 'still running after ten seconds')])).toBe(0)
-        expect(await readdir(join(folder, 'cluster'))).not.toContain('postmaster.pid')
-      },
-    )
-
-    test('SIGHUP does not end it at any moment', async () => {
+  test.each([0, 20, 50, 100, 200, 300, 600])(
+    'exits with 0 and leaves no PostgreSQL behind after SIGTERM %i ms later',
+    async (delayMs) => {
       const { child, pid } = await startFirst(spawnServer())
-      process.kill(pid, 'SIGHUP')
-      let log = ''
-      child.stdout?.setEncoding('utf8').on('data', (text) => (log += text))
-      await eventually(
-        async () => log,
-        (text) => text.includes('ready on'),
-      )
-      process.kill(pid, 'SIGHUP')
-      await sleep(100)
+      const ended = once(child, 'exit').then(([code]) => code)
+      await sleep(delayMs)
       process.kill(pid, 'SIGTERM')
-      expect(await once(child, 'exit')).toEqual([0, null])
-      expect(log).toContain('closing after SIGTERM')
-    })
+      expect(await Promise.race([ended, sleep(10_000, 'still running after ten seconds')])).toBe(0)
+      expect(await readdir(join(folder, 'cluster'))).not.toContain('postmaster.pid')
+    },
+  )
 
-    function spawnServer(): ChildProcess {
-      return spawnProgram(['serve', '--port', '0', '--embedded', folder], { launcher: namespace })
-    }
-  },
-)
+  test('survives SIGHUP at any moment', async () => {
+    const { child, pid } = await startFirst(spawnServer())
+    process.kill(pid, 'SIGHUP')
+    let log = ''
+    child.stdout?.setEncoding('utf8').on('data', (text) => (log += text))
+    await eventually(
+      async () => log,
+      (text) => text.includes('ready on'),
+    )
+    process.kill(pid, 'SIGHUP')
+    await sleep(100)
+    process.kill(pid, 'SIGTERM')
+    expect(await once(child, 'exit')).toEqual([0, null])
+    expect(log).toContain('closing after SIGTERM')
+  })
 
-test.runIf(!mayUnshare)('the first process of a container is tried by root only', (context) => {
+  function spawnServer(): ChildProcess {
+    return spawnProgram(['serve', '--port', '0', '--embedded', folder], { launcher: namespace })
+  }
+})
+
+test.runIf(!mayUnshare)('only root can run as the first process of a container', (context) => {
   context.skip('this user may not make a process namespace with unshare')
 })
 
 describe('SIGHUP', () => {
-  test('does nothing to a server and its embedded database', async () => {
+  test('leaves a server and its embedded database running', async () => {
     const folder = await fillFolder(await temporaryFolder())
     const server = await readyServer({ environment: { EMBEDDED_FOLDER: folder } })
     const postmaster = readFileSync(join(folder, 'cluster', 'postmaster.pid'), 'utf8')

@@ -41,7 +41,7 @@ afterEach(async () => {
 })
 
 describe('an embedded database in a folder', () => {
-  test('is made where there is nothing, for its owner only', async () => {
+  test('is created for its owner only', async () => {
     const folder = join(await temporaryFolder(), 'a', 'data')
     const database = await open(folder)
     expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
@@ -50,14 +50,14 @@ describe('an embedded database in a folder', () => {
     expect(await readdir(folder)).toEqual(['cluster'])
   })
 
-  test('closes a folder that others could read', async () => {
+  test('restricts a folder that others could read', async () => {
     const folder = await temporaryFolder()
     await chmod(folder, 0o755)
     await open(folder)
     expect((await stat(folder)).mode & 0o777).toBe(0o700)
   })
 
-  test('listens on no network address and loses nothing that it acknowledged', async () => {
+  test('listens on no network address and loses no acknowledged row', async () => {
     const database = await open(await madeFolder())
     const settings = await database.script<{ name: string; setting: string }>(
       `select name, setting from pg_settings where name in
@@ -81,7 +81,7 @@ describe('an embedded database in a folder', () => {
     expect(await second.script('select seven from public.kept')).toEqual([{ seven: 7 }])
   })
 
-  test('compares and sorts alike on every machine, in UTF-8', async () => {
+  test('compares and sorts UTF-8 alike on every machine', async () => {
     const database = await open(await temporaryFolder())
     const found = await database.script(
       `select datlocprovider as provider, datlocale as locale, pg_encoding_to_char(encoding) as encoding
@@ -104,7 +104,7 @@ describe('an embedded database in a folder', () => {
     expect(log).not.toContain('insert into')
   })
 
-  test('is told nothing of our environment, which may hold secrets', async () => {
+  test('gets nothing of the server’s environment, which may hold secrets', async () => {
     const folder = await madeFolder()
     const opener = await openElsewhere(folder, { env: { ...process.env, ENCRYPTION_KEY: 'pencil-case' } })
     const pid = await postmasterPid(folder)
@@ -144,7 +144,7 @@ describe('several programs on one folder', () => {
     expect(await isStopped(folder)).toBe(true)
   })
 
-  test('leave without stopping it under the others, and the last one stops it', async () => {
+  test('leave it running for the others, and the last one stops it', async () => {
     const folder = await madeFolder()
     const server = await openElsewhere(folder)
     const pid = await postmasterPid(folder)
@@ -158,7 +158,7 @@ describe('several programs on one folder', () => {
     expect(isRunning(pid)).toBe(false)
   })
 
-  test('all get in and nothing is left when many come and go at the same moment', async () => {
+  test('all get in when many come and go at once, and leave nothing behind', async () => {
     const folder = await madeFolder()
     await (await open(folder)).close()
     const comeAndGo = async (name: number) => {
@@ -181,7 +181,7 @@ describe('several programs on one folder', () => {
     expect(await isStopped(folder)).toBe(true)
   })
 
-  test('close it once, however often one of them asks', async () => {
+  test('close it once, even when asked twice', async () => {
     const folder = await madeFolder()
     const database = await openEmbedded({ folder })
     await Promise.all([database.close(), database.close()])
@@ -191,7 +191,7 @@ describe('several programs on one folder', () => {
 })
 
 describe('after a crash', () => {
-  test('of the program, the next one finds everything committed and stops it in the end', async () => {
+  test('of the program, the next one finds every commit and stops it in the end', async () => {
     const folder = await madeFolder()
     const crashing = await openElsewhere(folder)
     const pid = await postmasterPid(folder)
@@ -205,7 +205,7 @@ describe('after a crash', () => {
     expect(isRunning(pid)).toBe(false)
   })
 
-  test('of PostgreSQL, queries say that it is away and then work again without opening anew', async () => {
+  test('of PostgreSQL, queries report an outage and then work again without reopening', async () => {
     const folder = await madeFolder()
     const told: string[] = []
     const database = await openEmbedded({ folder, onProgress: (sentence) => told.push(sentence) })
@@ -244,7 +244,7 @@ describe('after a crash', () => {
     expect(await isStopped(folder)).toBe(true)
   })
 
-  test('of both, the next program finds everything committed', async () => {
+  test('of both, the next program finds every commit', async () => {
     const folder = await madeFolder()
     const crashing = await openElsewhere(folder)
     await crashing.ask('create table public.kept as select generate_series(1, 1000) as n')
@@ -257,7 +257,7 @@ describe('after a crash', () => {
     expect(await isStopped(folder)).toBe(true)
   })
 
-  test('PostgreSQL that was asked from outside to stop comes back', async () => {
+  test('a PostgreSQL that another process stopped comes back', async () => {
     const folder = await madeFolder()
     const database = await open(folder)
     const pid = await postmasterPid(folder)
@@ -291,26 +291,23 @@ describe('after a crash', () => {
     }
   })
 
-  test.runIf(process.platform === 'linux')(
-    'a lock file whose process id belongs to something else by now does not keep it closed',
-    async () => {
-      const folder = await madeFolder()
-      await (await open(folder)).close()
-      const stranger = spawn('sleep', ['60'], isRoot ? { uid: nobody, gid: nobody } : {})
-      cleanups.push(() => stranger.kill())
-      for (const name of ['postmaster.pid', '.s.PGSQL.5432.lock']) {
-        const lock = join(folder, 'cluster', name)
-        await writeFile(lock, `${stranger.pid}\n/proc/self/cwd\n1\n5432\n`)
-        if (isRoot) await chown(lock, nobody, nobody)
-      }
-      const database = await open(folder)
-      expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
-    },
-  )
+  test.runIf(process.platform === 'linux')('a lock file with a recycled process id does not block it', async () => {
+    const folder = await madeFolder()
+    await (await open(folder)).close()
+    const stranger = spawn('sleep', ['60'], isRoot ? { uid: nobody, gid: nobody } : {})
+    cleanups.push(() => stranger.kill())
+    for (const name of ['postmaster.pid', '.s.PGSQL.5432.lock']) {
+      const lock = join(folder, 'cluster', name)
+      await writeFile(lock, `${stranger.pid}\n/proc/self/cwd\n1\n5432\n`)
+      if (isRoot) await chown(lock, nobody, nobody)
+    }
+    const database = await open(folder)
+    expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
+  })
 })
 
-describe('a folder that cannot be opened is refused with a sentence', () => {
-  test('when it holds somebody’s files, which stay as they were', async () => {
+describe('a folder that cannot be opened is refused with a message', () => {
+  test('when it holds other files, which stay unchanged', async () => {
     const folder = await temporaryFolder()
     await chmod(folder, 0o755)
     await writeFile(join(folder, 'thesis.txt'), 'mine')
@@ -328,7 +325,7 @@ describe('a folder that cannot be opened is refused with a sentence', () => {
     )
   })
 
-  test('when its cluster is none', async () => {
+  test('when its cluster is incomplete', async () => {
     const folder = await temporaryFolder()
     await mkdir(join(folder, 'cluster'))
     await writeFile(join(folder, 'cluster', 'notes.txt'), 'mine')
@@ -341,7 +338,7 @@ describe('a folder that cannot be opened is refused with a sentence', () => {
     await expect(open(file)).rejects.toThrow(/cannot be used/)
   })
 
-  test('when PostgreSQL cannot start there, with its own words', async () => {
+  test('when PostgreSQL cannot start there, with PostgreSQL’s own message', async () => {
     const folder = await madeFolder()
     await (await open(folder)).close()
     await rm(join(folder, 'cluster', 'global', 'pg_control'))
@@ -361,8 +358,8 @@ describe('a folder that cannot be opened is refused with a sentence', () => {
   })
 })
 
-describe('what a crash or a hurried clean-up left in the folder', () => {
-  test('does not stop it from being opened, and goes once it is old', async () => {
+describe('a leftover of a crash or a hurried clean-up', () => {
+  test('does not block the folder, and is removed once it is old', async () => {
     const folder = await temporaryFolder()
     const young = join(folder, 'cluster.aaaaaa')
     const old = join(folder, 'cluster.bbbbbb')
@@ -376,22 +373,19 @@ describe('what a crash or a hurried clean-up left in the folder', () => {
 })
 
 describe('the user that PostgreSQL runs as', () => {
-  test.runIf(isRoot)(
-    'has an id that nobody else has, for root, also where only root may enter the folders above',
-    async () => {
-      const parent = await temporaryFolder() // mkdtemp makes it 0700
-      const folder = join(parent, 'data')
-      const database = await open(folder)
-      expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
-      expect((await stat(folder)).uid).toBe(0)
-      const { uid } = await stat(join(folder, 'cluster'))
-      expect([0, nobody]).not.toContain(uid)
-      const everyone = await readFile('/etc/passwd', 'utf8')
-      expect(everyone.split('\n').map((line) => line.split(':')[2])).not.toContain(String(uid))
-    },
-  )
+  test.runIf(isRoot)('has a unique id under root, even where only root may enter the parent folders', async () => {
+    const parent = await temporaryFolder() // mkdtemp makes it 0700
+    const folder = join(parent, 'data')
+    const database = await open(folder)
+    expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
+    expect((await stat(folder)).uid).toBe(0)
+    const { uid } = await stat(join(folder, 'cluster'))
+    expect([0, nobody]).not.toContain(uid)
+    const everyone = await readFile('/etc/passwd', 'utf8')
+    expect(everyone.split('\n').map((line) => line.split(':')[2])).not.toContain(String(uid))
+  })
 
-  test.runIf(isRoot)('is another one for each folder of root, and stays it where the folder moves', async () => {
+  test.runIf(isRoot)('differs for each folder of root and stays with a folder that moves', async () => {
     const parent = await temporaryFolder()
     const [one, other] = [join(parent, 'one'), join(parent, 'other')]
     const [first, second] = await Promise.all([open(one), open(other)])
@@ -410,7 +404,7 @@ describe('the user that PostgreSQL runs as', () => {
     expect(await uidOfCluster(moved)).toBe(uids[0])
   })
 
-  test.runIf(isRoot)('is the same for processes of root that open a folder at once', async () => {
+  test.runIf(isRoot)('is the same for root processes that open a folder at once', async () => {
     const folder = await temporaryFolder()
     for (const _ of ['a new one', 'one that root restored']) {
       const openers = await Promise.all([openElsewhere(folder), openElsewhere(folder), openElsewhere(folder)])
@@ -421,7 +415,7 @@ describe('the user that PostgreSQL runs as', () => {
     }
   })
 
-  test.runIf(isRoot)('replaces the id that folders of an older version share, once no PostgreSQL runs', async () => {
+  test.runIf(isRoot)('replaces the shared id of an older version once no PostgreSQL runs', async () => {
     const folder = await madeFolder()
     await (await open(folder)).close()
     const shared = 65_432
@@ -431,7 +425,7 @@ describe('the user that PostgreSQL runs as', () => {
     expect(await uidOfCluster(folder)).not.toBe(shared)
   })
 
-  test.runIf(isRoot)('stays the shared one while the PostgreSQL of an older version runs', async () => {
+  test.runIf(isRoot)('keeps the shared id while the PostgreSQL of an older version runs', async () => {
     const folder = await temporaryFolder()
     await chown(folder, 65_432, 65_432) // makes it the owner
     const running = await openElsewhere(folder)
@@ -442,7 +436,7 @@ describe('the user that PostgreSQL runs as', () => {
     await running.close()
   })
 
-  test.runIf(isRoot)('is, for root, whoever owns the folder', async () => {
+  test.runIf(isRoot)('is the owner of the folder under root', async () => {
     const folder = await temporaryFolder()
     await chown(folder, 4_321, 4_321)
     await (await open(folder)).close()
@@ -462,7 +456,7 @@ describe('the user that PostgreSQL runs as', () => {
     expect(await database.script('select seven from public.kept')).toEqual([{ seven: 7 }])
   })
 
-  test.runIf(isRoot)('is the ordinary user who opens it', async (context) => {
+  test.runIf(isRoot)('is the ordinary user that opens the folder', async (context) => {
     if (!isReachableForNobody()) context.skip('nobody may not enter this clone')
     const parent = await temporaryFolder()
     await chown(parent, nobody, nobody)
@@ -474,7 +468,7 @@ describe('the user that PostgreSQL runs as', () => {
     expect(await isStopped(folder)).toBe(true)
   })
 
-  test.runIf(isRoot)('can share it with root', async (context) => {
+  test.runIf(isRoot)('can share the folder with root', async (context) => {
     if (!isReachableForNobody()) context.skip('nobody may not enter this clone')
     const parent = await temporaryFolder()
     await chown(parent, nobody, nobody)
@@ -496,7 +490,7 @@ describe('the binaries', () => {
     expect(await readdir(join(binaries.native, 'lib'))).toContain('libpq.so.5')
   })
 
-  test.runIf(isRoot)('are copied once to where nobody can run them', async () => {
+  test.runIf(isRoot)('are copied once to a place where the account nobody can run them', async () => {
     const version = `18.0.0-test.${process.pid}`
     const binaries = { ...(await copyBinaries()), version } // in a folder only root may enter
     const account = { uid: nobody, gid: nobody }
@@ -511,7 +505,7 @@ describe('the binaries', () => {
     execFileSync(join(copy.native, 'bin', 'initdb'), initdb, { ...account, cwd: '/', stdio: 'ignore' })
   })
 
-  test.runIf(isRoot)('are never taken from a copy that others could have changed', async () => {
+  test.runIf(isRoot)('never come from a copy that others could have changed', async () => {
     const version = `18.0.1-test.${process.pid}`
     const binaries = { ...(await copyBinaries()), version }
     const account = { uid: nobody, gid: nobody }
@@ -532,7 +526,7 @@ async function temporaryFolder(): Promise<string> {
   return folder
 }
 
-/** A folder with a database in it that nobody has opened yet. */
+/** A folder with a database that has not been opened yet. */
 async function madeFolder(): Promise<string> {
   return fillFolder(await temporaryFolder())
 }
@@ -620,7 +614,7 @@ async function readLogs(folder: string): Promise<string> {
   return (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('')
 }
 
-/** Whether an ordinary user could run what is built here: a clone in root's home is closed to others. */
+/** Whether an ordinary user could run this build: a clone in root's home is closed to others. */
 function isReachableForNobody(): boolean {
   try {
     const look = `require('fs').accessSync(${JSON.stringify(fileURLToPath(builtModule))})`

@@ -42,7 +42,7 @@ async function migrated(): Promise<string> {
 }
 
 describe('an embedded database', () => {
-  test('gets an encryption key of its own in its folder, for its owner only, one for two who come at once', async () => {
+  test('gets one encryption key in its folder, for its owner only, even when two processes start at once', async () => {
     const folder = await fillFolder(await temporaryFolder())
     const environment = { EMBEDDED_FOLDER: folder }
     expect((await runWarm(['migrate'], { environment })).code).toBe(0)
@@ -63,7 +63,7 @@ describe('an embedded database', () => {
     await server.end()
   })
 
-  test('is not served with a key file that holds something else', async () => {
+  test('is not served when its key file holds no key', async () => {
     const folder = await fillFolder(await temporaryFolder())
     const environment = { EMBEDDED_FOLDER: folder, DIALECTS: 'device' }
     expect((await runWarm(['migrate'], { environment: { EMBEDDED_FOLDER: folder } })).code).toBe(0)
@@ -75,7 +75,7 @@ describe('an embedded database', () => {
     }
   })
 
-  test('uses ENCRYPTION_KEY instead where it is set, and makes no file', async () => {
+  test('uses ENCRYPTION_KEY where it is set and creates no file', async () => {
     const folder = await fillFolder(await temporaryFolder())
     const environment = { EMBEDDED_FOLDER: folder, ENCRYPTION_KEY: newKey() }
     expect((await runWarm(['migrate'], { environment })).code).toBe(0)
@@ -85,20 +85,20 @@ describe('an embedded database', () => {
 })
 
 describe('with DATABASE_URL', () => {
-  test('a server with devices does not start without ENCRYPTION_KEY, and says what to set', async () => {
+  test('a server with devices refuses to start without ENCRYPTION_KEY and names the variable', async () => {
     const starting = startServer({ environment: { DATABASE_URL: await migrated(), DIALECTS: 'webapi,device' } })
     expect(await starting.exited).toBe(2)
     expect(starting.stderr()).toMatch(/ENCRYPTION_KEY: .*32 bytes.*device dialect/)
     expect(starting.lines.join('\n')).not.toContain('ready on')
   })
 
-  test('one without devices does', async () => {
+  test('a server without devices starts without ENCRYPTION_KEY', async () => {
     const server = await readyServer({ environment: { DATABASE_URL: await migrated() } })
     expect((await ask(`${server.url}/health/ready`)).status).toBe(200)
     await server.end()
   })
 
-  test('devices and keys are not changed without ENCRYPTION_KEY', async () => {
+  test('commands refuse to change devices and keys without ENCRYPTION_KEY', async () => {
     const environment = { DATABASE_URL: await migrated() }
     for (const finished of [
       (await addDevice(environment)).finished,
@@ -113,7 +113,7 @@ describe('with DATABASE_URL', () => {
     expect((await runWarm(['device', 'list', '--json'], { environment })).stdout).toBe('[]\n')
   })
 
-  test('devices and keys are not changed with another ENCRYPTION_KEY than the one in use', async () => {
+  test('commands refuse to change devices and keys with a different ENCRYPTION_KEY', async () => {
     const environment = { DATABASE_URL: await migrated(), DIALECTS: 'device', ENCRYPTION_KEY: newKey() }
     const device = await addDevice(environment)
     const server = await readyServer({ environment })
@@ -128,7 +128,7 @@ describe('with DATABASE_URL', () => {
     await server.end()
   })
 
-  test.each(['c2hvcnQ=', 'x'.repeat(44), '*'.repeat(43)])('%s is no key, and is not repeated', async (wrong) => {
+  test.each(['c2hvcnQ=', 'x'.repeat(44), '*'.repeat(43)])('%s is refused as a key and not repeated', async (wrong) => {
     const environment = { DATABASE_URL: await migrated(), DIALECTS: 'device', ENCRYPTION_KEY: wrong }
     const starting = startServer({ environment })
     expect(await starting.exited).toBe(2)
@@ -136,7 +136,7 @@ describe('with DATABASE_URL', () => {
     expect(starting.stderr()).not.toContain(wrong)
   })
 
-  test('a server with another ENCRYPTION_KEY refuses to start with a sentence, and harms nothing', async () => {
+  test('a server with a different ENCRYPTION_KEY refuses to start with a message and changes nothing', async () => {
     const environment = { DATABASE_URL: await migrated(), DIALECTS: 'device', ENCRYPTION_KEY: newKey() }
     const device = await addDevice(environment)
     const first = await readyServer({ environment })

@@ -88,29 +88,29 @@ describe.each(['fastify-backend.mjs', 'express-backend.mjs'])('%s', (file) => {
   const ask = async (token: string | null, method = 'GET', url = api) =>
     fetch(`${url}/orders`, { method, headers: token === null ? {} : bearer(token) })
 
-  test('lets everyone see what is open', async () => {
+  test('answers open routes without a token', async () => {
     expect(await (await fetch(api)).json()).toEqual({ about: 'orders' })
   })
 
-  test('lets a live token in and knows whose it is', async () => {
+  test('accepts a live token and knows its user', async () => {
     expect(await (await ask(await signIn())).json()).toEqual({ of: editor.name, orders: [] })
   })
 
-  test('refuses a role that is not enough with 403', async () => {
+  test('refuses an insufficient role with 403', async () => {
     expect(await (await ask(await signIn(), 'DELETE')).json()).toEqual({ deletedBy: editor.name })
     const answer = await ask(await signIn(reader), 'DELETE')
     expect(answer.status).toBe(403)
     expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer realm="orders", error="insufficient_scope"/)
   })
 
-  test('refuses no token with 401 and no error code', async () => {
+  test('refuses a request without a token with 401 and no error code', async () => {
     for (const headers of [{}, { authorization: 'Basic eDp5' }]) {
       const answer = await fetch(`${api}/orders`, { headers })
       expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="orders"'])
     }
   })
 
-  test('refuses a token that was replaced, and one that never was, with 401 invalid_token', async () => {
+  test('refuses a replaced token and an invented one with 401 invalid_token', async () => {
     const replaced = await signIn()
     await signIn()
     for (const token of [replaced, 'no-token']) {
@@ -120,7 +120,7 @@ describe.each(['fastify-backend.mjs', 'express-backend.mjs'])('%s', (file) => {
     }
   })
 
-  test('refuses a malformed header and two of them with 400', async () => {
+  test('refuses a malformed header and two headers with 400', async () => {
     const answer = await ask('two words')
     expect(answer.status).toBe(400)
     expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer realm="orders", error="invalid_request"/)
@@ -129,7 +129,7 @@ describe.each(['fastify-backend.mjs', 'express-backend.mjs'])('%s', (file) => {
     expect(await sendBytes(api, bytes)).toMatch(/^HTTP\/1\.1 400 /)
   })
 
-  test('answers 503 and nothing about the token when it cannot ask, or is not allowed to', {
+  test('answers 503 without a verdict when it cannot reach the token server or is refused there', {
     timeout: 60_000,
   }, async () => {
     for (const wrong of [{ TOKEN_SERVER: gone }, { CLIENT_SECRET: 'wrong' }]) {
@@ -158,7 +158,7 @@ describe('plugin.mjs', () => {
     USER_PASSWORD: keepSecret(randomWord()),
   })
 
-  test('adds its client and its user at the first start, and leaves them as they are at the next', async () => {
+  test('adds its client and its user at the first start and keeps them at the next', async () => {
     const { database, url } = await freshDatabase({ isMigrated: false })
     stops.push(() => database.close())
     const own = { ...newcomers(), DATABASE_URL: url }
@@ -179,7 +179,7 @@ describe('plugin.mjs', () => {
     expect(leakedLines([first.said, next.said])).toEqual([])
   })
 
-  test('does not start with a password that is refused, and says why', async () => {
+  test('refuses to start with an unacceptable password and says why', async () => {
     const { database, url } = await freshDatabase()
     stops.push(() => database.close())
     const { code, stderr } = await runRecipe('plugin.mjs', {
@@ -239,7 +239,7 @@ print(ask().status_code)`)
     expect(await signIns(user)).toBe(2)
   })
 
-  test('does not fight for a token that somebody else ended', async () => {
+  test('does not replace a token that another sign-in ended', async () => {
     const user = await addUser(database)
     const script = session('ask()\nprint("ready", flush=True)\ninput()\nprint(ask().status_code)')
     const own = { USER_NAME: user.name, USER_PASSWORD: user.password }
@@ -262,7 +262,7 @@ describe('cron-job.mjs', () => {
 })
 
 describe.skipIf(lacksTools(thisFile, ['curl', '--version']))('curl.sh', () => {
-  test('signs in, uses the token, asks about it and ends it', async () => {
+  test('signs in, uses the token, introspects it and ends it', async () => {
     const { code, stdout, stderr } = await runRecipe('curl.sh')
     expect([code, stderr]).toEqual([0, ''])
     const answers = stdout.split('\n').filter((line) => line.startsWith('{'))
@@ -273,13 +273,13 @@ describe.skipIf(lacksTools(thisFile, ['curl', '--version']))('curl.sh', () => {
     ])
   })
 
-  test('passes any characters on as they are', async () => {
+  test('passes any characters on unchanged', async () => {
     const user = await addUser(database, { password: `"pä ss\\n&=+%41'$HOME @${randomWord()}` })
     const { code } = await runRecipe('curl.sh', { USER_NAME: user.name, USER_PASSWORD: user.password })
     expect(code).toBe(0)
   })
 
-  test('ends with 1 when refused, with 75 when nobody could answer', async () => {
+  test('exits with 1 when refused and with 75 when the server is unavailable', async () => {
     const refused = await runRecipe('curl.sh', { USER_PASSWORD: 'wrong' })
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('invalid_grant')])
     expect((await runRecipe('curl.sh', { TOKEN_SERVER: gone })).code).toBe(75)
@@ -287,7 +287,7 @@ describe.skipIf(lacksTools(thisFile, ['curl', '--version']))('curl.sh', () => {
     expect((await runRecipe('curl.sh', { TOKEN_SERVER: outage })).code).toBe(75)
   })
 
-  test('puts no secret into the arguments of a process', async () => {
+  test('passes no secret as a process argument', async () => {
     const folder = await temporaryFolder()
     const real = execFileSync('sh', ['-c', 'command -v curl'], {
       env: { PATH: toolPath },
@@ -317,7 +317,7 @@ describe.skipIf(lacksTools(thisFile, ['nginx', '-v']))('nginx-auth-request.conf'
     away = await startNginx(gone, api)
   })
 
-  test('hands a request with a live token on as it came', async () => {
+  test('forwards a request with a live token unchanged', async () => {
     const headers = bearer(await signIn())
     const answer = await fetch(`${proxy}/orders`, { method: 'POST', body: 'a long order'.repeat(1_000), headers })
     expect(answer.status).toBe(200)
@@ -325,7 +325,7 @@ describe.skipIf(lacksTools(thisFile, ['nginx', '-v']))('nginx-auth-request.conf'
     expect((await fetch(`${proxy}/orders`, { headers })).status).toBe(200)
   })
 
-  test('passes the token server’s 401 on to the caller, once the token has ended', async () => {
+  test('passes the token server’s 401 on to the caller once the token has ended', async () => {
     const replaced = await signIn()
     expect((await fetch(proxy, { headers: bearer(replaced) })).status).toBe(200)
     await signIn()
@@ -339,7 +339,7 @@ describe.skipIf(lacksTools(thisFile, ['nginx', '-v']))('nginx-auth-request.conf'
     expect(await answer.json()).toEqual({ error_description: expect.any(String) })
   })
 
-  test('tells who sent no token how to', async () => {
+  test('tells a caller without a token how to send one', async () => {
     const answer = await fetch(proxy)
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="password-grant"'])
   })
@@ -351,13 +351,13 @@ describe.skipIf(lacksTools(thisFile, ['nginx', '-v']))('nginx-auth-request.conf'
     expect(answer.headers.get('retry-after')).toBeNull()
   })
 
-  test('lets nobody in with two tokens of which one is live', async () => {
+  test('refuses two tokens even when one is live', async () => {
     const headers = `Authorization: Bearer ${await signIn()}\r\nAuthorization: Bearer another\r\n`
     const bytes = `GET / HTTP/1.1\r\nHost: api\r\nConnection: close\r\n${headers}\r\n`
     expect(await sendBytes(proxy, bytes)).toMatch(/^HTTP\/1\.1 400 /)
   })
 
-  test('answers 503 and nothing about the token while the token server is away', async () => {
+  test('answers 503 without a verdict while the token server is away', async () => {
     for (const headers of [bearer(await signIn()), bearer('two words'), undefined]) {
       const answer = await fetch(away, headers ? { headers } : {})
       expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1'])
@@ -366,33 +366,33 @@ describe.skipIf(lacksTools(thisFile, ['nginx', '-v']))('nginx-auth-request.conf'
     }
   })
 
-  test('leaves a failure of the API as it is', async () => {
+  test('passes a failure of the API on unchanged', async () => {
     const headers = bearer(await signIn())
     expect((await fetch(`${proxy}/broken`, { headers })).status).toBe(500)
   })
 
-  test('shows nobody the location it asks with', async () => {
+  test('hides its internal location', async () => {
     const answer = await fetch(`${proxy}/.token`, { headers: bearer(await signIn()) })
     expect(answer.status).toBe(404)
   })
 })
 
-/** What is promised of a program that signs in and calls an API. */
+/** The promises of a program that signs in and calls an API. */
 function testProgram(file: string): void {
-  test('signs in, calls the API and ends with 0', async () => {
+  test('signs in, calls the API and exits with 0', async () => {
     const { code, stdout, stderr } = await runRecipe(file)
     expect([code, stderr]).toEqual([0, ''])
     expect(JSON.parse(stdout).userName).toBe(editor.name)
   })
 
-  test('ends with 1 and says why when it is refused', async () => {
+  test('exits with 1 and prints the reason when refused', async () => {
     const { code, stdout, stderr } = await runRecipe(file, { USER_PASSWORD: 'wrong' })
     expect([code, stdout, stderr]).toEqual([1, '', expect.stringContaining('invalid_grant')])
     const forbidding = await answering(403, '{}')
     expect((await runRecipe(file, { API_URL: forbidding })).code).toBe(1)
   })
 
-  test('ends with 75 when the token server or the API is away', async () => {
+  test('exits with 75 when the token server or the API is away', async () => {
     const outage = await answering(503, '{"error":"temporarily_unavailable"}')
     for (const wrong of [{ TOKEN_SERVER: gone }, { API_URL: gone }, { API_URL: outage }]) {
       const { code, stdout, stderr } = await runRecipe(file, wrong)

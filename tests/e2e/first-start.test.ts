@@ -19,7 +19,7 @@ import { lacksTools } from '../support/tools.ts'
 const hasCurl = !lacksTools('tests/e2e/first-start.test.ts', ['curl', '--version'])
 
 describe('the first start in an empty folder', () => {
-  test('shows credentials once, before the first log line, with a command that gives a token as it stands', async () => {
+  test('prints credentials once, before the first log line, with a command that works as printed', async () => {
     const cwd = await temporaryFolder()
     const environment = { PORT: String(await freePort()) } // the command shown names the port
     const first = await readyServer({ environment, cwd }, ['start'])
@@ -64,14 +64,14 @@ describe('the first start in an empty folder', () => {
     await second.end()
   })
 
-  test('names the port that it got in the command', async () => {
+  test('prints its actual port in the command', async () => {
     const server = await readyServer({ cwd: await nearlyStarted() }, ['start', '--port', '0', '--host', '127.0.0.1'])
     expect(splitOutput(server)[0].join('\n')).toContain(` ${server.url}/Token `)
     readCredentials(server)
     await server.end()
   })
 
-  test('that fails shows no credentials and keeps them for the next one', { timeout: 90_000 }, async () => {
+  test('prints no credentials when it fails, and keeps them for the next start', { timeout: 90_000 }, async () => {
     const cwd = await nearlyStarted()
     const taken = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void taken.close())
@@ -99,7 +99,7 @@ describe('the first start in an empty folder', () => {
     await last.end()
   })
 
-  test('that comes after a command has added a user creates nobody', async () => {
+  test('creates no user when a command has already added one', async () => {
     const cwd = await nearlyStarted()
     const taken = createServer().listen(0, '127.0.0.1')
     onTestFinished(() => void taken.close())
@@ -130,7 +130,7 @@ describe('the first start in an empty folder', () => {
 })
 
 describe('a start with a database of its own', () => {
-  test('on DATABASE_URL migrates it, creates nobody and shows nothing', async () => {
+  test('on DATABASE_URL migrates it, creates no user and prints no credentials', async () => {
     const cwd = await temporaryFolder()
     const { database, url } = await freshDatabase({ isMigrated: false })
     onTestFinished(() => database.close())
@@ -146,7 +146,7 @@ describe('a start with a database of its own', () => {
     await server.end()
   })
 
-  test('by serve on an empty embedded folder creates nobody either', async () => {
+  test('by serve on an empty embedded folder creates no user either', async () => {
     const folder = await temporaryFolder()
     const server = await readyServer({}, ['serve', '--embedded', folder])
     expect(splitOutput(server)[0]).toEqual([])

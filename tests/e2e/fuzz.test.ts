@@ -23,8 +23,8 @@ import { keepSecret } from '../support/kept-secrets.ts'
 
 const seed = randomInt(2 ** 31)
 
-describe('the built server, whatever it is sent,', () => {
-  test.concurrent.each(['throttled', 'variants'] as const)('is calm: %s', async (name) => {
+describe('the built server under random requests', () => {
+  test.concurrent.each(['throttled', 'variants'] as const)('stays well: %s', async (name) => {
     const { statuses, faults } = await fuzzBuilt(settings[name])
     expect(writeFaults({ setting: name, faults }, seed)).toBe('')
     // the right requests among them got where they were meant to get
@@ -57,7 +57,7 @@ describe('fuzzing', () => {
     return (_request, response) => void response.writeHead(status, { ...usual, ...headers }).end(body)
   }
 
-  test('finds nothing wrong with a server that always says no, in our words', async () => {
+  test('reports no fault of a server that always refuses correctly', async () => {
     expect(await faultsOf(says({}))).toEqual([])
   })
 
@@ -121,7 +121,7 @@ describe('fuzzing', () => {
     expect(faults).toContainEqual(expect.stringContaining('memory grew'))
   })
 
-  test('finds a server that has ended', async () => {
+  test('finds a server that has exited', async () => {
     const child = spawn(process.execPath, ['-e', ''])
     await once(child, 'close')
     const faults = await faultsOf(says({}), {}, child.pid)
@@ -143,7 +143,7 @@ describe('fuzzing', () => {
     expect(faults.all()[0]?.evidence).not.toContain(known.password)
   })
 
-  test('finds a server to which some requests cost more than others', async () => {
+  test('finds a server whose requests differ in cost', async () => {
     const slow: RequestListener = (request, response) => {
       const until = performance.now() + ((request.url?.length ?? 0) > 1_000 ? 15 : 0)
       while (performance.now() < until);
@@ -162,7 +162,7 @@ describe('fuzzing', () => {
     expect(dearest).toMatchObject({ piece: repeated[1]?.piece })
   })
 
-  test('repeats each piece in each place, within the limits of heads', () => {
+  test('repeats each piece in each place within the header limits', () => {
     const drawn = drawRepetitions(oneSeed, 100_000)
     const places = new Map(drawn.map((repetition) => [repetition.place, repetition]))
     expect([drawn.length > 5_000, places.size > 50]).toEqual([true, true])
@@ -173,7 +173,7 @@ describe('fuzzing', () => {
     expect(namesOf(seed + 1)).not.toEqual(namesOf(seed))
   })
 
-  test('shows a request without its secrets, and which seed and number make it again', async () => {
+  test('prints a request without its secrets, with the seed and number that reproduce it', async () => {
     const { faults } = await throwAt(createServer(says({ status: 500 })), { requests: 60 })
     const shown = writeFaults({ setting: 'plain', faults }, oneSeed)
     expect(shown).toContain(`again with --seed ${oneSeed} --only plain --first `)
@@ -181,7 +181,7 @@ describe('fuzzing', () => {
     for (const secret of [known.password, known.client.secret, known.customerKey]) expect(shown).not.toContain(secret)
   })
 
-  test('makes the same requests of the same seed, and others of another', () => {
+  test('makes the same requests from the same seed and different ones from another', () => {
     const signTime = () => ({ deviceKey: 'device-1', timestamp: 1, signature: '00' })
     const write = (from: number) =>
       Array.from({ length: 50 }, (_, number) =>

@@ -28,8 +28,8 @@ beforeAll(async () => {
   return () => database.close()
 })
 
-describe('while many wait for their turn', () => {
-  test('the password of a caller who hangs up is never hashed, and all others are answered', async () => {
+describe('a caller in a long queue', () => {
+  test('that hangs up costs no hash, and all others are answered', async () => {
     const staying = await Promise.all(Array.from({ length: 24 }, () => send(strangers(1))))
     await someAnswered(staying, 1) // all of them have come by now
     const closing = await Promise.all(Array.from({ length: 4 }, () => send(strangers(1))))
@@ -51,7 +51,7 @@ describe('while many wait for their turn', () => {
     expect(failures).toBe(24)
   })
 
-  test('whoever stays on the line is not taken for one who has hung up', async () => {
+  test('that stays connected is never taken for one that hung up', async () => {
     const users = await Promise.all(Array.from({ length: 3 }, () => addUser(database)))
     const before = await reasonsOf(0)
     const refused = Object.values(before).reduce((sum, count) => sum + count, 0)
@@ -98,7 +98,7 @@ async function send(people: readonly Person[], method = 'POST', isLast = true): 
     })
     socket.on('error', reject)
   })
-  answers.catch(() => undefined) // of those who hang up nobody asks
+  answers.catch(() => undefined) // callers that hang up read no answer
   await once(socket, 'connect')
   socket.write(people.map((user, index) => write(user, method, isLast && index === people.length - 1)).join(''))
   return { socket, answers }

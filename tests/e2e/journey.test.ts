@@ -94,7 +94,7 @@ describe('from an empty database to a token and its end', () => {
     },
   )
 
-  test('the server that was told nothing but a database had migrated it and is ready', async () => {
+  test('a server that knows only its database has migrated it and is ready', async () => {
     expect((await ask(`${server.url}/health/ready`)).body).toEqual({ status: 'ready' })
     expect(server.lines.map((line) => JSON.parse(line).event)).toContain('migration')
   })

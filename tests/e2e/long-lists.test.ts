@@ -36,23 +36,20 @@ describe(`with ${rows.toLocaleString('en')} users, tokens, clients and devices`,
     [['token', 'list'], 'id', rows + 2],
     [['client', 'list'], 'client_id', rows + 3],
     [['device', 'list'], 'device_key', rows],
-  ])(
-    '%j has each row once, in JSON one document with a line for each, and a heading and lines for people',
-    async (command, field, count) => {
-      const asJson = await runCommand([...command, '--json'], { environment })
-      const names = JSON.parse(asJson.stdout).map((row: Record<string, unknown>) => row[field])
-      expect({ code: asJson.code, all: names.length, different: new Set(names).size }).toEqual({
-        code: 0,
-        all: count,
-        different: count,
-      })
-      expect(asJson.stdout.split('\n')).toHaveLength(count + 1)
-      const forPeople = await runCommand(command, { environment })
-      expect(forPeople.stdout.split('\n')).toHaveLength(count + 2)
-    },
-  )
+  ])('%j prints each row once, as one JSON document or as a table with a heading', async (command, field, count) => {
+    const asJson = await runCommand([...command, '--json'], { environment })
+    const names = JSON.parse(asJson.stdout).map((row: Record<string, unknown>) => row[field])
+    expect({ code: asJson.code, all: names.length, different: new Set(names).size }).toEqual({
+      code: 0,
+      all: count,
+      different: count,
+    })
+    expect(asJson.stdout.split('\n')).toHaveLength(count + 1)
+    const forPeople = await runCommand(command, { environment })
+    expect(forPeople.stdout.split('\n')).toHaveLength(count + 2)
+  })
 
-  test('the tokens of one user are a list like any other', async () => {
+  test('the tokens of one user are listed alike', async () => {
     const { stdout } = await runCommand(['token', 'list', '--user', 'user-7', '--json'], { environment })
     expect(JSON.parse(stdout).map(({ device }: { device: string }) => device)).toEqual(['', 'phone', 'till'])
     const none = await runCommand(['token', 'list', '--user', 'user-8'], { environment })
@@ -60,7 +57,7 @@ describe(`with ${rows.toLocaleString('en')} users, tokens, clients and devices`,
   })
 
   test.each([[['user', 'list']], [['token', 'list', '--json']]])(
-    '%j ends early and without a word when its reader leaves',
+    '%j ends early and silently when its reader leaves',
     async (command) => {
       const { child, ended } = start(command)
       let heard = ''
@@ -73,7 +70,7 @@ describe(`with ${rows.toLocaleString('en')} users, tokens, clients and devices`,
     },
   )
 
-  test('a reader that takes its time holds the rows in the database, not in memory and not in a transaction', async () => {
+  test('a slow reader leaves the rows in the database, out of memory and without a transaction', async () => {
     const { child, ended } = start(['token', 'list', '--json'])
     await once(child.stdout as never, 'readable')
     await new Promise((resolve) => setTimeout(resolve, 500))

@@ -20,7 +20,7 @@ const commands = [
 ]
 
 describe('a command on a folder without a database', () => {
-  test.each(commands)('names the folder and makes nothing: %s', async (command) => {
+  test.each(commands)('names the folder and creates nothing: %s', async (command) => {
     const parent = await temporaryFolder()
     const folder = join(parent, 'typo')
     const refused = await runWarm([...command.split(' '), '--embedded', folder], { input: 'pencil-case 12' })
@@ -28,7 +28,7 @@ describe('a command on a folder without a database', () => {
     expect(await readdir(parent)).toEqual([])
   })
 
-  test('leaves an empty folder as it was', async () => {
+  test('leaves an empty folder unchanged', async () => {
     const folder = join(await temporaryFolder(), 'empty')
     await mkdir(folder, { mode: 0o755 })
     const { stderr, code } = await runCommand(['user', 'list', '--embedded', folder])
@@ -37,7 +37,7 @@ describe('a command on a folder without a database', () => {
     expect((await stat(folder)).mode & 0o777).toBe(0o755)
   })
 
-  test('leaves a folder as it was in which a start was interrupted', async () => {
+  test('leaves the folder of an interrupted start unchanged', async () => {
     const folder = await temporaryFolder()
     await mkdir(join(folder, 'cluster'))
     await mkdir(join(folder, 'cluster.abc123'))
@@ -46,7 +46,7 @@ describe('a command on a folder without a database', () => {
     expect(await readdir(join(folder, 'cluster'))).toEqual([])
   })
 
-  test('works once `migrate` has made one', async () => {
+  test('works once `migrate` has created the database', async () => {
     const folder = join(await temporaryFolder(), 'data')
     expect((await runCommand(['migrate', '--embedded', folder])).code).toBe(0)
     expect(await runCommand(['user', 'list', '--json', '--embedded', folder])).toMatchObject({

@@ -88,7 +88,7 @@ describe.skipIf(!isHere)('examples/nginx.conf', () => {
     expect(JSON.parse(answer.body).error).toBe('invalid_request')
   })
 
-  test('with TRUST_PROXY the log has the client’s address, whatever it claims', async () => {
+  test('with TRUST_PROXY the log has the client’s real address, not a claimed one', async () => {
     await signIn(trusting.port)
     await signIn(trusting.port, { headers: { 'x-forwarded-for': '203.0.113.9' } })
     const addresses = await signInAddresses(trusting.server, 2)

@@ -65,7 +65,7 @@ describe('installed into an empty project', () => {
     expect(await listPackages(projects.client)).toEqual(['fastify-password-grant-client'])
   })
 
-  test.each(['guard', 'client'] as const)('the %s has nothing run', async (name) => {
+  test.each(['guard', 'client'] as const)('the %s runs no install script', async (name) => {
     const found = await findManifests(join(projects[name], 'node_modules'))
     expect(found.length).toBeGreaterThan(0)
     for (const path of found) {
@@ -118,7 +118,7 @@ test.each([
   expect(ofPackage).toEqual(ofServer)
 })
 
-test('a backend without the server guards its routes, and its callers sign in', async () => {
+test('a backend without the server guards its routes and lets its callers sign in', async () => {
   expect(await listPackages(projects.backend)).not.toContain('fastify-password-grant')
   const { database, url } = await openFresh()
   const server = await readyServer({ environment: { DATABASE_URL: url } })
@@ -137,7 +137,7 @@ test('a backend without the server guards its routes, and its callers sign in', 
   })
 })
 
-test('the examples of both READMEs run', async () => {
+test('the examples of both READMEs work', async () => {
   const { database, url } = await openFresh()
   const server = await readyServer({ environment: { DATABASE_URL: url } })
   const client = await addClient(database)
@@ -197,7 +197,7 @@ test.each([
   expect(checked).toMatchObject({ stdout: '' })
 })
 
-test('the embedded package is all that the command needs for a database in a folder, also where it alone sees its engine', async () => {
+test('the embedded package alone gives the command a database in a folder, even where only the package can see the engine', async () => {
   // as package managers lay it out that show a package nothing but its own dependencies
   const inside = join(projects.together, 'node_modules', 'fastify-password-grant-embedded', 'node_modules')
   await mkdir(inside)
@@ -226,7 +226,7 @@ async function makeProject(name: string, ...packages: string[]): Promise<string>
   return project
 }
 
-/** The names of what is installed, as npm counts it. */
+/** The names of the installed packages, as npm counts them. */
 async function listPackages(project: string): Promise<string[]> {
   const [, ...paths] = (await runNpm(project, 'ls', '--all', '--parseable')).trim().split('\n')
   return paths.map((path) => basename(path))

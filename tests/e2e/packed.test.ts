@@ -16,7 +16,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 const execute = promisify(execFile)
 const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
 
-/** What may be in the package besides what is built from `src/`. */
+/** The files that the package may hold besides the build of `src/`. */
 const documents = ['CHANGELOG.md', 'LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.md', 'openapi.yaml', 'package.json']
 
 describe('the packed package, installed in an empty folder', () => {
@@ -59,7 +59,7 @@ describe('the packed package, installed in an empty folder', () => {
     }
   })
 
-  test('is imported by every entry it exports', async () => {
+  test('can be imported by every exported entry', async () => {
     const entries = await readEntries()
     expect(entries).toContain('fastify-password-grant')
     for (const entry of entries) {
@@ -69,7 +69,7 @@ describe('the packed package, installed in an empty folder', () => {
     }
   })
 
-  test('exports what the README needs, and does not export its inside', async () => {
+  test('exports everything the README needs and no internals', async () => {
     const program = `import * as it from 'fastify-password-grant'; console.log(JSON.stringify(Object.keys(it)))`
     const names = JSON.parse(await node('--input-type=module', '-e', program))
     for (const name of [
@@ -96,7 +96,7 @@ describe('the packed package, installed in an empty folder', () => {
     expect(await node('--input-type=module', '-e', program)).toMatch(/^This is one of the most common passwords/)
   })
 
-  test('brings a command that tells its version and migrates a database', async () => {
+  test('brings a command that prints its version and migrates a database', async () => {
     const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
     const command = join(folder, 'node_modules', '.bin', 'password-grant')
     expect((await execute(command, ['--version'])).stdout).toBe(`${manifest.version}\n`)
@@ -108,7 +108,7 @@ describe('the packed package, installed in an empty folder', () => {
     expect(await database.script('select id from password_grant.clients where not is_built_in')).toEqual([])
   })
 
-  test('says what to install when an embedded database is asked for and its engine is not there', async () => {
+  test('says what to install when the engine of the embedded database is missing', async () => {
     const command = join(folder, 'node_modules', '.bin', 'password-grant')
     const env = { PATH: process.env['PATH'], EMBEDDED_FOLDER: join(folder, 'data') }
     const refused = await execute(command, ['migrate'], { cwd: folder, env }).catch((error: unknown) => error)
@@ -189,7 +189,7 @@ describe('the packed package, installed in an empty folder', () => {
     ])
   })
 
-  test('has one OAuthError, whichever entry it is taken from', async () => {
+  test('exports the same OAuthError from every entry', async () => {
     const program = `
       const [one, other] = await Promise.all(['', '/bearer'].map((entry) => import('fastify-password-grant' + entry)))
       console.log(one.OAuthError === other.OAuthError)`
@@ -285,7 +285,7 @@ await app.register(tokenServer, { database, dialects: [webapi], tokenCache })
 await app.register(bearer, { findToken: tokenCache.findToken })
 
 function wrong(request: FastifyRequest, token: BearerToken) {
-  // @ts-expect-error nobody but the guard says whose token it is
+  // @ts-expect-error only the guard sets the token
   request.token = token
   // @ts-expect-error nor changes it
   request.token.role = 'Administrator'
@@ -293,7 +293,7 @@ function wrong(request: FastifyRequest, token: BearerToken) {
   request.token.value
   // @ts-expect-error a role is a text
   app.requireToken({ role: 1 })
-  // @ts-expect-error a role that was never set would let everybody in
+  // @ts-expect-error an unset role would open the route to every caller
   app.requireToken({ role: undefined })
   // @ts-expect-error it is named role
   app.requireToken({ roles: ['Editor'] })
@@ -301,7 +301,7 @@ function wrong(request: FastifyRequest, token: BearerToken) {
   app.requireToken('Editor')
   // @ts-expect-error requireToken makes the guard
   app.get('/uncalled', { onRequest: app.requireToken }, async () => 1)
-  // @ts-expect-error somebody has to find tokens
+  // @ts-expect-error the guard needs a way to find tokens
   app.register(bearer, {})
   // @ts-expect-error there is no such place
   app.register(bearer, { findToken, alsoAccept: ['query'] })

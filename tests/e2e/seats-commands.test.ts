@@ -1,4 +1,4 @@
-// Seats as whoever runs the server sees them: `token list`, `token revoke --device`, MAX_SEATS_PER_USER.
+// Seats as the operator sees them: `token list`, `token revoke --device`, MAX_SEATS_PER_USER.
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
@@ -104,7 +104,7 @@ describe('the seats of a user', () => {
     )
   })
 
-  test('are none of another label, letter case included, and nothing is ended', async () => {
+  test('stay when the label differs, even in letter case alone', async () => {
     const { user, values } = await signedIn()
     for (const label of ['Desk', 'des', 'desk ', 'nowhere', '%']) {
       expect(await json('token', 'revoke', '--user', user.name, '--device', label)).toEqual({ revoked: 0 })
@@ -112,13 +112,13 @@ describe('the seats of a user', () => {
     expect(await statusesAt(url, values)).toEqual([200, 200, 200])
   })
 
-  test('are not those of another user with the same label', async () => {
+  test('stay when another user’s seat has the same label', async () => {
     const [one, other] = [await signedIn(), await signedIn()]
     expect(await json('token', 'revoke', '--user', one.user.name, '--device', 'desk')).toEqual({ revoked: 1 })
     expect(await statusesAt(url, other.values)).toEqual([200, 200, 200])
   })
 
-  test('can be taken again after they were ended', async () => {
+  test('can be taken again after they ended', async () => {
     const { user } = await signedIn()
     await json('token', 'revoke', '--user', user.name, '--device', 'desk')
     const value = await signIn(url, user, 'desk')
@@ -129,14 +129,14 @@ describe('the seats of a user', () => {
 test.each([
   ['a label without a user', ['--device', 'desk'], 2, /required option '--user <username>'/],
   ['no label after --device', ['--user', 'somebody', '--device'], 2, /argument missing/],
-  ['a user who is none', ['--user', 'nobody', '--device', 'desk'], 1, /^There is no user with that name\.\n$/],
+  ['an unknown user', ['--user', 'nobody', '--device', 'desk'], 1, /^There is no user with that name\.\n$/],
 ])('token revoke with %s is refused', async (_what, args, exitCode, sentence) => {
   const { code, stdout, stderr } = await run('token', 'revoke', ...args)
   expect({ code, stdout }).toEqual({ code: exitCode, stdout: '' })
   expect(stderr).toMatch(sentence)
 })
 
-test('MAX_SEATS_PER_USER bounds them, and counts from the next sign-in on when it is lowered', async () => {
+test('MAX_SEATS_PER_USER limits the seats of a user, and a lower limit applies from the next sign-in', async () => {
   const user = await addUser(database)
   const readLabels = async () =>
     (await json('token', 'list', '--user', user.name)).map(({ device }: Record<string, string>) => device)

@@ -37,7 +37,7 @@ describe('a server that is told to stop', () => {
   })
 
   test.each(['SIGTERM', 'SIGINT'] as const)(
-    'by %s answers every request that got in, keeps every token it gave, and exits 0 in ten seconds',
+    'by %s answers every accepted request, keeps every token it issued and exits with 0 in ten seconds',
     async (signal) => {
       const server = await busyServer()
       const asked = signInAll(server, await addPeople(40))
@@ -45,7 +45,7 @@ describe('a server that is told to stop', () => {
       server.signal(signal)
       expect(await exitCode(server)).toBe(0)
       await expectAllGiven(await asked)
-      await expect(ask(`${server.url}/health/live`)).rejects.toThrow() // nobody listens any more
+      await expect(ask(`${server.url}/health/live`)).rejects.toThrow() // the port is closed
     },
   )
 
@@ -62,7 +62,7 @@ describe('a server that is told to stop', () => {
     expect(server.lines.filter((line) => line.includes('"event":"closing"'))).toHaveLength(1)
   })
 
-  test('waits neither for a peer that sent half a request nor for one that sends nothing more', async () => {
+  test('waits neither for half a request nor for an idle connection', async () => {
     const server = await busyServer()
     const idle = await openSocket(server)
     idle.write('GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n')
@@ -82,7 +82,7 @@ describe('a server that is told to stop', () => {
     for (const socket of [idle, silent, halfHead, halfBody]) expect(socket.destroyed || socket.readableEnded).toBe(true)
   })
 
-  test('under a load that goes on answers with 200 or not at all', async () => {
+  test('under continuing load answers with 200 or not at all', async () => {
     const server = await busyServer({ HASH_CONCURRENCY: '2' })
     const people = await addPeople(30)
     const agent = new Agent({ keepAlive: true })
@@ -107,14 +107,14 @@ describe('a server that is told to stop', () => {
     for (const value of last.values()) expect(await endOf(value)).toBe('live')
   })
 
-  test('while it still waits for its database stops waiting', async () => {
+  test('stops waiting for its database', async () => {
     const starting = startServer({ environment: { DATABASE_URL: 'postgres://postgres@127.0.0.1:1/postgres' } })
     await starting.until((line) => line.includes('trying again'))
     starting.signal('SIGTERM')
     expect(await exitCode(starting)).toBe(0)
   })
 
-  test('while it still makes its embedded database leaves none running', async () => {
+  test('during the creation of its embedded database leaves none running', async () => {
     const folder = await temporaryFolder()
     const starting = startServer({ environment: { EMBEDDED_FOLDER: folder } })
     while ((await readdir(folder)).length === 0) await sleep(5)
@@ -124,7 +124,7 @@ describe('a server that is told to stop', () => {
     expect((await runCommand(['migrate', '--embedded', folder])).code).toBe(0)
   })
 
-  test('stops its embedded database too, and nothing it gave is lost', async () => {
+  test('stops its embedded database too and loses no token it issued', async () => {
     const folder = await fillFolder(await temporaryFolder())
     const server = await readyServer({ environment: { EMBEDDED_FOLDER: folder } })
     const embedded = (args: string[], input = '') => runWarm([...args, '--json', '--embedded', folder], { input })

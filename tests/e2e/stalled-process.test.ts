@@ -10,7 +10,7 @@ import { readyServer, type ServerProcess } from '../support/processes.ts'
 import { runOn } from '../support/test-cluster.ts'
 import { eventually, signInAt, whoseAt } from '../support/wire.ts'
 
-describe('a server whose process stood still', () => {
+describe('a server whose process was suspended', () => {
   let database: Database
   let databaseUrl: string
   let server: ServerProcess
@@ -51,7 +51,7 @@ describe('a server whose process stood still', () => {
     }, Boolean)
   }
 
-  test('refuses a token that ended meanwhile in the first requests that it reads', async () => {
+  test('refuses a token that ended meanwhile from the first request on', async () => {
     const user = await addUser(database)
     const value: string = (await signInAt(server.url, { client, user })).body.access_token
     const connections = await Promise.all(Array.from({ length: 5 }, () => openConnection(value)))
@@ -64,7 +64,7 @@ describe('a server whose process stood still', () => {
     expect(await Promise.all(connections.map(({ status }) => status))).toEqual(connections.map(() => 401))
   })
 
-  test('accepts a live token as before, and remembers it again', async () => {
+  test('still accepts a live token and caches it again', async () => {
     const user = await addUser(database)
     const value: string = (await signInAt(server.url, { client, user })).body.access_token
     await untilRemembered(value)

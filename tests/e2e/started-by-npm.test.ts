@@ -23,7 +23,7 @@ describe.runIf(process.platform === 'linux')('a server that npm started', () => 
     return () => database.close()
   })
 
-  test('by `npm start` gets SIGTERM from npm, which waits for it and ends with its exit code', async () => {
+  test('by `npm start` gets SIGTERM from npm, which waits and exits with the same code', async () => {
     const { bin } = await copyInstallation()
     const folder = dirname(dirname(bin))
     const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
@@ -36,7 +36,7 @@ describe.runIf(process.platform === 'linux')('a server that npm started', () => 
     await expect(ask(`http://127.0.0.1:${port}/health/live`)).rejects.toThrow()
   })
 
-  test('by `npx` closes when npm has ended, with nothing lost', async () => {
+  test('by `npx` closes when npm has ended and loses nothing', async () => {
     const port = await freePort()
     const npx = await runReady(['npx', '--no', 'password-grant', 'serve', '--port', `${port}`], await project(), port)
     npx.child.kill('SIGTERM')
@@ -48,7 +48,7 @@ describe.runIf(process.platform === 'linux')('a server that npm started', () => 
     await expect(ask(`http://127.0.0.1:${port}/health/live`)).rejects.toThrow()
   })
 
-  test('and that has a session of its own outlives it', async () => {
+  test('outlives npm in a session of its own', async () => {
     const port = await freePort()
     const script = `setsid --fork '${process.execPath}' '${binPath}' serve --port ${port} > log 2>&1 < /dev/null`
     const folder = await project({ background: script })
@@ -59,7 +59,7 @@ describe.runIf(process.platform === 'linux')('a server that npm started', () => 
     expect(await isLive(port)).toBe(true)
   })
 
-  test('is told apart from one without npm, which outlives the shell that started it', async () => {
+  test('differs from one without npm, which outlives its shell', async () => {
     const port = await freePort()
     const folder = await temporaryFolder()
     const command = `'${process.execPath}' '${binPath}' serve --port ${port} > log 2>&1 < /dev/null & echo $!`

@@ -82,14 +82,14 @@ const third = 1 / 3
 /** Of an answer that costs no hash; one that does takes five times as long. */
 const twice = 2
 
-describe('nobody can be told apart, by any byte of an answer or by a third of its time', () => {
+describe('refusals are alike in every byte and within a third of their time', () => {
   let stage: Stage
 
   beforeAll(async () => {
     stage = await setUp({ THROTTLE: 'off' })
   })
 
-  test('whatever is wrong with the user or the password, in every dialect', async () => {
+  test('for every fault of the user or the password, in every dialect', async () => {
     const families = await addFamilies(stage, passwordFamilies)
     const isEnough = (answers: FamilyAnswers) =>
       !isBlind(families.flatMap((family) => judgeTimes(family, answers, third)))
@@ -97,7 +97,7 @@ describe('nobody can be told apart, by any byte of an answer or by a third of it
     expect(findLeaks(families, answers, third)).toEqual([])
   })
 
-  test('whatever is wrong with the client or its secret, at every endpoint that asks for one', async () => {
+  test('for every fault of the client or its secret, at every endpoint that needs one', async () => {
     const families = await addFamilies(stage, clientFamilies)
     const answers = await ask(stage, families)
     const [short, long] = [true, false].map((isShort) =>
@@ -108,7 +108,7 @@ describe('nobody can be told apart, by any byte of an answer or by a third of it
   })
 })
 
-test('nobody can be told apart when strangers have guessed too often', async () => {
+test('refusals are alike for all users when strangers have guessed too often', async () => {
   const stage = await setUp({ THROTTLE: 'on', THROTTLE_STRANGERS_LIMIT: '5' })
   const everybody = await stage.addEverybody()
   await guessAsStrangers(stage.url, everybody)

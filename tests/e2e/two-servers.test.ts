@@ -11,7 +11,7 @@ import { ask, eventually, signInAt, whoseAt } from '../support/wire.ts'
 
 const runWarm = warmCommands()
 
-/** What is promised: within this time an ended token is refused on every server. */
+/** The promise: every server refuses an ended token within this time. */
 const boundMs = 250
 
 const sentences = {
@@ -20,7 +20,7 @@ const sentences = {
   unknown: 'The token is unknown.',
 }
 
-describe('two servers on one database, as they come', () => {
+describe('two servers on one database with default settings', () => {
   let database: Database
   let databaseUrl: string
   let environment: { DATABASE_URL: string }
@@ -83,20 +83,20 @@ describe('two servers on one database, as they come', () => {
     for (const said of introspected) expect(said).toEqual({ active: false })
   }
 
-  test('a newer sign-in at one supersedes at the other what it remembers', async () => {
+  test('share sign-ins: a newer one at the first server supersedes a cached token at the second', async () => {
     const { user, value } = await setUp()
     const next = (await signInAt(one.url, { client, user })).body.access_token
     await expectEnded([other, one], value, 'superseded')
     for (const { url } of [one, other]) expect((await whoseAt(url, next)).body.userId).toBe(user.id)
   })
 
-  test('and back again: whichever it was that gave it', async () => {
+  test('share sign-ins in both directions', async () => {
     const { user, value } = await setUp()
     await signInAt(other.url, { client, user })
     await expectEnded([one, other], value, 'superseded')
   })
 
-  test('what is revoked at one is refused by the other', async () => {
+  test('share revocations: a token revoked at one is refused by the other', async () => {
     const { value } = await setUp()
     const headers = basic(client.id, client.secret)
     const body = new URLSearchParams({ token: value })
@@ -128,7 +128,7 @@ describe('two servers on one database, as they come', () => {
     await expectEnded([one, other], value, 'revoked')
   })
 
-  test('a hundred ends at once are all heard', async () => {
+  test('hear of a hundred ended tokens at once', async () => {
     const asking = await addClient(database)
     const users = await Promise.all(Array.from({ length: 100 }, () => addUser(database)))
     const values = await Promise.all(
@@ -150,7 +150,7 @@ describe('two servers on one database, as they come', () => {
     const sessions = () =>
       runOn(databaseUrl, [
         `select query from pg_stat_activity
-         where datname = current_database() and application_name = 'password-grant' and (query like 'listen %' or query = 'select')`, // the last statement of whoever listens: to begin, or to feel the pulse
+         where datname = current_database() and application_name = 'password-grant' and (query like 'listen %' or query = 'select')`, // the last statement of a listening connection: its start or its heartbeat
       ])
     expect(await sessions()).toHaveLength(2)
     one.signal('SIGTERM')

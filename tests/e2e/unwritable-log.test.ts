@@ -39,8 +39,8 @@ describe('a server whose log cannot be written', () => {
 
   test
     .runIf(process.platform === 'linux')
-    .each(['a full device', 'a pipe without a reader', 'a pipe that nobody reads'])(
-    'answers and ends on SIGTERM: %s',
+    .each(['a full device', 'a pipe without a reader', 'a pipe whose reader stands still'])(
+    'answers, and exits on SIGTERM: %s',
     async (what) => {
       const stdout = await openOutput(what)
       const port = await freePort()
@@ -55,7 +55,7 @@ describe('a server whose log cannot be written', () => {
     },
   )
 
-  test.runIf(process.platform === 'linux')('still writes its last lines to a reader who comes late', async () => {
+  test.runIf(process.platform === 'linux')('still writes its last lines to a late reader', async () => {
     const pipe = await makePipe()
     pipe.fill()
     const port = await freePort()
@@ -78,7 +78,7 @@ describe('a server whose log cannot be written', () => {
 })
 
 describe.runIf(process.platform === 'linux')('a log that cannot be written for a while', () => {
-  test('buffers a bounded number of bytes, and tells how many lines it dropped', async () => {
+  test('buffers a bounded number of bytes and counts the dropped lines', async () => {
     const pipe = await makePipe()
     pipe.fill()
     const flood = startFlood(pipe.writeEnd)
@@ -109,7 +109,7 @@ describe.runIf(process.platform === 'linux')('a log that cannot be written for a
     expectGap(await readFile(path, 'utf8'))
   })
 
-  test('does not hold up a process behind a terminal that stands still', async (context) => {
+  test('does not block a process behind a paused terminal', async (context) => {
     if (spawnSync('script', ['--version']).status !== 0) context.skip('there is no `script` to make a terminal')
     const pipe = await makePipe()
     pipe.fill()
@@ -125,7 +125,7 @@ describe.runIf(process.platform === 'linux')('a log that cannot be written for a
 })
 
 describe.runIf(process.platform === 'linux')('a command whose answer cannot be written', () => {
-  test('is refused, and one whose reader has left is not', async () => {
+  test('fails, unless its reader has left', async () => {
     const { url, database } = await freshDatabase()
     onTestFinished(() => database.close())
     const options = { environment: { DATABASE_URL: url } }
@@ -181,7 +181,7 @@ async function nextText({ stderr }: ChildProcess): Promise<string> {
   return String(text)
 }
 
-/** Reads a pipe as long as `isOpen` says, and what is left in it after that. Waits `pauseMs` after each read. */
+/** Reads a pipe as long as `isOpen` says, and the rest of it after that. Waits `pauseMs` after each read. */
 async function readWhile(fd: number, isOpen: () => boolean, pauseMs = 0): Promise<string> {
   const chunk = Buffer.alloc(65_536)
   let text = ''

@@ -22,7 +22,7 @@ describe('a start', () => {
     environment = { DATABASE_URL: url, ...strong }
   })
 
-  test('with what is advised warns of nothing', async () => {
+  test('with the advised settings warns of nothing', async () => {
     const server = await readyServer({ environment })
     expect(warnings(server)).toEqual([])
     await server.end()
@@ -37,7 +37,7 @@ describe('a start', () => {
     await server.end()
   })
 
-  test('does not warn of another choice of OWASP', async () => {
+  test('does not warn of an alternative that OWASP lists', async () => {
     const other = { ARGON2_MEMORY_KIB: '12288', ARGON2_PASSES: '3' }
     const server = await readyServer({ environment: { ...environment, ...other } })
     expect(warnings(server)).toEqual([])
@@ -53,39 +53,36 @@ describe('a start', () => {
     expect(starting.stderr()).toContain(beyondLoopback)
   })
 
-  test('beyond loopback behind a named proxy does not', async () => {
+  test('beyond loopback behind a named proxy does not warn of plain HTTP', async () => {
     const proxied = { ...known, HOST: beyondLoopback, TRUST_PROXY: '10.0.0.0/8' }
     const starting = startServer({ environment: { ...environment, ...proxied } })
     expect(await starting.exited).toBe(1)
     expect(warnings(starting)).toEqual([])
   })
 
-  test('beyond loopback warns of metadata that names an address others may not reach', async () => {
+  test('beyond loopback warns of metadata with an address that others may be unable to reach', async () => {
     const starting = startServer({ environment: { ...environment, HOST: beyondLoopback, TRUST_PROXY: '10.0.0.0/8' } })
     expect(await starting.exited).toBe(1)
     expect(warnings(starting)).toEqual([expect.stringMatching(/PUBLIC_URL is not set/)])
   })
 
-  test.each(['localhost', '127.0.0.1', '127.0.0.2'])('on %s does not either', async (host) => {
+  test.each(['localhost', '127.0.0.1', '127.0.0.2'])('on %s does not warn of the metadata address', async (host) => {
     const server = await readyServer({ environment: { ...environment, HOST: host } })
     expect(warnings(server)).toEqual([])
     await server.end()
   })
 
-  test.each(['postgres', 'embedded'])(
-    'where the port is taken says so and ends with exit code 1 (%s)',
-    async (kind) => {
-      const taken = createServer().listen(0, '127.0.0.1')
-      onTestFinished(() => void taken.close())
-      await new Promise((resolve) => taken.once('listening', resolve))
-      const address = taken.address()
-      const PORT = String(typeof address === 'object' && address ? address.port : 0)
-      const where = kind === 'postgres' ? environment : { EMBEDDED_FOLDER: await fillFolder(await temporaryFolder()) }
-      const starting = startServer({ environment: { ...where, PORT } })
-      expect(await starting.exited).toBe(1)
-      expect(starting.stderr()).toMatch(new RegExp(`^[^\\n]*EADDRINUSE[^\\n]*${PORT}\\n$`))
-    },
-  )
+  test.each(['postgres', 'embedded'])('with a taken port reports it and exits with 1 (%s)', async (kind) => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void taken.close())
+    await new Promise((resolve) => taken.once('listening', resolve))
+    const address = taken.address()
+    const PORT = String(typeof address === 'object' && address ? address.port : 0)
+    const where = kind === 'postgres' ? environment : { EMBEDDED_FOLDER: await fillFolder(await temporaryFolder()) }
+    const starting = startServer({ environment: { ...where, PORT } })
+    expect(await starting.exited).toBe(1)
+    expect(starting.stderr()).toMatch(new RegExp(`^[^\\n]*EADDRINUSE[^\\n]*${PORT}\\n$`))
+  })
 })
 
 function warnings({ lines }: Pick<StartingServer, 'lines'>): string[] {

@@ -23,7 +23,7 @@ async function linesFor(total: number, from: number, accepts: (line: Line) => bo
   )
 }
 
-test('refusals for want of room are a number in the log and not a line each', async () => {
+test('refusals of a full queue are counted in the log, not logged one by one', async () => {
   const stranger = { id: '', name: randomWord(), password: keepSecret(randomWord()) }
   const parts = { headers, body: passwordForm(stranger) }
   const answers = await Promise.all(Array.from({ length: 20 }, () => sendToken(app, parts)))
@@ -40,7 +40,7 @@ test('refusals for want of room are a number in the log and not a line each', as
   expect(readLog().filter(({ event, code }) => event === 'refusal' && code === 'temporarily_unavailable')).toEqual([])
 })
 
-describe('of lines that anybody can cause, the log has the first of each second and the number of the rest', () => {
+describe('a log line that any caller can cause is logged up to a limit each second, and then counted', () => {
   const total = 400
   const ask = (options: object) => app.inject({ method: 'POST', ...options })
   test.concurrent.each<[string, () => Promise<unknown>, Line]>([
@@ -86,7 +86,7 @@ describe('of lines that anybody can cause, the log has the first of each second 
   })
 })
 
-/** The seconds of the log that lines may fall into, each of which begins with its first line. */
+/** The seconds of the log that lines may fall into, each starting with its first line. */
 function countSeconds(lines: readonly Line[]): number {
   const times = lines.map(({ time }) => Number(time))
   return Math.floor((Math.max(...times) - Math.min(...times)) / 1_000) + 2
@@ -125,7 +125,7 @@ describe('the bounded log', () => {
     ])
   })
 
-  test('keeps a bounded number of reasons, whatever they are', async () => {
+  test('keeps a bounded number of reasons', async () => {
     const { lines, scope, write } = openLog()
     for (let count = 0; count < 5_000; count += 1) write(`reason ${count}`)
     await scope.close()

@@ -63,7 +63,7 @@ async function tryWrong(times: number, client: { id: string }, from: string): Pr
 const fiveRefused = [401, 401, 401, 401, 401]
 
 describe('five wrong secrets of a client from one network', () => {
-  test('are refused as such, and then no guess is checked for a while', async () => {
+  test('are refused as wrong, and then no guess is checked for a while', async () => {
     const [client, from] = [await addChosen(), newNetwork()]
     expect(await tryWrong(5, client, from)).toEqual(fiveRefused)
     for (const place of endpoints) {
@@ -72,7 +72,7 @@ describe('five wrong secrets of a client from one network', () => {
     }
   })
 
-  test('never keep the generated secret waiting, which was compared first', async () => {
+  test('never delay the generated secret, which is compared first', async () => {
     const [client, from] = [await addClient(database), newNetwork()]
     expect(await tryWrong(6, client, from)).toEqual([...fiveRefused, 429])
     for (const place of endpoints) {
@@ -82,7 +82,7 @@ describe('five wrong secrets of a client from one network', () => {
     }
   })
 
-  test('are five at all endpoints and in both ways together', async () => {
+  test('are counted over all endpoints and both ways together', async () => {
     const [client, from] = [await addChosen(), newNetwork()]
     const tried = [
       ['/Token', 'header'],
@@ -97,7 +97,7 @@ describe('five wrong secrets of a client from one network', () => {
     }
   })
 
-  test('concern neither another client there nor the same client elsewhere', async () => {
+  test('delay neither another client there nor the same client elsewhere', async () => {
     const [client, from] = [await addClient(database), newNetwork()]
     await tryWrong(6, client, from)
     for (const place of endpoints) {
@@ -107,7 +107,7 @@ describe('five wrong secrets of a client from one network', () => {
     expectSlowDown(await ask(wrong(client), from))
   })
 
-  test('are forgotten when the right one comes before the fifth', async () => {
+  test('are cleared when the right secret comes before the fifth', async () => {
     const [client, from] = [await addChosen(), newNetwork()]
     for (let turn = 0; turn < 3; turn += 1) {
       expect(await tryWrong(4, client, from)).toEqual([401, 401, 401, 401])
@@ -123,7 +123,7 @@ describe('five wrong secrets of a client from one network', () => {
     for (const _ of [1, 2]) expectSlowDown(await ask(which === 'right' ? client : wrong(client), from, { target }))
   })
 
-  test('are five whatever their length and spelling, on all servers', async () => {
+  test('are counted alike for every length and spelling, on all servers', async () => {
     const [client, from] = [await addChosen(), newNetwork()]
     const target = await serverBeside(url, behindProxy)
     const encoded = (word: string) => [...word].map((letter) => `%${letter.charCodeAt(0).toString(16)}`).join('')
@@ -138,13 +138,13 @@ describe('five wrong secrets of a client from one network', () => {
     }
   })
 
-  test('are five when forty come at once', async () => {
+  test('stay five when forty come at once', async () => {
     const [client, from] = [await addClient(database), newNetwork()]
     const answers = await Promise.all(Array.from({ length: 40 }, () => ask(wrong(client), from)))
     expect(tally(answers)).toEqual({ 401: 5, 429: 35 })
   })
 
-  test('sent at once with the right one, a short one, do not tell which it was', async () => {
+  test('do not reveal a short right secret sent at the same time', async () => {
     const target = await serverBeside(url, {
       ...behindProxy,
       passwords: { ...cheapPasswords, memoryKib: 16_384, passes: 3, concurrency: 1, queueSeconds: 60 },
@@ -176,8 +176,8 @@ describe('five wrong secrets of a client from one network', () => {
   })
 })
 
-describe('a client that nobody added', () => {
-  test('is answered like any other', async () => {
+describe('an unknown client', () => {
+  test('is answered like a known one', async () => {
     const probe = async (client: { id: string }) => {
       const from = newNetwork()
       const answers = []
@@ -231,8 +231,8 @@ describe('one attempt', () => {
   })
 })
 
-describe('what is no guess at a secret', () => {
-  test('is a request without one', async () => {
+describe('a guess at a secret', () => {
+  test('does not include a request without a secret', async () => {
     const [client, from] = [await addClient(database), newNetwork()]
     for (let turn = 0; turn < 8; turn += 1) {
       expect((await ask({ id: client.id, secret: null }, from)).statusCode).toBe(401)
@@ -242,7 +242,7 @@ describe('what is no guess at a secret', () => {
     expect((await ask(client, from)).statusCode).toBe(200)
   })
 
-  test('is one in two ways, or of two clients', async () => {
+  test('does not include a request with two ways of authentication or two clients', async () => {
     const [client, from] = [await addClient(database), newNetwork()]
     const headers = {
       'content-type': 'application/x-www-form-urlencoded',
@@ -258,7 +258,7 @@ describe('what is no guess at a secret', () => {
     expect((await ask(client, from)).statusCode).toBe(200)
   })
 
-  test('is one that found the hash queue full', async () => {
+  test('does not include a request refused by a full hash queue', async () => {
     const target = await serverBeside(url, {
       ...behindProxy,
       passwords: { ...cheapPasswords, memoryKib: 65_536, passes: 6, concurrency: 1, queueLimit: 0 },
@@ -275,7 +275,7 @@ describe('what is no guess at a secret', () => {
     expect(latest?.count).toBe(told[401])
   })
 
-  test('and a guess at a secret is none at a user, nor the other way round', async () => {
+  test('does not count as a guess at a user, nor the other way round', async () => {
     const [client, from, person] = [await addClient(database), newNetwork(), await addUser(database)]
     for (let turn = 0; turn < 7; turn += 1) {
       await signInFrom(app, { client, user: person }, from, basic(client.id, wrong(client).secret))
@@ -287,7 +287,7 @@ describe('what is no guess at a secret', () => {
   })
 })
 
-test('a wrong secret is an outage while it cannot be counted, and a right one is not asked about', async () => {
+test('a wrong secret gets 503 while it cannot be counted, and a right one needs no count', async () => {
   const own = await testServer(behindProxy)
   const [client, from] = [await addClient(own.database), newNetwork()]
   await own.database.script('alter table password_grant.failures rename to gone')
@@ -307,7 +307,7 @@ describe('a chosen secret', () => {
     await expect(add('😀'.repeat(15))).rejects.toMatchObject({ code: 'invalid_request' })
   })
 
-  test('is stored with argon2id, whatever its length', async () => {
+  test('is stored with argon2id at every length', async () => {
     const ids = []
     for (const length of [16, 43, 200]) {
       ids.push((await addClient(database, { secret: { chosen: randomWord().repeat(13).slice(0, length) } })).id)
@@ -320,7 +320,7 @@ describe('a chosen secret', () => {
   })
 })
 
-test('a server that remembers no wait asks the database before it accepts a chosen secret', async () => {
+test('a server without a cached wait asks the database before it accepts a chosen secret', async () => {
   const own = await serverBeside(url, behindProxy)
   const [client, from] = [await addChosen(), newNetwork()]
   for (let turn = 0; turn < 5; turn += 1) await ask(wrong(client), from, { target: own })

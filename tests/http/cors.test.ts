@@ -55,7 +55,7 @@ describe('CORS_ORIGINS', async () => {
     },
   )
 
-  test('each listed origin is answered with itself', async () => {
+  test('each listed origin is echoed', async () => {
     for (const from of corsOrigins) {
       const response = await app.inject(preflight('/Token', from))
       expect(response.headers['access-control-allow-origin']).toBe(from)
@@ -70,13 +70,13 @@ describe('CORS_ORIGINS', async () => {
     'https://APP.example.com',
     'null',
     '*',
-  ])('%s is not listed: its preflight is refused as OPTIONS always was', async (from) => {
+  ])('%s is not listed: its preflight is refused like any OPTIONS', async (from) => {
     const response = await app.inject(preflight('/Token', from))
     expect([response.statusCode, response.headers.allow]).toEqual([405, 'GET, POST'])
     expect(corsHeaders(response.headers)).toEqual({ vary: 'Origin' })
   })
 
-  test('an OPTIONS without Origin is no preflight', async () => {
+  test('an OPTIONS without Origin is not treated as a preflight', async () => {
     for (const url of ['/Token', '/userinfo', '/revoke', '/seats', seat]) {
       const response = await app.inject({ method: 'OPTIONS', url })
       expect(response.statusCode).toBe(405)
@@ -89,14 +89,14 @@ describe('CORS_ORIGINS', async () => {
     expect([response.statusCode, response.body]).toEqual([204, ''])
   })
 
-  test('a preflight of a path that is none is 404', async () => {
+  test('a preflight of an unknown path is 404', async () => {
     const response = await app.inject(preflight('/tokens'))
     expect([response.statusCode, response.json().error]).toEqual([404, 'not_found'])
     expect(corsHeaders(response.headers)).toEqual({})
   })
 
   test.each(['/introspect', '/.well-known/oauth-authorization-server', '/health/live', '/openapi.yaml'])(
-    '%s is for no page of another origin',
+    '%s answers no page of another origin',
     async (url) => {
       const asked = await app.inject({ ...preflight(url) })
       expect(asked.statusCode).toBe(url === '/introspect' ? 405 : 404)
@@ -115,7 +115,7 @@ describe('CORS_ORIGINS', async () => {
     }
   })
 
-  test('an answer to another origin, or to none, says that it depends on the origin, and no more', async () => {
+  test('an answer to another origin, or to none, has only Vary: Origin', async () => {
     for (const from of ['https://evil.example.com', undefined]) {
       const { headers } = await app.inject({ url: '/userinfo', headers: from === undefined ? {} : { origin: from } })
       expect(corsHeaders(headers)).toEqual({ vary: 'Origin' })
@@ -140,7 +140,7 @@ describe('CORS_ORIGINS', async () => {
     expect(corsHeaders(response.headers)).toEqual(readable)
   })
 
-  test('and so may an outage', async () => {
+  test('a 503 may be read too', async () => {
     const lost = await serverWithoutDatabase()
     for (const request of [
       post(passwordForm(user)),
@@ -173,7 +173,7 @@ describe('CORS_ORIGINS with every dialect', async () => {
     },
   )
 
-  test('a header for tokens is allowed where the dialect that has it is mounted, and only there', async () => {
+  test('a token header is allowed only where its dialect is mounted', async () => {
     const allowed = async (on: FastifyInstance, url: string) =>
       (await on.inject(preflight(url))).headers['access-control-allow-headers']
     for (const url of ['/userinfo', '/seats', seat, '/Token']) {
@@ -182,12 +182,12 @@ describe('CORS_ORIGINS with every dialect', async () => {
     }
   })
 
-  test('a dialect that is not mounted has no preflight', async () => {
+  test('an unmounted dialect answers no preflight', async () => {
     const response = await without.inject(preflight('/auth/login'))
     expect([response.statusCode, corsHeaders(response.headers)]).toEqual([404, {}])
   })
 
-  test('a preflight of another origin is refused in the words of the dialect', async () => {
+  test('a preflight of another origin is refused in the format of the dialect', async () => {
     const evil = 'https://evil.example.com'
     const [session, envelope] = [
       await app.inject(preflight('/v2/token', evil)),
@@ -233,7 +233,7 @@ describe('without CORS_ORIGINS', async () => {
   const client = await addClient(database)
   const user = await addUser(database)
 
-  test('OPTIONS is refused as any other method, whoever asks', async () => {
+  test('OPTIONS is refused like any other method, from every origin', async () => {
     for (const url of ['/Token', '/userinfo', '/revoke', '/introspect', '/seats', seat]) {
       const response = await app.inject(preflight(url))
       expect([response.statusCode, response.headers.allow]).toEqual([405, expect.any(String)])
@@ -242,7 +242,7 @@ describe('without CORS_ORIGINS', async () => {
     expect((await app.inject(preflight('/nothing'))).statusCode).toBe(404)
   })
 
-  test('no answer has a word about origins', async () => {
+  test('no answer has a CORS header', async () => {
     const { access_token: value } = (await askForToken(app, { client, user })).json()
     const answers = [
       await app.inject({ url: '/userinfo', headers: { origin, ...bearer(value) } }),

@@ -63,7 +63,7 @@ const crossSite: [string, Record<string, string>][] = [
 ]
 
 describe.each(crossSite)('a request with %s', (_what, marks) => {
-  test.each(paths)('is refused with 403 at %s and spends no attempt there', async (path) => {
+  test.each(paths)('is refused with 403 at %s and uses up no attempt', async (path) => {
     const target = (await addTargets()).find(([one]) => one === path)
     if (!target) throw new Error(`no target at ${path}`)
     const [, headers, wrong, rightHeaders, right] = target
@@ -94,7 +94,7 @@ describe('a request is let through', () => {
     }
   })
 
-  test('of PUBLIC_URL, whatever the proxy writes as Host', async () => {
+  test('from PUBLIC_URL, under any Host header of the proxy', async () => {
     const publicUrl = 'https://tokens.example.com'
     const target = await serverBeside(url, { ...options, publicUrl })
     for (const [path, , , headers, right] of await addTargets()) {
@@ -104,7 +104,7 @@ describe('a request is let through', () => {
   })
 })
 
-test('another method is refused as such, whoever sends it', async () => {
+test('another method gets 405 from every origin', async () => {
   for (const path of paths) {
     const response = await app.inject({ method: 'PUT', url: path, headers: { origin: 'https://evil.example.com' } })
     expect(response.statusCode, path).toBe(405)

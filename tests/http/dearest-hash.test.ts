@@ -1,4 +1,4 @@
-// A refusal costs what the dearest stored hash costs, so that its time tells nothing about who exists.
+// A refusal costs as much as the most expensive stored hash, so its time does not reveal which users exist.
 import { describe, expect, test } from 'vitest'
 import { createPasswords } from '../../src/passwords/password.ts'
 import { findHashCosts } from '../../src/users/find-hash-costs.ts'
@@ -13,7 +13,7 @@ const dearer = await createPasswords({ ...cheapPasswords, passes: 3 })
 const passwordHash = await dearer.hash('password of the dearer user')
 
 describe('the costs of stored hashes', () => {
-  test('are found once each, of users and of clients', async () => {
+  test('are found once each, for users and clients', async () => {
     await addUser(database)
     await addUser(database)
     await addUser(database, { passwordHash: null })
@@ -27,8 +27,8 @@ describe('the costs of stored hashes', () => {
   })
 })
 
-describe('a server that starts beside a dearer hash', () => {
-  test('fills every refusal up to it, and no right password', async () => {
+describe('a server that starts with a more expensive stored hash', () => {
+  test('pads every refusal up to its cost, and no right password', async () => {
     const user = await addUser(database)
     const target = await serverBeside(url, { throttle: false })
     const ask = (name: string, password: string) => askForToken(target, { client, user: { name, password } })

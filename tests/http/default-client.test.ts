@@ -69,7 +69,7 @@ describe('the published example as it stands on the page, without -u', () => {
     expect(await holder()).toBe(standIn.id)
   })
 
-  test('is refused where nothing was said of a default', async () => {
+  test('is refused where no default is configured', async () => {
     expect(await sendBytes(await listen(without), request)).toMatch(/^HTTP\/1\.1 401 /)
   })
 })
@@ -102,7 +102,7 @@ describe('the client of a request', () => {
   })
 })
 
-describe('whoever tries to say who they are is checked as ever:', () => {
+describe('a request with client credentials is checked as usual:', () => {
   const wrong = keepSecret('wrong-secret')
   const generic = 'Client authentication failed.'
   const fields = (more: Record<string, string>) => ({ body: passwordForm(user, more) })
@@ -110,13 +110,13 @@ describe('whoever tries to say who they are is checked as ever:', () => {
   test.each<[string, TokenRequestParts]>([
     ['a secret alone', fields({ client_secret: wrong })],
     ['a secret and an empty id', fields({ client_id: '', client_secret: wrong })],
-    ['an id nobody has', fields({ client_id: 'nobody' })],
+    ['an unknown id', fields({ client_id: 'nobody' })],
     ['a confidential id alone', fields({ client_id: confidential.id })],
     ['a confidential id with a wrong secret', fields({ client_id: confidential.id, client_secret: wrong })],
     ['the default with a secret', fields({ client_id: standIn.id, client_secret: wrong })],
     ['a built-in id', fields({ client_id: 'envelope' })],
     ['wrong Basic', { headers: basic(confidential.id, wrong), body: passwordForm(user) }],
-    ['Basic of nobody', { headers: basic('nobody', wrong), body: passwordForm(user) }],
+    ['Basic of an unknown client', { headers: basic('nobody', wrong), body: passwordForm(user) }],
     ['empty Basic', { headers: basic('', ''), body: passwordForm(user) }],
     ['unreadable Basic', authorized('Basic *')],
     ['Basic alone', authorized('Basic')],
@@ -127,20 +127,20 @@ describe('whoever tries to say who they are is checked as ever:', () => {
     expectRefusal(await sendToken(app, parts), 401, 'invalid_client', generic)
   })
 
-  test('two ways at once are', async () => {
+  test('two ways at once are refused', async () => {
     const parts = { headers: basic(confidential.id, confidential.secret), ...fields({ client_secret: wrong }) }
     expectRefusal(await sendToken(app, parts), 400, 'invalid_request')
   })
 
-  test('credentials in the query count for nothing, and the default stands', async () => {
+  test('credentials in the query are ignored, and the default applies', async () => {
     const parts = { url: `/Token?client_id=nobody&client_secret=${wrong}`, body: passwordForm(user) }
     expect((await sendToken(app, parts)).statusCode).toBe(200)
     expect(await holder()).toBe(standIn.id)
   })
 })
 
-describe('the default stands for a client alone', () => {
-  test('a wrong password, a missing field and another grant are refused as ever', async () => {
+describe('the default replaces only the client:', () => {
+  test('a wrong password, a missing field and another grant are refused as usual', async () => {
     const wrong = passwordForm({ ...user, password: keepSecret('wrong-password') })
     expectRefusal(await sendToken(app, { body: wrong }), 400, 'invalid_grant')
     expectRefusal(await sendToken(app, { body: 'grant_type=password&username=a' }), 400, 'invalid_request')
@@ -158,18 +158,18 @@ describe('the default stands for a client alone', () => {
     ['disabled', () => disabled],
     ['built in', async () => 'envelope'],
     ['built in too', async () => 'webapi-session'],
-  ])('one that is %s is refused', async (_what, name) => {
+  ])('a default that is %s is refused', async (_what, name) => {
     const server = await serverWith({ WEBAPI_DEFAULT_CLIENT: await name() })
     expectRefusal(await sendToken(server, { body: passwordForm(user) }), 401, 'invalid_client')
   })
 
-  test('one that is confidential is not completed by its right secret', async () => {
+  test('a confidential default is refused even with its right secret', async () => {
     const server = await serverWith({ WEBAPI_DEFAULT_CLIENT: confidential.id })
     const body = passwordForm(user, { client_secret: confidential.secret })
     expectRefusal(await sendToken(server, { body }), 401, 'invalid_client')
   })
 
-  test('one that is disabled later is refused from then on', async () => {
+  test('a default is refused once it is disabled', async () => {
     const { id } = await addClient(database, { secret: 'public' })
     const server = await serverWith({ WEBAPI_DEFAULT_CLIENT: id })
     expect((await sendToken(server, { body: passwordForm(user) })).statusCode).toBe(200)
@@ -177,7 +177,7 @@ describe('the default stands for a client alone', () => {
     expectRefusal(await sendToken(server, { body: passwordForm(user) }), 401, 'invalid_client')
   })
 
-  test.each(['/revoke', '/introspect'])('there is none at %s', async (url) => {
+  test.each(['/revoke', '/introspect'])('no default applies at %s', async (url) => {
     const token = (await sendToken(app, { body: passwordForm(user) })).json().access_token
     const body = new URLSearchParams({ token }).toString()
     expectRefusal(await sendToken(app, { url, body }), 401, 'invalid_client')

@@ -79,7 +79,7 @@ function anotherServer(changed: Partial<ServerOptions>, databaseUrl = url) {
   return serverBeside(databaseUrl, { ...options, ...changed })
 }
 
-describe('every answer tells what is left', () => {
+describe('every answer carries the remaining attempts', () => {
   const cases: [number, string, (signer: DeviceKeys) => Promise<Answer>][] = [
     [200, 'a token', (signer) => login(signed(signer))],
     [401, 'a wrong signature', (signer) => login(wrong(signer))],
@@ -114,7 +114,7 @@ describe('every answer tells what is left', () => {
     expectAllowance(response)
   })
 
-  test('503 while the database is away, when nobody gets in anyway and nothing is counted', async () => {
+  test('503 while the database is away, uncounted', async () => {
     const target = await anotherServer({}, `postgres://nobody@127.0.0.1:${await freePort()}/away`)
     const body = { device_key: 'any', timestamp: 1, device_signature: 'x' }
     for (let turn = 0; turn < 12; turn += 1) {
@@ -124,7 +124,7 @@ describe('every answer tells what is left', () => {
     }
   })
 
-  test('and no other endpoint does', async () => {
+  test('at no other endpoint', async () => {
     for (const place of ['/userinfo', '/.well-known/jwks.json', '/health/live', '/Token']) {
       expect((await app.inject(place)).headers).not.toHaveProperty('x-ratelimit-limit')
     }
@@ -132,7 +132,7 @@ describe('every answer tells what is left', () => {
 })
 
 describe('ten attempts a minute', () => {
-  test('are counted, whether right, wrong, stale or incomplete, and the eleventh is refused', async () => {
+  test('are counted when right, wrong, stale or incomplete, and the eleventh is refused', async () => {
     const signer = await addDevice()
     const right = signed(signer)
     const bodies = [
@@ -155,14 +155,14 @@ describe('ten attempts a minute', () => {
     expectTooMany(await login(wrong(signer)))
   })
 
-  test('end at the same moment, however late they are made', async () => {
+  test('share one reset time', async () => {
     const signer = await addDevice()
     const resets = new Set<unknown>()
     for (let turn = 0; turn < 5; turn += 1) resets.add((await login(wrong(signer))).headers['x-ratelimit-reset'])
     expect(resets.size).toBe(1)
   })
 
-  test('are ten when they come at once, on two servers', async () => {
+  test('stay ten when they come at once at two servers', async () => {
     const signer = await addDevice()
     const answers = await Promise.all(
       Array.from({ length: 40 }, (_, turn) => login(wrong(signer), { target: turn % 2 ? app : other })),
@@ -192,7 +192,7 @@ describe('ten attempts a minute', () => {
     expectAllowance(response, '9')
   })
 
-  test('that are used up do not use up the time that was signed', async () => {
+  test('leave the signed time of a refused attempt usable', async () => {
     const signer = await addDevice()
     await useUp(signer)
     const body = signed(signer)
@@ -200,7 +200,7 @@ describe('ten attempts a minute', () => {
     expect((await login(body, { from: '203.0.113.9' })).statusCode).toBe(200)
   })
 
-  test('of a device nobody added are ten as well', async () => {
+  test('are ten for an unknown device too', async () => {
     const signer = { deviceKey: `nobody-${randomWord()}`, customerKey: 'x' }
     await useUp(signer)
     expectTooMany(await login(signed(signer)))
@@ -210,7 +210,7 @@ describe('ten attempts a minute', () => {
 describe('the database', () => {
   const throttleOver = (query: Query) => createThrottle(query, encryptionKey, defaultThrottleOptions)
 
-  test('is not asked for a device that has used up its turns', async () => {
+  test('gets no query for a device that has used up its attempts', async () => {
     let statements = 0
     const throttle = throttleOver((...statement) => {
       statements += 1
@@ -224,7 +224,7 @@ describe('the database', () => {
     expect((await throttle.recordRequest(randomWord(), '', 10)).remaining).toBe(9)
   })
 
-  test('keeps no count for longer than a minute after its end', async () => {
+  test('drops each count within a minute after its end', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     onTestFinished(() => void vi.useRealTimers())
     const throttle = throttleOver(database.writes)
@@ -238,8 +238,8 @@ describe('the database', () => {
   })
 })
 
-describe('turns belong to a device and a network together', () => {
-  test('so that another device has its own', async () => {
+describe('attempts are counted for a device and a network together', () => {
+  test('and another device has its own', async () => {
     await useUp(await addDevice())
     expectAllowance(await login(signed(await addDevice())), '9')
   })
@@ -248,7 +248,7 @@ describe('turns belong to a device and a network together', () => {
     ['203.0.113.7', '203.0.113.8'],
     ['2001:db8:7:1::1', '2001:db8:7:2::1'],
     ['203.0.113.7', '2001:db8:7:3::1'],
-  ])('so that a stranger at %s does not spend those from %s', async (stranger, home) => {
+  ])('and a stranger at %s does not use up those from %s', async (stranger, home) => {
     const signer = await addDevice()
     await useUp(signer, { from: stranger })
     expectTooMany(await login(signed(signer), { from: stranger }))
@@ -257,7 +257,7 @@ describe('turns belong to a device and a network together', () => {
     expectAllowance(response, '9')
   })
 
-  test('so that 64 bits of IPv6 have ten turns, not each of their addresses', async () => {
+  test('and an IPv6 /64 has ten attempts, not each of its addresses', async () => {
     const signer = await addDevice()
     for (let turn = 1; turn <= 10; turn += 1) {
       expect((await login(wrong(signer), { from: `2001:db8:9:1:${turn}::${turn}` })).statusCode).toBe(401)
@@ -265,14 +265,14 @@ describe('turns belong to a device and a network together', () => {
     expectTooMany(await login(signed(signer), { from: '2001:db8:9:1:ffff:ffff:ffff:ffff' }))
   })
 
-  test('and a header that nobody is believed for changes no network', async () => {
+  test('and an untrusted header changes no network', async () => {
     const target = await anotherServer({ trustProxy: [] })
     const signer = await addDevice()
     for (let turn = 1; turn <= 10; turn += 1) await login(wrong(signer), { target, from: `203.0.113.${turn}` })
     expectTooMany(await login(signed(signer), { target, from: '203.0.113.99' }))
   })
 
-  test('and neither of them can be read in the database, nor found by trying', async () => {
+  test('and the database reveals neither of them, even by trial', async () => {
     const signer = await addDevice()
     await login(wrong(signer), { from: '203.0.113.77' })
     const rows = await database.script<{ row: string }>('select a::text as row from password_grant.attempts a')
@@ -287,7 +287,7 @@ describe('turns belong to a device and a network together', () => {
     }
   })
 
-  test('and are counted apart where the encryption key is another', async () => {
+  test('and separately under another encryption key', async () => {
     const signer = await addDevice()
     const target = await anotherServer({ encryptionKey: generateBytes(32) })
     await useUp(signer)
@@ -295,7 +295,7 @@ describe('turns belong to a device and a network together', () => {
   })
 })
 
-test('THROTTLE=off lifts the limit, and the headers stay', async () => {
+test('THROTTLE=off lifts the limit and keeps the headers', async () => {
   const target = await anotherServer({ throttle: false })
   const signer = await addDevice()
   for (let turn = 0; turn < 15; turn += 1) {

@@ -42,7 +42,7 @@ const guess = ({ deviceKey }: { deviceKey: string }, from: string, target = app)
   login({ deviceKey, customerKey: randomWord() }, from, { target })
 
 describe('wrong signatures', () => {
-  test('are told five times from one network, and then even the right one waits, on every server', async () => {
+  test('are answered five times for one network, and then even the right one waits, on every server', async () => {
     const [signer, from] = [await addDevice(), newNetwork()]
     for (let turn = 0; turn < 5; turn += 1) expect((await guess(signer, from)).statusCode).toBe(401)
     for (const target of [app, other]) {
@@ -56,7 +56,7 @@ describe('wrong signatures', () => {
     expect((await login(signer, newNetwork())).statusCode).toBe(200)
   })
 
-  test('from sixty /64s of one /48 at once are told ten times, and the device signs in from elsewhere', async () => {
+  test('from sixty /64s of one /48 at once are answered ten times, and the device signs in from elsewhere', async () => {
     const signer = await addDevice()
     const sources = Array.from({ length: 60 }, (_, place) => `2001:db8:77:${place}::1`)
     const answers = await Promise.all(sources.map((from, place) => guess(signer, from, place % 2 ? app : other)))
@@ -64,14 +64,14 @@ describe('wrong signatures', () => {
     expect((await login(signer, newNetwork())).statusCode).toBe(200)
   })
 
-  test('of a device that does not exist are answered alike', async () => {
+  test('of an unknown device are answered alike', async () => {
     const [nobody, from] = [{ deviceKey: `nobody-${randomWord()}` }, newNetwork()]
     const told = []
     for (let turn = 0; turn < 6; turn += 1) told.push((await guess(nobody, from)).statusCode)
     expect(told).toEqual([401, 401, 401, 401, 401, 429])
   })
 
-  test('are forgotten with a right one', async () => {
+  test('are cleared by a right one', async () => {
     const [signer, from] = [await addDevice(), newNetwork()]
     for (let turn = 0; turn < 4; turn += 1) await guess(signer, from)
     expect((await login(signer, from)).statusCode).toBe(200)
@@ -79,7 +79,7 @@ describe('wrong signatures', () => {
   })
 })
 
-test('a stale timestamp under a right signature is no guess', async () => {
+test('a stale timestamp under a right signature does not count as a guess', async () => {
   const [signer, from] = [await addDevice(), newNetwork()]
   const timestamp = Math.floor(Date.now() / 1_000) - 3_600
   for (let turn = 0; turn < 6; turn += 1) expect((await login(signer, from, { timestamp })).statusCode).toBe(401)

@@ -116,7 +116,7 @@ const encode = (part: object | string | Buffer) =>
   Buffer.from(part instanceof Buffer || typeof part === 'string' ? part : JSON.stringify(part)).toString('base64url')
 
 describe('a device’s token', () => {
-  test('is a JWT signed with RS256 that says when, until when, whose and which, and nothing else', async () => {
+  test('is a JWT signed with RS256 with exactly the claims iat, exp, sub and jti', async () => {
     const signer = await addDevice()
     const value = await signIn(signer)
     const [key] = await publishedKeys()
@@ -135,7 +135,7 @@ describe('a device’s token', () => {
     expect((await signIn(await addDevice())).length).toBeLessThan(900)
   })
 
-  test('is another each time', async () => {
+  test('is different each time', async () => {
     const signer = await addDevice()
     const values = [await signIn(signer), await signIn(signer), await signIn(signer)]
     expect(new Set(values.map((value) => decodeJwt(value).jti)).size).toBe(3)
@@ -150,14 +150,14 @@ describe('a device’s token', () => {
   })
 })
 
-describe('whoever has the public keys verifies it without asking', () => {
+describe('a holder of the public keys verifies the token offline', () => {
   let origin: string
 
   beforeAll(async () => {
     origin = await listen(app)
   })
 
-  test('the keys are public, of 2048 bits, and named', async () => {
+  test('finds public keys of 2048 bits, each with an id', async () => {
     await signIn(await addDevice())
     const response = await app.inject('/.well-known/jwks.json')
     expect(response.headers['content-type']).toMatch(/^application\/(jwk-set\+)?json/)
@@ -183,7 +183,7 @@ describe('whoever has the public keys verifies it without asking', () => {
     expect(payload.sub).toBe(signer.userId)
   })
 
-  test('with jose, from a copy of the keys, which finds a changed token out', async () => {
+  test('with jose, from a copy of the keys, and detects a changed token', async () => {
     const signer = await addDevice()
     const value = await signIn(signer)
     const keys = createLocalJWKSet({ keys: await publishedKeys() })
@@ -194,7 +194,7 @@ describe('whoever has the public keys verifies it without asking', () => {
     await expect(jwtVerify(forged, keys)).rejects.toMatchObject({ code: 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED' })
   })
 
-  test('with jose, which refuses it when its time is over', async () => {
+  test('with jose, which refuses an expired token', async () => {
     const value = await signIn(await addDevice())
     const keys = createLocalJWKSet({ keys: await publishedKeys() })
     const later = (seconds: number) => ({ currentDate: new Date(((decodeJwt(value).iat ?? 0) + seconds) * 1_000) })
@@ -203,7 +203,7 @@ describe('whoever has the public keys verifies it without asking', () => {
   })
 
   test.skipIf(lacksTools('tests/http/device-tokens.test.ts', ['openssl', 'version']))(
-    'with openssl, which finds a changed token out',
+    'with openssl, which detects a changed token',
     async () => {
       const folder = await mkdtemp(join(tmpdir(), 'password-grant-test-'))
       onTestFinished(() => rm(folder, { recursive: true }))
@@ -227,7 +227,7 @@ describe('whoever has the public keys verifies it without asking', () => {
   )
 })
 
-describe('a token that the server did not sign is none', async () => {
+describe('a token that the server did not sign is refused', async () => {
   const ours = await generateKeyPair('RS256', { extractable: true })
   const oursPublic = await exportJWK(ours.publicKey)
   const signOurs = (claims: object, header: Partial<JWTHeaderParameters>) =>
@@ -289,7 +289,7 @@ describe('a token that the server did not sign is none', async () => {
     ],
     ['signed with a key of one’s own', ({ claims, kid }) => signOurs(claims, { kid })],
     ['signed with a key of one’s own and no kid', ({ claims }) => signOurs(claims, {})],
-    ['with a kid nobody has', ({ claims }) => signOurs(claims, { kid: 'A'.repeat(43) })],
+    ['with an unknown kid', ({ claims }) => signOurs(claims, { kid: 'A'.repeat(43) })],
     ['with a kid that is a path', ({ claims }) => signOurs(claims, { kid: '../../../../dev/null' })],
     ['with a kid that is SQL', ({ claims }) => signOurs(claims, { kid: "' or '1'='1" })],
     ['that brings its own key', ({ claims, kid }) => signOurs(claims, { kid, jwk: oursPublic })],
@@ -321,7 +321,7 @@ describe('a token that the server did not sign is none', async () => {
   })
 })
 
-describe('it is used', () => {
+describe('a device’s token works', () => {
   test.each([
     ['in x-access-token', inAccessHeader],
     ['as a bearer token', bearer],
@@ -339,7 +339,7 @@ describe('it is used', () => {
     ])
   })
 
-  test('in x-access-token, to give its own seat up', async () => {
+  test('in x-access-token, to end its own seat', async () => {
     const value = await signIn(await addDevice())
     const [seat] = (await ask('/seats', inAccessHeader(value))).json()
     const response = await app.inject({ method: 'DELETE', url: `/seats/${seat.id}`, headers: inAccessHeader(value) })
@@ -347,13 +347,13 @@ describe('it is used', () => {
     await expectEnded(value, 'revoked')
   })
 
-  test('and so is any other token in x-access-token', async () => {
+  test('and so does any other token in x-access-token', async () => {
     const user = await addUser(database)
     const value = (await askForToken(app, { client: backend, user })).json().access_token
     expect((await ask('/userinfo', inAccessHeader(value))).json()).toMatchObject({ userId: user.id })
   })
 
-  test('in one place only: with two tokens nobody is let in, even when they are the same', async () => {
+  test('in one place only: two tokens are refused, even when equal', async () => {
     const value = await signIn(await addDevice())
     const another = await signIn(await addDevice())
     for (const second of [value, another, 'x']) {
@@ -393,8 +393,8 @@ describe('it is used', () => {
   })
 })
 
-describe('it is asked about', () => {
-  test('by any confidential client', async () => {
+describe('introspection of a device’s token', () => {
+  test('is open to any confidential client', async () => {
     const signer = await addDevice()
     const value = await signIn(signer)
     const { iat, exp } = decodeJwt(value)
@@ -410,7 +410,7 @@ describe('it is asked about', () => {
     })
   })
 
-  test('and is over when the database says so, whatever its own claims say', async () => {
+  test('follows the database, not the claims', async () => {
     const signer = await addDevice()
     const value = await signIn(signer)
     await database.script(
@@ -420,7 +420,7 @@ describe('it is asked about', () => {
     await expectEnded(value, 'expired')
   })
 
-  test('and is over when its device was disabled', async () => {
+  test('says inactive once the device is disabled', async () => {
     const signer = await addDevice()
     const value = await signIn(signer)
     await database.transaction(async (query, script) => {
@@ -431,8 +431,8 @@ describe('it is asked about', () => {
   })
 })
 
-describe('it is ended', () => {
-  test('by the device, which names itself device', async () => {
+describe('a device’s token is ended', () => {
+  test('by the client named device', async () => {
     const value = await signIn(await addDevice())
     const response = await revoke({ token: value, client_id: 'device' })
     expect([response.statusCode, response.body]).toEqual([200, ''])
@@ -452,7 +452,7 @@ describe('it is ended', () => {
     expect((await askWhose(app, value)).statusCode).toBe(200)
   })
 
-  test('nor does device end the token of another client', async () => {
+  test('while the client device ends no token of another client', async () => {
     const user = await addUser(database)
     const value = (await askForToken(app, { client: backend, user })).json().access_token
     const response = await revoke({ token: value, client_id: 'device' })
@@ -460,7 +460,7 @@ describe('it is ended', () => {
     expect((await askWhose(app, value)).statusCode).toBe(200)
   })
 
-  test('by its whole value only: what stands in its claims is worth nothing by itself', async () => {
+  test('by its whole value only, not by the content of its claims', async () => {
     const value = await signIn(await addDevice())
     const jti = Buffer.from(decodeJwt(value).jti ?? '', 'base64url')
     const withChecksum = (bytes: Buffer) => encode(Buffer.concat([bytes, hashSecret(bytes).subarray(0, 6)]))
@@ -497,7 +497,7 @@ describe('it is ended', () => {
     for (const target of [app, other]) await expectEnded(older, 'unknown', target)
   })
 
-  test('by a newer sign-in on another server, though this one remembers tokens for an hour', async () => {
+  test('by a newer sign-in on another server, despite a token cache of an hour', async () => {
     const remembering = await anotherServer({ tokenCacheSeconds: 3_600 })
     const signer = await addDevice()
     const older = await signIn(signer)
@@ -512,7 +512,7 @@ describe('it is ended', () => {
     expect(response.json().error_description).toBe(sentences.superseded)
   })
 
-  test('by nothing that another device does', async () => {
+  test('never by another device', async () => {
     const values = []
     for (const signer of [await addDevice(), await addDevice()]) values.push(await signIn(signer))
     for (const value of values) expect(await introspect(value)).toMatchObject({ active: true })

@@ -18,7 +18,7 @@ const json = { 'content-type': 'application/json' }
 const options = { dialects: Object.values(dialects), encryptionKey, throttle: false }
 const { app, database, url } = await testServer(options)
 
-/** The one answer for whatever is wrong with a device, its time or its signature. */
+/** The one answer for every fault of a device, its time or its signature. */
 const refused = '{"error":"invalid_grant","message":"The device key, the timestamp or the signature is not right."}'
 
 function addDevice(chosen?: Partial<NewDevice>) {
@@ -53,7 +53,7 @@ async function login(body: unknown, target = app, headers: Record<string, string
 
 type Answer = Awaited<ReturnType<typeof login>>
 
-/** What every refusal has in common: JSON of two members, of which none is `token`, and nothing is kept by a cache. */
+/** The form of every refusal: JSON of two members, no `token` among them, and no caching. */
 function expectRefusal(response: Answer, status: number, error: string): void {
   expect({ status: response.statusCode, body: response.json() }).toEqual({
     status,
@@ -96,7 +96,7 @@ describe('the published request', () => {
       write: (hex: string) => hex.toUpperCase(),
     },
   ]
-  test.each(cases)('is answered with a token and nothing else, $what', async ({ name, isText, write }) => {
+  test.each(cases)('gets a token and nothing else, $what', async ({ name, isText, write }) => {
     const signer = await addDevice()
     const timestamp = await now()
     const response = await login({
@@ -110,7 +110,7 @@ describe('the published request', () => {
     expect([response.headers['cache-control'], response.headers.pragma]).toEqual(['no-store', 'no-cache'])
   })
 
-  test('of the reference vector is right in its signature and only too old', async () => {
+  test('of the reference vector has a right signature and only an old time', async () => {
     const signer = await addDevice({ deviceKey: 'my-device-key', customerKey: 'my-customer-key', allowShort: true })
     const body = {
       device_key: signer.deviceKey,
@@ -174,10 +174,10 @@ describe('the published request', () => {
   })
 })
 
-describe('a refusal says the same, whatever is wrong', () => {
+describe('a refusal is the same for every fault', () => {
   type Case = readonly [reason: string, what: string, (signer: DeviceKeys, time: number) => Record<string, unknown>]
   const cases: Case[] = [
-    ['unknown device', 'a device nobody added', (_, time) => signed({ deviceKey: 'nobody', customerKey: 'x' }, time)],
+    ['unknown device', 'an unknown device key', (_, time) => signed({ deviceKey: 'nobody', customerKey: 'x' }, time)],
     [
       'unknown device',
       'its name in another case',
@@ -268,7 +268,7 @@ describe('a time', () => {
     for (let turn = 0; turn < 3; turn += 1) expect(await reasonOf(body)).toBe('stale or repeated timestamp')
   })
 
-  test('is accepted once, however it is written', async () => {
+  test('is accepted once in any notation', async () => {
     const signer = await addDevice()
     const time = await now()
     expect((await login(signed(signer, time))).statusCode).toBe(200)
@@ -284,28 +284,28 @@ describe('a time', () => {
     expect(await reasonOf(signed(signer, time))).toBe('stale or repeated timestamp')
   })
 
-  test('is of one device only: two may sign the same', async () => {
+  test('belongs to one device: two may sign the same', async () => {
     const time = await now()
     for (const signer of [await addDevice(), await addDevice()]) {
       expect((await login(signed(signer, time))).statusCode).toBe(200)
     }
   })
 
-  test('that somebody else signed wrongly is not used up', async () => {
+  test('stays usable after a wrong signature over it', async () => {
     const signer = await addDevice()
     const time = await now()
     await reasonOf({ ...signed(signer, time + 200), device_signature: sign({ ...signer, customerKey: 'no' }, time) })
     expect((await login(signed(signer, time))).statusCode).toBe(200)
   })
 
-  test('of a request that was refused as too far ahead does not lock the device out', async () => {
+  test('that was refused as too far ahead does not lock the device out', async () => {
     const signer = await addDevice()
     const time = await now()
     await reasonOf(signed(signer, time + 3_600))
     expect((await login(signed(signer, time))).statusCode).toBe(200)
   })
 
-  test.each([1, 2, 3])('that thirty requests claim at once is accepted once (%i)', async () => {
+  test.each([1, 2, 3])('sent by thirty requests at once is accepted once (%i)', async () => {
     const signer = await addDevice()
     const other = await anotherServer({})
     const body = signed(signer, await now())
@@ -315,7 +315,7 @@ describe('a time', () => {
   })
 })
 
-describe('a body that is no request', () => {
+describe('an invalid request', () => {
   const right = { device_key: 'a-device', timestamp: 1620045991, device_signature: 'ab'.repeat(32) }
   test.each<[string, unknown]>([
     ['nothing', ''],
@@ -359,14 +359,14 @@ describe('a body that is no request', () => {
 })
 
 describe('a server that cannot answer', () => {
-  test('says 503 while the database is away, and never that the device is wrong', async () => {
+  test('answers 503 while the database is away and gives no verdict on the device', async () => {
     const away = await anotherServer({}, `postgres://nobody@127.0.0.1:${await freePort()}/away`)
     const response = await login(signed(await addDevice(), await now()), away)
     expectRefusal(response, 503, 'temporarily_unavailable')
     expect(response.headers['retry-after']).toMatch(/^[1-9]\d*$/)
   })
 
-  test('with another encryption key does not say that the device is wrong, and tells the log why', async () => {
+  test('answers without a verdict under another encryption key and logs the reason', async () => {
     const other = await anotherServer({ encryptionKey: generateBytes(32) })
     const signer = await addDevice()
     const body = signed(signer, await now())
@@ -392,7 +392,7 @@ describe('a server that cannot answer', () => {
 })
 
 describe('the built-in client', () => {
-  test('when it is disabled closes the dialect, whatever is sent, and opens it again', async () => {
+  test('closes the dialect for every request while disabled, and opens it again', async () => {
     const own = await testServer({ ...options })
     const other = own.app
     await setClientEnabled(own.database.writes, 'device', false)
@@ -406,7 +406,7 @@ describe('the built-in client', () => {
     )
   })
 
-  test('counts neither at /Token nor at /introspect', async () => {
+  test('is refused at /Token and at /introspect', async () => {
     const asked = { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' } } as const
     const body = 'grant_type=password&username=a&password=b&client_id=device&token=x'
     for (const place of ['/Token', '/introspect']) {
@@ -417,7 +417,7 @@ describe('the built-in client', () => {
 })
 
 describe('a device has no password', () => {
-  test('at /Token, whatever is tried', async () => {
+  test('at /Token, with any credentials', async () => {
     const client = await addClient(database)
     const signer = await addDevice()
     const tried = [signer.customerKey, signer.deviceKey, 'null', 'undefined', ' ', sign(signer, await now())]
@@ -433,7 +433,7 @@ describe('a device has no password', () => {
   test.each([
     ['/v2/token', (body: object) => JSON.stringify({ grant_type: 'password', ...body }), /"invalid_grant"/],
     ['/v1/oauth/', (body: object) => new URLSearchParams({ ...body }).toString(), /"1142"/],
-  ])('at %s, whatever is tried', async (place, write, expected) => {
+  ])('at %s, with any credentials', async (place, write, expected) => {
     const signer = await addDevice()
     for (const password of [signer.customerKey, signer.deviceKey, 'null']) {
       const response = await app.inject({
@@ -449,7 +449,7 @@ describe('a device has no password', () => {
   })
 })
 
-test('the endpoint is only where the dialect is mounted', async () => {
+test('the endpoint exists only where the dialect is mounted', async () => {
   const others = Object.values(dialects).filter((dialect) => dialect !== device)
   const without = await anotherServer({ dialects: others, encryptionKey: undefined })
   expect((await login(signed(await addDevice(), await now()), without)).statusCode).toBe(404)

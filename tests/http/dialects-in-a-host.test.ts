@@ -1,5 +1,5 @@
 import { METHODS } from 'node:http'
-// What somebody's application may do to four dialects mounted in it, and they to it.
+// The effects of a host application and the four dialects mounted in it on each other.
 import Fastify, { type FastifyInstance, type FastifyServerOptions, type LightMyRequestResponse } from 'fastify'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { device } from '../../src/dialects/device.ts'
@@ -42,7 +42,7 @@ async function signIn(host: FastifyInstance): Promise<string> {
   return keepSecret(response.json().data.access_token)
 }
 
-/** A host that nobody told says nothing about caches. */
+/** A host sets no cache headers unless told to. */
 function isOurs({ headers }: LightMyRequestResponse): boolean {
   return headers['cache-control'] === 'no-store'
 }
@@ -66,7 +66,7 @@ describe('every dialect is at its path', () => {
   })
 
   test.each(['/*', '/v1/*', '/v2/:thing', '/auth/:action', '/:one/:two', '/:one'])(
-    'beside a route of the host, %s, that would take it too',
+    'beside a route of the host, %s, that would match too',
     async (route) => {
       const host = await createHost({}, (furnished) => furnished.all(route, async () => 'of the host'))
       for (const url of written) {
@@ -77,7 +77,7 @@ describe('every dialect is at its path', () => {
   )
 })
 
-test('a host that logs requests logs no query of any endpoint here, whatever the method', async () => {
+test('a host that logs requests logs no query of our endpoints under any method', async () => {
   const routes: { method: 'GET'; url: string }[] = []
   const host = await createHost({ logger: { level: 'trace', stream: logLines } }, (furnished) => {
     furnished.addHook('onRoute', ({ method, url }) => {
@@ -99,14 +99,14 @@ test('a host that logs requests logs no query of any endpoint here, whatever the
   expect(leakedLines()).toEqual([])
 })
 
-test('the keys are what they are where a host wraps what it sends', async () => {
+test('the keys stay plain in a host that wraps its payloads', async () => {
   const host = await createHost({}, (furnished) => {
     furnished.setReplySerializer((payload) => JSON.stringify({ wrapped: payload }))
   })
   expect((await host.inject('/.well-known/jwks.json')).json()).toEqual({ keys: expect.any(Array) })
 })
 
-test('a device’s allowance is told beside a limit of the host’s own', async () => {
+test('a device’s rate limit headers stand beside those of the host', async () => {
   const host = await createHost({}, (furnished) => {
     furnished.addHook('onRequest', async (_request, reply) => void reply.header('x-ratelimit-limit', '1000'))
   })
@@ -134,7 +134,7 @@ describe('a hook of the host that refuses', () => {
     expect((await host.inject({ method: 'POST', url, headers: form, body: '' })).statusCode).toBe(403)
   })
 
-  test('sees the type that was sent afterwards', async () => {
+  test('sees the type of the response afterwards', async () => {
     const seen: unknown[] = []
     const host = await createHost({}, (furnished) => {
       refusing(furnished)
@@ -145,7 +145,7 @@ describe('a hook of the host that refuses', () => {
   })
 })
 
-describe('DELETE /seats/{id} with a body that nobody asked for', () => {
+describe('DELETE /seats/{id} with an unexpected body', () => {
   const strict = (furnished: FastifyInstance) => {
     furnished.addContentTypeParser('*', (_request, _body, done) => done(new Error('not here')))
   }
@@ -164,7 +164,7 @@ describe('DELETE /seats/{id} with a body that nobody asked for', () => {
   })
 })
 
-test.each([0, -1, 1.5, Number.NaN])('a bound of %d seats is refused when it is mounted', async (maxSeatsPerUser) => {
+test.each([0, -1, 1.5, Number.NaN])('a limit of %d seats is refused at registration', async (maxSeatsPerUser) => {
   const host = Fastify()
   onTestFinished(() => host.close())
   await expect(host.register(tokenServer, { ...mounting, maxSeatsPerUser })).rejects.toThrow(/maxSeatsPerUser/)

@@ -1,4 +1,4 @@
-// Each dialect alone, and all of them on one server or inside somebody's application.
+// Each dialect alone, and all of them on one server or inside a host application.
 import Fastify, { type FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { device } from '../../src/dialects/device.ts'
@@ -22,7 +22,7 @@ const json = { 'content-type': 'application/json' }
 const { app, database } = await testServer({ dialects: all, encryptionKey, throttle: false })
 const client = await addClient(database)
 
-/** A token server in somebody's application, on the file's database; closed after the test. */
+/** A token server in a host application, on the file's database; closed after the test. */
 async function mount(dialects: readonly Dialect[], more: Partial<TokenServerOptions> & { prefix?: string } = {}) {
   const host = Fastify()
   onTestFinished(() => host.close())
@@ -94,7 +94,7 @@ const metadataUrl = '/.well-known/oauth-authorization-server'
 const jwksUrl = '/.well-known/jwks.json'
 
 describe.each(named)('%s alone', (_name, { dialect, signIn }) => {
-  test('gives tokens that /userinfo knows, and is the only one there', async () => {
+  test('gives tokens that /userinfo accepts, and mounts no other dialect', async () => {
     const host = await mount([dialect])
     const { value, userId } = await signIn(host, dialect.path)
     const whose = await host.inject({ url: '/userinfo', headers: bearer(value) })
@@ -105,7 +105,7 @@ describe.each(named)('%s alone', (_name, { dialect, signIn }) => {
     }
   })
 
-  test('is described by the metadata: keys where tokens are signed, a token endpoint where it is OAuth', async () => {
+  test('is described by the metadata: keys for signed tokens, a token endpoint for OAuth', async () => {
     const host = await mount([dialect], { publicUrl: 'https://id.example.com' })
     const { jwks_uri: jwksUri, token_endpoint: endpoint, ...rest } = (await host.inject({ url: metadataUrl })).json()
     expect(jwksUri).toBe(dialect === device ? `https://id.example.com${jwksUrl}` : undefined)
@@ -115,8 +115,8 @@ describe.each(named)('%s alone', (_name, { dialect, signIn }) => {
   })
 })
 
-describe('all four on one server', () => {
-  test.each(named)('%s gives tokens that the others’ endpoints know', async (name, { dialect, signIn }) => {
+describe('all four dialects on one server:', () => {
+  test.each(named)('%s gives tokens that the others’ endpoints accept', async (name, { dialect, signIn }) => {
     const { value, userId } = await signIn(app, dialect.path)
     const headers = bearer(value)
     expect((await app.inject({ url: '/userinfo', headers })).json().userId).toBe(userId)
@@ -131,7 +131,7 @@ describe('all four on one server', () => {
     expect((await app.inject({ url: '/userinfo', headers })).statusCode).toBe(401)
   })
 
-  test('the metadata has the token endpoint of the one that is OAuth, and the keys', async () => {
+  test('the metadata has the token endpoint of the OAuth dialect and the keys', async () => {
     const metadata = (await app.inject({ url: metadataUrl })).json()
     expect(metadata).toMatchObject({
       token_endpoint: `${metadata.issuer}/Token`,
@@ -142,7 +142,7 @@ describe('all four on one server', () => {
     expect(JSON.stringify(keys)).not.toMatch(/"(d|p|q|dp|dq|qi)":/) // what of an RSA key is private
   })
 
-  test('none is a client at /Token or /introspect, whatever it is given as a secret', async () => {
+  test('no dialect’s client is accepted at /Token or /introspect with any secret', async () => {
     const user = await addUser(database)
     for (const id of ['webapi-session', 'envelope', 'device']) {
       for (const more of [{ client_id: id }, { client_id: id, client_secret: randomWord() }]) {
@@ -159,7 +159,7 @@ describe('all four on one server', () => {
     }
   })
 
-  test('the same label in two dialects is the same seat, another is another', async () => {
+  test('a label means the same seat in two dialects, and different labels different seats', async () => {
     const user = await addUser(database)
     const asSession = (clientKey: string) => ({
       grant_type: 'password',
@@ -195,7 +195,7 @@ describe('a path', () => {
   })
 
   test.each(['/v2/token/', '/v2/tokens', '/v2', '/auth/login/', '/auth', '/v1/oauth//', '/v1/oauth/x', '/v1'])(
-    '%s is none of theirs',
+    '%s belongs to no dialect',
     async (url) => {
       const response = await app.inject({ method: 'POST', url, headers: json, body: '{}' })
       expect([response.statusCode, response.json().error]).toEqual([404, 'not_found'])
@@ -205,7 +205,7 @@ describe('a path', () => {
   const renamed = ['/a/b', '/c/d', '/e/f/', '/g/h.php']
 
   test.each(ways.map((way, index) => [renamed[index] ?? '', way] as const))(
-    'may be another, of the same shape as the others’: %s',
+    'can be changed, even to one shaped like the others: %s',
     async (path, { signIn }) => {
       const host = await mount(all.map((dialect, index) => ({ ...dialect, path: renamed[index] ?? '' })))
       expect(await signIn(host, path)).toHaveProperty('value')
@@ -216,7 +216,7 @@ describe('a path', () => {
     },
   )
 
-  test('of one segment each is told apart, whatever their number', async () => {
+  test('of a single segment is told apart from the others', async () => {
     const paths = ['/one', '/two', '/three', '/four']
     const host = await mount(all.map((dialect, index) => ({ ...dialect, path: paths[index] ?? '' })))
     for (const [index, { signIn }] of ways.entries()) {
@@ -228,7 +228,7 @@ describe('a path', () => {
     ['to the letter', '/v2/token', '/v2/token'],
     ['but for letter case', '/Token', '/token'],
     ['but for a slash at the end', '/v1/oauth', '/v1/oauth/'],
-  ])('of two dialects that is the same %s is an Error that names both', async (_what, one, other) => {
+  ])('shared by two dialects %s is an Error that names both', async (_what, one, other) => {
     const dialects = [
       { ...webapiSession, path: one },
       { ...envelope, path: other },
@@ -250,7 +250,7 @@ describe('the device dialect', () => {
     )
   })
 
-  test('alone needs a key: the others do without', async () => {
+  test('alone needs a key', async () => {
     const host = await mount([webapi, webapiSession, envelope], { encryptionKey: undefined })
     const [, session] = ways
     expect(await session?.signIn(host, '/v2/token')).toHaveProperty('value')
@@ -258,7 +258,7 @@ describe('the device dialect', () => {
   })
 })
 
-describe.each([undefined, '/auth/v9'])('in somebody’s application, with the prefix %s', (prefix) => {
+describe.each([undefined, '/auth/v9'])('in a host application, with the prefix %s', (prefix) => {
   const mounting = { database, dialects: all, encryptionKey, throttle: false, passwords: cheapPasswords }
   const at = (path: string) => `${prefix ?? ''}${path}`
   let alone: FastifyInstance
@@ -271,7 +271,7 @@ describe.each([undefined, '/auth/v9'])('in somebody’s application, with the pr
   })
   afterAll(() => Promise.all([alone.close(), host.close()]))
 
-  test('every parser, route and failure of its own stays as it was', async () => {
+  test('every parser, route and error of the host stays unchanged', async () => {
     const [before, after] = [await answersOf(alone), await answersOf(host)]
     expect(after).toEqual(before)
     expect(after.filter(({ status }) => status === 200)).toHaveLength(7)
@@ -289,7 +289,7 @@ describe.each([undefined, '/auth/v9'])('in somebody’s application, with the pr
     ['webapi-session', '/v2/token', '{"error":"invalid_request","error_description":"'],
     ['envelope', '/v1/oauth/', '{"success":false,"errors":{"message":"'],
     ['device', '/auth/login', '{"error":"invalid_request","message":"'],
-  ])('%s refuses in its own words', async (_dialect, path, words) => {
+  ])('%s refuses in its own format', async (_dialect, path, words) => {
     for (const method of ['POST', 'PUT'] as const) {
       const response = await host.inject({ method, url: at(path), headers: form, body: 'a=%zz' })
       expect(response.statusCode).toBeGreaterThanOrEqual(400)
@@ -304,7 +304,7 @@ describe.each([undefined, '/auth/v9'])('in somebody’s application, with the pr
     expect((await host.inject({ url: at(jwksUrl) })).json().keys).toHaveLength(1)
   })
 
-  test('seats are listed and ended there', async () => {
+  test('seats are listed and ended under the prefix', async () => {
     const [, session] = ways
     const { value } = (await session?.signIn(host, at('/v2/token'))) ?? { value: '' }
     const [seat] = (await host.inject({ url: at('/seats'), headers: bearer(value) })).json()
@@ -324,7 +324,7 @@ test('webapi with parity stands in for webapi, beside the others', async () => {
   expect((await host.inject({ url: metadataUrl })).json()).toHaveProperty('token_endpoint')
 })
 
-/** Somebody's application, with parsers, failures and routes of its own. */
+/** A host application with its own parsers, errors and routes. */
 function createHost(): FastifyInstance {
   const host = Fastify()
   host.addContentTypeParser(

@@ -12,7 +12,7 @@ const served = ['/docs', '/docs/', '/docs/json', '/docs/yaml', '/docs/static/swa
 describe('DOCS=off', async () => {
   const { app } = await testServer()
 
-  test('there is no page, and nothing of it', async () => {
+  test('serves no page and none of its files', async () => {
     for (const url of served) {
       const response = await app.inject(url)
       expect([response.statusCode, response.json().error]).toEqual([404, 'not_found'])
@@ -42,7 +42,7 @@ describe('DOCS=on', async () => {
     })
   })
 
-  test('what is kept is asked for again, and sent again only when it changed', async () => {
+  test('cached files are revalidated and sent again only after a change', async () => {
     const url = '/docs/static/swagger-ui-bundle.js'
     const { headers } = await app.inject(url)
     const again = await app.inject({ url, headers: { 'if-none-match': String(headers.etag) } })
@@ -58,7 +58,7 @@ describe('DOCS=on', async () => {
     expect((await app.inject('/docs/static/theme/icon.svg')).headers['content-type']).toBe('image/svg+xml')
   })
 
-  test('it shows openapi.yaml, but for the forms, which begin empty', async () => {
+  test('the page shows openapi.yaml with empty forms', async () => {
     const shown: Shown = (await app.inject('/docs/json')).json()
     const forms = ['TokenRequest', 'SessionRequest', 'EnvelopeRequest', 'TokenToName']
     const fields = forms.flatMap((name) => Object.entries(shown.components.schemas[name]?.properties ?? {}))
@@ -70,7 +70,7 @@ describe('DOCS=on', async () => {
     expect(shown).toEqual(document)
   })
 
-  test('what it leaves out of a query has a field in the form', () => {
+  test('each value left out of a query has a field in the form', () => {
     for (const { parameters = [], requestBody } of operations(document)) {
       const { schema } = requestBody?.content['application/x-www-form-urlencoded'] ?? {}
       const fields = Object.keys(document.components.schemas[schema?.$ref.split('/').at(-1) ?? '']?.properties ?? {})
@@ -79,7 +79,7 @@ describe('DOCS=on', async () => {
     }
   })
 
-  test('no file but its own is served', async () => {
+  test('no other file is served', async () => {
     for (const path of [
       'package.json',
       'openapi.yaml',
@@ -96,7 +96,7 @@ describe('DOCS=on', async () => {
     }
   })
 
-  test('the token server’s routes do not notice', async () => {
+  test('the token server’s routes stay unchanged', async () => {
     const asked = { client: await addClient(database), user: await addUser(database) }
     const token = await askForToken(app, asked)
     const whose = await askWhose(app, token.json().access_token)
@@ -114,7 +114,7 @@ describe('DOCS=on', async () => {
     expect(new URL(metadata.service_documentation).pathname).toBe('/docs')
   })
 
-  test('has the only redirect of the server, which stays on the page', async () => {
+  test('redirects only within the page, the only redirect of the server', async () => {
     const { statusCode, headers } = await app.inject('/docs/static/index.html')
     expect([statusCode, headers.location]).toEqual([302, '/docs/'])
     const other = await app.inject('/docs/static/index.html?next=https://evil.example.com')
@@ -122,23 +122,23 @@ describe('DOCS=on', async () => {
   })
 })
 
-describe('where a dialect listens elsewhere', async () => {
+describe('with a dialect at another path', async () => {
   const moved = Object.values(dialects).map((dialect) => ({ ...dialect, path: `/old-system/${dialect.name}` }))
   const { app } = await testServer({ docs: true, dialects: moved })
   const shown: Shown = (await app.inject('/docs/json')).json()
 
-  test.each(moved)('$name is shown there', ({ name, path }) => {
+  test.each(moved)('$name is shown at that path', ({ name, path }) => {
     const written = dialects[name as keyof typeof dialects].path
     expect(shown.paths[path]).toEqual(document.paths[written])
     expect(shown.paths).not.toHaveProperty(written)
   })
 
-  test('everything else stays, in its order', () => {
+  test('everything else stays in order', () => {
     const places = new Map(moved.map(({ name, path }) => [dialects[name as keyof typeof dialects].path, path]))
     expect(Object.keys(shown.paths)).toEqual(Object.keys(document.paths).map((path) => places.get(path) ?? path))
   })
 
-  test('the page signs in there', () => {
+  test('the page signs in at that path', () => {
     expect(shown.components.securitySchemes['passwordGrant']?.flows?.password.tokenUrl).toBe('/old-system/webapi')
   })
 })
@@ -147,7 +147,7 @@ describe.each(Object.values(dialects))('where only $name is switched on', async 
   const { app } = await testServer({ docs: true, dialects: [dialect] })
   const shown: Shown = (await app.inject('/docs/json')).json()
 
-  test('what needs another dialect is marked, and cannot be tried', () => {
+  test('an operation of another dialect is marked and cannot be tried', () => {
     for (const [path, item] of Object.entries(shown.paths)) {
       const isOff = item['x-dialect'] !== undefined && item['x-dialect'] !== dialect.name
       for (const operation of operations({ paths: { [path]: item } })) {
@@ -158,7 +158,7 @@ describe.each(Object.values(dialects))('where only $name is switched on', async 
     expect(Object.keys(shown.paths)).toEqual(Object.keys(document.paths))
   })
 
-  test('no way to prove something is offered that nobody here looks at', () => {
+  test('no unused authentication scheme is offered', () => {
     const own = Object.entries(document.components.securitySchemes)
       .filter(([, scheme]) => [undefined, dialect.name].includes(scheme['x-dialect']))
       .map(([name]) => name)
@@ -168,7 +168,7 @@ describe.each(Object.values(dialects))('where only $name is switched on', async 
   })
 })
 
-test('a path that another dialect has taken is shown as that one’s', async () => {
+test('a path taken by another dialect is shown as that dialect’s', async () => {
   const { app } = await testServer({ docs: true, dialects: [{ ...dialects.webapi, path: '/V1/OAuth' }] })
   const shown: Shown = (await app.inject('/docs/json')).json()
   expect(shown.paths['/V1/OAuth']).toEqual(document.paths['/Token'])

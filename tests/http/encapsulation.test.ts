@@ -17,7 +17,7 @@ afterAll(() => database.close())
 
 const mounting = { database, dialects: [webapi], passwords: cheapPasswords }
 
-/** Somebody's application, with ways of its own for everything that could be disturbed. */
+/** A host application that customises everything that a plugin could disturb. */
 async function createHost(options: FastifyServerOptions = {}): Promise<{ host: FastifyInstance; seen: string[] }> {
   const host = Fastify(options)
   const seen: string[] = []
@@ -122,7 +122,7 @@ const settings: [string, FastifyServerOptions][] = [
 
 describe.each([undefined, '/auth'])('mounted with the prefix %s', (prefix) => {
   test.each(settings)(
-    'on a host %s, every route and every failure of the host stays as it was',
+    'on a host %s, every route and every error of the host stays unchanged',
     async (name, options) => {
       const { host: alone } = await createHost(options)
       const { host } = await createHost(options)
@@ -138,7 +138,7 @@ describe.each([undefined, '/auth'])('mounted with the prefix %s', (prefix) => {
     },
   )
 
-  test('signs in and checks tokens in its own way', async () => {
+  test('signs in and checks tokens in its own format', async () => {
     const { host, seen } = await createHost()
     await host.register(tokenServer, { ...mounting, ...(prefix === undefined ? {} : { prefix }) })
     const url = `${prefix ?? ''}/Token`
@@ -166,7 +166,7 @@ describe.each([undefined, '/auth'])('mounted with the prefix %s', (prefix) => {
     await host.close()
   })
 
-  test('is asked about tokens, ends them and describes itself in its own way', async () => {
+  test('introspects tokens, ends them and describes itself in its own format', async () => {
     const { host } = await createHost()
     await host.register(tokenServer, { ...mounting, ...(prefix === undefined ? {} : { prefix }) })
     const at = (path: string) => `${prefix ?? ''}${path}`
@@ -184,7 +184,7 @@ describe.each([undefined, '/auth'])('mounted with the prefix %s', (prefix) => {
 })
 
 describe('inside a host', () => {
-  test('an unknown path is the host’s to answer, under the prefix too', async () => {
+  test('an unknown path is answered by the host, under the prefix too', async () => {
     const { host } = await createHost()
     await host.register(tokenServer, { ...mounting, prefix: '/auth' })
     for (const url of ['/auth/nothing', '/auth', '/auth/Token/x', '/x/Token']) {
@@ -217,7 +217,7 @@ describe('inside a host', () => {
     await host.close()
   })
 
-  test('a hook of the host that fails is 500 and tells nothing', async () => {
+  test('a hook of the host that fails is 500 and reveals nothing', async () => {
     const host = Fastify()
     host.addHook('preHandler', async () => {
       throw new Error('marker of the host')
@@ -229,7 +229,7 @@ describe('inside a host', () => {
     await host.close()
   })
 
-  test('two token servers stand side by side and give tokens of one seat', async () => {
+  test('two token servers run side by side and give tokens of one seat', async () => {
     const host = Fastify()
     await host.register(tokenServer, { ...mounting, prefix: '/a' })
     await host.register(tokenServer, { ...mounting, prefix: '/b' })
@@ -241,7 +241,7 @@ describe('inside a host', () => {
     await host.close()
   })
 
-  test('closing the host leaves the database to whoever opened it', async () => {
+  test('closing the host leaves the database open', async () => {
     const host = Fastify()
     await host.register(tokenServer, mounting)
     expect((await askForToken(host, { client, user })).statusCode).toBe(200)
@@ -249,7 +249,7 @@ describe('inside a host', () => {
     expect(await database.script('select 1 as one')).toEqual([{ one: 1 }])
   })
 
-  test('it says what it needs: another major version of Fastify is refused by its name', async () => {
+  test('another major version of Fastify is refused by name', async () => {
     const metadata = Reflect.get(tokenServer, Symbol.for('plugin-meta'))
     expect(metadata).toMatchObject({ name: 'fastify-password-grant', fastify: '5.x' })
   })

@@ -27,7 +27,7 @@ const away = await openDatabase('postgres://someone:sesame-42@127.0.0.1:1/none')
 afterAll(() => away.close())
 keepSecret('sesame-42')
 
-/** What is sent; a form, unless its type says otherwise. */
+/** The request; a form, unless its type says otherwise. */
 interface Call {
   readonly url?: string
   readonly query?: Record<string, string> | string
@@ -232,8 +232,8 @@ describe('a refusal', async () => {
     'of a wrong password': [{ query: wrong }, 200, wrongUser],
     'of a wrong password in a form': [form(wrong), 200, wrongUser],
     'of a wrong password with debug=1': [form({ ...wrong, debug: '1' }), 200, wrongUser],
-    'of a user nobody knows': [form({ ...right, username: 'nobody' }), 200, wrongUser],
-    'of a user nobody knows with debug=1': [{ query: { ...right, username: 'nobody', debug: '1' } }, 200, wrongUser],
+    'of an unknown user': [form({ ...right, username: 'nobody' }), 200, wrongUser],
+    'of an unknown user with debug=1': [{ query: { ...right, username: 'nobody', debug: '1' } }, 200, wrongUser],
     'of a disabled user': [form(credentials(disabled)), 200, wrongUser],
     'of a user without a password': [form(credentials(without)), 200, wrongUser],
     'of a name that is too long for one': [form({ ...right, username: 'a'.repeat(257) }), 200, wrongUser],
@@ -280,14 +280,14 @@ describe('a refusal', async () => {
     }
   })
 
-  test('of a database that is away is no verdict', async () => {
+  test('during a database outage is no verdict', async () => {
     const server = await serverOn(away, [envelope])
     expectAnswer(await post({ query: right }, server), 503, outage)
     expectAnswer(await post(form({ ...wrong, debug: '1' }), server), 503, outage)
     expectAnswer(await post(form({ username: '\0' }), server), 400, badData)
   })
 
-  test('of a fault of ours says so, and the log says which', async () => {
+  test('of an internal fault says so, and the log names it', async () => {
     const { database: broken } = await freshDatabase()
     const someone = await addUser(broken)
     await broken.script('alter table password_grant.tokens rename column secret_hash to secret_hash_of_old')
@@ -323,14 +323,14 @@ describe('a seat', () => {
     ])
   })
 
-  test('without a label is the one called Unknown', async () => {
+  test('without a label is named Unknown', async () => {
     const user = await addUser(database)
     const first = await signIn(user)
     const second = await signIn(user, 'Unknown')
     expect([await isAlive(first), await isAlive(second)]).toEqual([false, true])
   })
 
-  test('is the one that webapi-session gives to the same label', async () => {
+  test('is shared with webapi-session under the same label', async () => {
     const user = await addUser(database)
     const signInToSession = async (clientKey: string) => {
       const response = await app.inject({
@@ -351,7 +351,7 @@ describe('a seat', () => {
     expect((await seatsOf(user)).map(({ device }) => device)).toEqual(['Pixel', 'Tablet'])
   })
 
-  test('of another user with the same label is another', async () => {
+  test('belongs to one user, even under the same label', async () => {
     const [one, other] = [
       await signIn(await addUser(database), 'Pixel'),
       await signIn(await addUser(database), 'Pixel'),
@@ -375,7 +375,7 @@ describe('the client called envelope', () => {
     expect((await post({ query: credentials(user) })).statusCode).toBe(200)
   })
 
-  test('is nobody at /Token and /introspect', async () => {
+  test('is refused at /Token and /introspect', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
     const named = await sendToken(app, { body: passwordForm(user, { client_id: 'envelope' }) })
@@ -387,7 +387,7 @@ describe('the client called envelope', () => {
     expect(await isAlive(value)).toBe(true)
   })
 
-  test('ends its own tokens at /revoke, and no others', async () => {
+  test('ends only its own tokens at /revoke', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
     const foreign = (await askForToken(app, { client, user })).json().access_token
@@ -415,7 +415,7 @@ describe('Authorization: Token', async () => {
     return server.inject({ url: '/userinfo', headers })
   }
 
-  test('is answered in the envelope, by /userinfo with what it answers plainly to Bearer', async () => {
+  test('is answered by /userinfo in the envelope, with the content that Bearer gets plainly', async () => {
     const value = await signIn(user)
     const plain = await whose(bearer(value))
     expect(Object.keys(plain.json())).toEqual(['userName', 'userId', 'role', '.issued', '.expires'])
@@ -425,7 +425,7 @@ describe('Authorization: Token', async () => {
     }
   })
 
-  test('is good for tokens of other dialects too', async () => {
+  test('works for tokens of other dialects too', async () => {
     const value = (await askForToken(app, { client, user })).json().access_token
     expect((await byToken(value)).json()).toMatchObject({ success: true, data: { userName: user.name } })
   })
@@ -453,7 +453,7 @@ describe('Authorization: Token', async () => {
     expectAnswer(await app.inject({ method: 'DELETE', url: `/seats/${id}`, headers }), 404, noPath)
   })
 
-  test.each(['Token', 'token', 'Token   '])('with nothing behind it is 1190: "%s"', async (authorization) => {
+  test.each(['Token', 'token', 'Token   '])('without a value is 1190: "%s"', async (authorization) => {
     expectAnswer(await whose({ authorization }), 401, noToken)
     expectAnswer(await app.inject({ url: '/seats', headers: { authorization } }), 401, noToken)
   })
@@ -498,7 +498,7 @@ describe('Authorization: Token', async () => {
     expectAnswer(seats, 401, deadToken)
   })
 
-  test('twice is 1403, whatever each of them is worth', async () => {
+  test('twice is 1403, even with live tokens', async () => {
     const value = await signIn(user)
     const twice = `Authorization: Token ${value}\r\n`.repeat(2)
     const answer = await sendBytes(origin, `GET /userinfo HTTP/1.1\r\nHost: a\r\n${twice}Connection: close\r\n\r\n`)
@@ -520,7 +520,7 @@ describe('Authorization: Token', async () => {
     expectAnswer(seats, 503, outage)
   })
 
-  test('is no token at all where the dialect is not mounted', async () => {
+  test('is ignored where the dialect is not mounted', async () => {
     const server = await serverOn(database, [webapi, webapiSession])
     const value = await signIn(user)
     for (const authorization of [`Token ${value}`, 'Token', 'Token a b']) {
@@ -533,7 +533,7 @@ describe('Authorization: Token', async () => {
     }
   })
 
-  test('leaves Bearer as it was: refusals are plain', async () => {
+  test('leaves refusals of Bearer plain', async () => {
     const response = await whose(bearer(keepSecret(randomWord())))
     expect(response.json()).toEqual({ error: 'invalid_token', error_description: 'The token is unknown.' })
     expect(response.headers['www-authenticate']).toMatch(/^Bearer realm="password-grant", error="invalid_token"/)
@@ -548,7 +548,7 @@ describe('debug=1', async () => {
   const withoutDatabase = await serverOn(away, [envelopeWithDebug])
   const withDebug = (body: string, debug: string) => `${body.slice(0, -1)},"debug":${debug}}`
 
-  test('where it is allowed tells which half was wrong, by form and by query', async () => {
+  test('where allowed tells which half was wrong, by form and by query', async () => {
     const knows = { ...wrong, debug: '1' }
     for (const sent of [form(knows), { query: knows }, curlForm(knows), { ...form(wrong), query: { debug: '1' } }]) {
       expectAnswer(await post(sent, server), 200, withDebug(wrongUser, '{"password":"Incorrect password."}'))
@@ -557,19 +557,19 @@ describe('debug=1', async () => {
     expectAnswer(await post(form({ ...knows, username: 'nobody' }), server), 200, expected)
   })
 
-  test('where it is allowed tells what the database said, and no secret', async () => {
+  test('where allowed tells the database’s message and no secret', async () => {
     const response = await post(form({ ...wrong, debug: '1' }), withoutDatabase)
     expectAnswer(response, 503, withDebug(outage, JSON.stringify({ mysql: response.json().debug.mysql })))
     expect(response.json().debug.mysql).toMatch(/ECONNREFUSED/)
     expect(leakedLines([response.body])).toEqual([])
   })
 
-  test.each(['0', '', '2'])('is what is needed: debug=%s tells nothing', async (debug) => {
+  test.each(['0', '', '2'])('must be exact: debug=%s tells nothing', async (debug) => {
     expectAnswer(await post(form({ ...wrong, debug }), server), 200, wrongUser)
     expectAnswer(await post(form({ ...wrong, debug }), withoutDatabase), 503, outage)
   })
 
-  test('tells nothing of a success, of what is missing or of what cannot be read', async () => {
+  test('adds nothing to a success, a missing field or unreadable data', async () => {
     const success = await post(form(credentials(user, { debug: '1' })), server)
     expect(Object.keys(success.json())).toEqual(['success', 'data'])
     expectAnswer(await post(form({ username: 'nobody', debug: '1' }), server), 200, notSupplied)
@@ -657,7 +657,7 @@ describe('no line of the log at the finest level holds anything of a query', asy
     expectSilence(before)
   })
 
-  test('which would be found where a server logs URLs, as Fastify does unless told otherwise', async () => {
+  test('and would be found where a server logs URLs, as Fastify does by default', async () => {
     const lines: string[] = []
     const talkative = Fastify({ logger: { level: 'info', stream: { write: (line) => lines.push(line) } } })
     await talkative.inject({ method: 'POST', url: `/v1/oauth/?${rightQuery}` })

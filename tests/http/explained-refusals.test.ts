@@ -40,7 +40,7 @@ async function multipart(fields: Record<string, string>): Promise<string> {
 
 const fields = { grant_type: 'password', username: user.name, password: user.password }
 
-describe('a body that is no form', () => {
+describe('a body that is not a form', () => {
   const json = JSON.stringify(fields)
   const xml = `<login><username>${user.name}</username><password>${user.password}</password></login>`
   test.each<[string, string, string | Promise<string>]>([
@@ -109,29 +109,29 @@ describe('fields that are not in the body', () => {
     }
   })
 
-  test('a query or a header of another name is not mentioned', async () => {
+  test('an unrelated query or header is not mentioned', async () => {
     const url = '/Token?api-version=2&lang=en'
     const parts = { url, headers: { ...headers, 'x-password': 'abc' }, body: 'username=a&password=b' }
     expectRefusal(await sendToken(app, parts), 400, 'invalid_request', 'The field grant_type is missing.')
   })
 
-  test('a query beside a body that has everything disturbs nothing', async () => {
+  test('a query beside a complete body changes nothing', async () => {
     expect((await sendToken(app, { url: `/Token?${right}`, headers, body: right })).statusCode).toBe(200)
   })
 })
 
-describe('a client that does not say who it is', () => {
-  test.each(bothMethods)('%s: is told the two ways to', async (method) => {
+describe('a client without credentials', () => {
+  test.each(bothMethods)('%s: is told the two ways to authenticate', async (method) => {
     expectRefusal(await sendToken(app, { method, body: right }), 401, 'invalid_client', noCredentials)
   })
 
-  test.each(['/introspect', '/revoke'])('is told so at %s', async (url) => {
+  test.each(['/introspect', '/revoke'])('is told how at %s', async (url) => {
     expectRefusal(await sendToken(app, { url, body: 'token=x' }), 401, 'invalid_client', noCredentials)
   })
 })
 
 describe('a body that is empty', () => {
-  test.each(bothMethods)('%s: is said to be, with Basic and without', async (method) => {
+  test.each(bothMethods)('%s: is reported as empty, with Basic and without', async (method) => {
     for (const parts of [{ method }, { method, body: '' }]) {
       expectRefusal(await sendToken(app, { ...parts, headers }), 400, 'invalid_request', empty)
       expectRefusal(await sendToken(app, parts), 401, 'invalid_client', empty)
@@ -140,7 +140,7 @@ describe('a body that is empty', () => {
 })
 
 describe('a body that is percent-encoded as a whole', () => {
-  test('is told to encode the values alone, with Basic and without', async () => {
+  test('gets the advice to encode only the values, with Basic and without', async () => {
     for (const body of [encodeURIComponent(right), encodeURIComponent(right).toLowerCase()]) {
       expectRefusal(await sendToken(app, { headers, body }), 400, 'invalid_request', wholeEncoded)
       expectRefusal(await sendToken(app, { body }), 401, 'invalid_client', wholeEncoded)
@@ -148,8 +148,8 @@ describe('a body that is percent-encoded as a whole', () => {
   })
 })
 
-describe('a + that nobody encoded', () => {
-  test('in a user name is pointed out, whether there is such a user or not', async () => {
+describe('an unencoded +', () => {
+  test('in a user name is pointed out for known and unknown users', async () => {
     const name = `ada+${randomWord()}@example.com`
     const { password } = await addUser(database, { name })
     for (const written of [name, `${name}.net`]) {
@@ -160,29 +160,29 @@ describe('a + that nobody encoded', () => {
     expect(encoded.json().userName).toBe(name)
   })
 
-  test('in a password is pointed out where the rest of the form shows that nothing was encoded', async () => {
+  test('in a password is pointed out where the rest of the form is unencoded too', async () => {
     const someone = await addUser(database, { name: `${randomWord()}@example.com`, password: `a+b${randomWord()}` })
     const body = `grant_type=password&username=${someone.name}&password=${someone.password}`
     expectRefusal(await sendToken(app, { headers, body }), 400, 'invalid_grant', partlyEncoded)
     expect((await sendToken(app, { headers, body: passwordForm(someone) })).statusCode).toBe(200)
   })
 
-  test('in a form that could be a right one is a space, and nothing is said about it', async () => {
+  test('in a possibly right form is a space and not mentioned', async () => {
     const body = `grant_type=password&username=${user.name}&password=a+b`
     expectRefusal(await sendToken(app, { headers, body }), 400, 'invalid_grant', wrongPassword)
   })
 })
 
-describe('a % that nobody encoded', () => {
+describe('an unencoded %', () => {
   test.each(['100%', '%', '50%off', 'a%2', 'a%zz', 'a%ffb', 'a%C3'])(
-    'and that is broken is said to be: %s',
+    'in a broken escape is pointed out: %s',
     async (word) => {
       const body = `grant_type=password&username=${user.name}&password=${word}`
       expectRefusal(await sendToken(app, { headers, body }), 400, 'invalid_request', unreadable)
     },
   )
 
-  test('and that can be read as something else is pointed out', async () => {
+  test('in a readable escape is pointed out', async () => {
     const someone = await addUser(database, { name: `${randomWord()}@example.com`, password: `50%41${randomWord()}` })
     const body = `grant_type=password&username=${someone.name}&password=${someone.password}`
     expectRefusal(await sendToken(app, { headers, body }), 400, 'invalid_grant', partlyEncoded)
@@ -211,7 +211,7 @@ describe('a request without a mistake in its form', () => {
   const write = (encode: (text: string) => string, name: string, password: string) =>
     `grant_type=password&username=${encode(name)}&password=${encode(password)}`
 
-  test.each(encoders)('is let in whatever characters it has: %s', async (_name, encode) => {
+  test.each(encoders)('is accepted with any characters: %s', async (_name, encode) => {
     const odd = await addUser(database, {
       name: `ada+${randomWord()}@example.com`,
       password: `a+b c%41 100% %2B ${randomWord()}`,
@@ -220,7 +220,7 @@ describe('a request without a mistake in its form', () => {
     expect([response.statusCode, response.json().userName]).toEqual([200, odd.name])
   })
 
-  test('is let in with the characters unencoded that mean nothing in a form', async () => {
+  test('is accepted with harmless characters unencoded', async () => {
     const someone = await addUser(database, { name: `${randomWord()}@example.com`, password: `a b+c${randomWord()}` })
     const password = someone.password.replace(' ', '+').replace('+c', '%2Bc')
     const body = `grant_type=password&username=${someone.name}&password=${password}`
@@ -237,7 +237,7 @@ describe('a request without a mistake in its form', () => {
   })
 })
 
-describe('a path with a slash behind it', () => {
+describe('a path with a trailing slash', () => {
   const withSlash = 'There is nothing at this path. Leave out the slash at its end.'
   const nothing = 'There is nothing at this path.'
 
@@ -250,7 +250,7 @@ describe('a path with a slash behind it', () => {
   }
 
   test.each(['/Token/', '/token/', '/Token//', '/Token/?x=1', '/introspect/', '/revoke/'])(
-    'POST %s is nothing, and the slash is pointed out',
+    'POST %s is 404, and the slash is pointed out',
     async (url) => {
       await expectNotFound('POST', url, withSlash, right)
       await expectNotFound('POST', url, withSlash)
@@ -258,12 +258,12 @@ describe('a path with a slash behind it', () => {
   )
 
   test.each(['/Token/', '/userinfo/', '/introspect/', '/revoke/', '/health/live/', '/openapi.yaml/'])(
-    'GET %s is nothing, and the slash is pointed out',
+    'GET %s is 404, and the slash is pointed out',
     async (url) => expectNotFound('GET', url, withSlash),
   )
 
   test.each(['/', '//', '/nothing', '/nothing/', '/Tokens/', '/Token/x', '/Token/x/', '/userinfo/x/', '/USERINFO/'])(
-    '%s is nothing, and nothing more is said',
+    '%s is 404 without advice',
     async (url) => {
       await expectNotFound('GET', url, nothing)
       await expectNotFound('POST', url, nothing, right)
@@ -278,7 +278,7 @@ function told({ statusCode, headers: { date: _date, ...rest }, body }: LightMyRe
 
 const raw = (name: string, password: string) => `grant_type=password&username=${name}&password=${password}`
 
-describe('a refusal tells nothing of users', async () => {
+describe('a refusal reveals nothing about users', async () => {
   // names and passwords that every shape below can spell, and whose password each shape gets right
   const password = `pass ${randomWord()}`
   const [known, disabled, without] = await Promise.all(
@@ -337,7 +337,7 @@ describe('a refusal tells nothing of users', async () => {
     }
   })
 
-  test('where the request is refused before the user is looked at, too', async () => {
+  test('even where the request is refused before the user is looked up', async () => {
     const shapesBefore: ((asked: { name: string; password: string }) => TokenRequestParts)[] = [
       (asked) => ({ url: `/Token?${passwordForm(asked)}` }),
       (asked) => ({ body: encodeURIComponent(passwordForm(asked)) }),
@@ -351,7 +351,7 @@ describe('a refusal tells nothing of users', async () => {
   })
 })
 
-describe('a refusal tells nothing of clients', async () => {
+describe('a refusal reveals nothing about clients', async () => {
   const disabled = await addClient(database)
   await setClientEnabled(database.writes, disabled.id, false)
   const chosen = await addClient(database, { secret: { chosen: randomWord() } })
@@ -402,7 +402,7 @@ describe('a refusal tells nothing of clients', async () => {
   })
 })
 
-describe('whatever the values are', () => {
+describe('with random values', () => {
   const marker = keepSecret(`mArKeR${randomWord()}`)
   const near = fc.string({ unit: 'grapheme', maxLength: 12 })
   const value = fc.oneof(
@@ -432,7 +432,7 @@ describe('whatever the values are', () => {
     async ({ name, secret }) => ({ body: right, headers: basic(name, secret) }),
   ]
 
-  test('no refusal repeats one, and each keeps to the characters of RFC 6749 §5.2', async () => {
+  test('no refusal repeats a value or leaves the characters of RFC 6749 §5.2', async () => {
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...mistakes), fc.boolean(), values, async (mistake, isClient, said) => {
         const parts = await mistake(said)
@@ -448,7 +448,7 @@ describe('whatever the values are', () => {
   })
 })
 
-describe('what looks like something else is recognised as well', () => {
+describe('a disguised body is recognised too', () => {
   const json = JSON.stringify(fields)
   test.each([
     ['a form written as a JSON string', JSON.stringify(right)],
@@ -463,7 +463,7 @@ describe('what looks like something else is recognised as well', () => {
     )
   })
 
-  test('multipart after a line break is multipart', async () => {
+  test('a multipart body after a line break is multipart', async () => {
     const body = `\r\n${await multipart(fields)}`
     const sentence = expect.stringMatching(/^The body is multipart/)
     expectRefusal(await sendToken(app, { headers, body }), 400, 'invalid_request', sentence)
@@ -473,16 +473,19 @@ describe('what looks like something else is recognised as well', () => {
     '\uFEFFclient_id=nobody&client_secret=x',
     'client%5Fid=nobody&client%5Fsecret=x&grant_type=password',
     'client_secret=x',
-  ])('%j names a client, so it gets the answer of every client that is refused', async (body) => {
+  ])('%j names a client, so it gets the same answer as every refused client', async (body) => {
     expectRefusal(await sendToken(app, { body }), 401, 'invalid_client', 'Client authentication failed.')
   })
 
-  test.each(['application/json', 'garbage', ';;;'])('a slash too many is told under the type %j too', async (type) => {
-    const typed = { ...headers, 'content-type': type }
-    const response = await sendToken(app, { url: '/Token/', headers: typed, body: right })
-    expect([response.statusCode, response.json().error]).toEqual([404, 'not_found'])
-    expect(response.json().error_description).toContain('Leave out the slash')
-  })
+  test.each(['application/json', 'garbage', ';;;'])(
+    'a trailing slash is pointed out under the type %j too',
+    async (type) => {
+      const typed = { ...headers, 'content-type': type }
+      const response = await sendToken(app, { url: '/Token/', headers: typed, body: right })
+      expect([response.statusCode, response.json().error]).toEqual([404, 'not_found'])
+      expect(response.json().error_description).toContain('Leave out the slash')
+    },
+  )
 
   test('a host that parses no query changes nothing', async () => {
     const host = Fastify({ routerOptions: { querystringParser: () => null as never } })

@@ -36,7 +36,7 @@ const value: string = (await askForToken(app, { client, user: await addUser(data
 
 const realm = 'Bearer realm="password-grant"'
 
-/** Somebody's application, with ways of its own for everything that could be disturbed. */
+/** A host application that customises everything that a plugin could disturb. */
 function createHost(): { host: FastifyInstance; seen: string[]; parsed: string[] } {
   const host = Fastify()
   onTestFinished(() => host.close())
@@ -91,8 +91,8 @@ async function answersOf(host: FastifyInstance): Promise<object[]> {
   })
 }
 
-describe('a host with ways of its own', () => {
-  test('keeps every route and every failure as it was, whether they came before the guard or after', async () => {
+describe('a host with its own customisations', () => {
+  test('keeps every route and every error unchanged, before and after the guard', async () => {
     const alone = createHost().host
     const { host } = createHost()
     await host.register(bearer, { findToken })
@@ -106,7 +106,7 @@ describe('a host with ways of its own', () => {
     expect([response.statusCode, response.headers['cache-control']]).toEqual([200, undefined])
   })
 
-  test('parses bodies itself, and none of who is refused at onRequest', async () => {
+  test('parses bodies itself, except those of requests refused at onRequest', async () => {
     const { host, seen, parsed } = createHost()
     await host.register(bearer, { findToken })
     host.post('/mine', { onRequest: host.requireToken() }, async ({ body, token }) => ({ body, role: token.role }))
@@ -121,7 +121,7 @@ describe('a host with ways of its own', () => {
     expect(seen).toEqual(['POST /mine', 'POST /mine', 'POST /mine'])
   })
 
-  test('has its onSend hooks run over refusals as over anything', async () => {
+  test('runs its onSend hooks over refusals too', async () => {
     const { host } = createHost()
     await host.register(bearer, { findToken })
     host.get('/mine', { onRequest: host.requireToken() }, async () => 'mine')
@@ -129,7 +129,7 @@ describe('a host with ways of its own', () => {
     expect([response.headers['x-host'], response.headers['www-authenticate']]).toEqual(['was here', realm])
   })
 
-  test('may have a hook that refuses first, and then nobody is asked about a token', async () => {
+  test('can refuse in an earlier hook, and then no token is looked up', async () => {
     const host = Fastify()
     onTestFinished(() => host.close())
     await host.register(bearer, {
@@ -210,11 +210,11 @@ describe('the error handler of a host', () => {
     })
   })
 
-  test('may tell refusals apart with the class of either entry of the package', () => {
+  test('can recognise refusals with the class from either entry of the package', () => {
     expect(OAuthError).toBe(OAuthErrorOfTheServer)
   })
 
-  test('of a scope inside is the one that is asked there', async () => {
+  test('of an inner scope handles the refusals there', async () => {
     const { host } = createHost()
     await host.register(bearer, { findToken })
     await host.register(async (scope) => {
@@ -281,14 +281,14 @@ describe('a host that leaves refusals to Fastify', () => {
     expect(logged.stack).not.toContain('\n')
   })
 
-  test('logs where an outage comes from', async () => {
+  test('logs the cause of an outage', async () => {
     const { logged } = await ask(bearing('away'))
     expect(logged.stack).toMatch(/OAuthError: .*\n {4}at .*caused by: Error: connection refused\n {4}at /s)
   })
 })
 
 describe('a guard in scopes', () => {
-  test('is there in the scopes inside, with their prefixes, and not outside', async () => {
+  test('works in inner scopes, with their prefixes, and not outside', async () => {
     const { host } = createHost()
     await host.register(
       async (scope) => {
@@ -309,7 +309,7 @@ describe('a guard in scopes', () => {
     expect((await host.inject({ url: '/free' })).statusCode).toBe(200)
   })
 
-  test('has options of its own beside another scope’s', async () => {
+  test('has its own options beside another scope’s', async () => {
     const { host } = createHost()
     for (const name of ['one', 'other']) {
       await host.register(
@@ -342,7 +342,7 @@ describe('a guard in scopes', () => {
     expect(refusal).toMatchObject({ message: expect.stringMatching(/requireToken|request\.token|'token'|bearer/) })
   })
 
-  test('says which name is taken where a host has a `request.token` already', async () => {
+  test('names the conflict where a host has a `request.token` already', async () => {
     const host = Fastify()
     host.decorateRequest('token', { getter: () => raise(new Error('of the host')) })
     const refusal = await host.register(bearer, { findToken }).then(
@@ -352,13 +352,13 @@ describe('a guard in scopes', () => {
     expect(refusal).toMatchObject({ code: 'FST_ERR_DEC_ALREADY_PRESENT', message: expect.stringContaining("'token'") })
   })
 
-  test('says what it needs: another major version of Fastify is refused by its name', () => {
+  test('refuses another major version of Fastify by name', () => {
     const metadata = Reflect.get(bearer, Symbol.for('plugin-meta'))
     expect(metadata).toMatchObject({ name: 'fastify-password-grant-bearer', fastify: '5.x' })
   })
 })
 
-describe('a host that is the token server too', () => {
+describe('a host that is also the token server', () => {
   const superseded = `${realm}, error="invalid_token", error_description="The token was replaced by a newer sign-in of the same user."`
 
   /** A host whose guard and whose token server, at `prefix`, remember for an hour. */
@@ -402,7 +402,7 @@ describe('a host that is the token server too', () => {
   }
 
   test.each(['', '/auth'])(
-    'shares its memory, and so the guard refuses with the sign-in (prefix %j)',
+    'shares its cache, so the guard refuses at the moment of the sign-in (prefix %j)',
     async (prefix) => {
       await runOn(url, ['alter table password_grant.tokens disable trigger tokens_ended']) // nothing is announced
       onTestFinished(() => runOn(url, ['alter table password_grant.tokens enable trigger tokens_ended']).then(() => {}))
@@ -425,7 +425,7 @@ describe('a host that is the token server too', () => {
     },
   )
 
-  test('with a memory for the guard alone refuses within 250 ms', async () => {
+  test('with a separate cache for the guard refuses within 250 ms', async () => {
     const { signIn, ask, untilRemembered } = await createBoth('', false)
     const old = await signIn()
     await untilRemembered(old)
@@ -434,7 +434,7 @@ describe('a host that is the token server too', () => {
     expect((await ask(old)).headers['www-authenticate']).toBe(superseded)
   })
 
-  test('leaves the token server its own realm, refusals and `Authorization` only', async () => {
+  test('keeps the token server’s own realm, refusals and `Authorization` only', async () => {
     const host = Fastify()
     onTestFinished(() => host.close())
     await host.register(bearer, { findToken, realm: 'of the host', alsoAccept: ['Token', 'x-access-token'] })
@@ -449,7 +449,7 @@ describe('a host that is the token server too', () => {
     expect((await askForToken(host, { client, user: await addUser(database) })).statusCode).toBe(200)
   })
 
-  test('may ask itself over HTTP', async () => {
+  test('can introspect over HTTP at itself', async () => {
     const loggerInstance: FastifyBaseLogger = pino({ level: 'warn' }, logLines)
     const host = Fastify({ loggerInstance })
     onTestFinished(() => host.close())

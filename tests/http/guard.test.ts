@@ -55,7 +55,7 @@ async function signInAs(role: string): Promise<string> {
   return signIn(await addUser(database, { role }))
 }
 
-/** Somebody's backend, closed after the test. */
+/** A backend, closed after the test. */
 async function createBackend(options: Partial<BearerOptions> = {}, level = 'silent'): Promise<FastifyInstance> {
   const loggerInstance: FastifyBaseLogger = pino({ level }, logLines)
   const host = Fastify({ loggerInstance })
@@ -77,7 +77,7 @@ async function createGuarded(options: Partial<BearerOptions> = {}, role?: string
 }
 
 describe.each(ways)('a token %s', (_way, findToken) => {
-  test('is let through and known by `request.token`', async () => {
+  test('is accepted and appears as `request.token`', async () => {
     const user = await addUser(database, { role: 'Editor' })
     const signedIn = (await askForToken(app, { client, user })).json()
     const { seen, ask } = await createGuarded({ findToken })
@@ -120,7 +120,7 @@ describe.each(ways)('a token %s', (_way, findToken) => {
     expect(seen.map((token) => token.role)).toEqual(status === 403 ? [] : [role])
   })
 
-  test('is never another request’s, with 200 at once', async () => {
+  test('is never mixed up among 200 requests at once', async () => {
     const { seen, host } = await createGuarded({ findToken })
     host.get('/slow', { onRequest: host.requireToken() }, async (request) => {
       const before = request.token.userName
@@ -139,7 +139,7 @@ describe.each(ways)('a token %s', (_way, findToken) => {
   })
 })
 
-test('the two ways say the same of one token', async () => {
+test('both ways give the same answer for one token', async () => {
   const value = await signInAs('Editor')
   const [known, told] = [await inProcess(value), await byIntrospection(value)]
   if (!('token' in known && 'token' in told)) throw new Error('no token')
@@ -156,8 +156,8 @@ describe('RFC 6750 §3: the challenge', () => {
     ['an empty header', { authorization: '' }],
     ['another scheme', { authorization: 'Basic YTpi' }],
     ['a scheme that begins like it', { authorization: 'Bearerx abc' }],
-    ['the scheme Token, which nobody asked for', { authorization: 'Token abc' }],
-    ['x-access-token, which nobody asked for', { 'x-access-token': 'abc' }],
+    ['the scheme Token, which is not enabled', { authorization: 'Token abc' }],
+    ['x-access-token, which is not enabled', { 'x-access-token': 'abc' }],
     ['a cookie', { cookie: 'access_token=abc; token=abc' }],
   ])('for %s has no error code', async (_name, headers) => {
     const response = await (await createGuarded()).ask(headers)
@@ -181,7 +181,7 @@ describe('RFC 6750 §3: the challenge', () => {
     expect(response.headers['cache-control']).toBe('no-store')
   })
 
-  test('for two headers is invalid_request, even if both say the same', async () => {
+  test('for two headers is invalid_request, even when equal', async () => {
     const { host, seen } = await createGuarded()
     const value = await signInAs('Editor')
     const url = await listen(host)
@@ -210,23 +210,26 @@ describe('RFC 6750 §3: the challenge', () => {
     ['revoked', ({ id }) => revokeTokensOfUser(database.writes, id)],
     ['expired', ({ id }) => database.script(expire, [id])],
     ['unknown', ({ id }) => database.script('delete from password_grant.users where id = $1', [id])],
-  ])('of a token that is %s says so in process, and by introspection that it is not valid', async (ended, end) => {
-    const user = await addUser(database)
-    const value = await signIn(user)
-    await end(user)
-    for (const [findToken, sentence] of [
-      [inProcess, sentences[ended]],
-      [byIntrospection, 'The token is not valid. Sign in again.'],
-    ] as const) {
-      const response = await (await createGuarded({ findToken })).ask(bearing(value))
-      expect([response.statusCode, response.headers['www-authenticate']]).toEqual([
-        401,
-        `${realm}, error="invalid_token", error_description="${sentence}"`,
-      ])
-      expect(response.headers['cache-control']).toBe('no-store')
-      expect(response.json().message).toBe(sentence)
-    }
-  })
+  ])(
+    'of a token that is %s says so in process, and says only that it is not valid by introspection',
+    async (ended, end) => {
+      const user = await addUser(database)
+      const value = await signIn(user)
+      await end(user)
+      for (const [findToken, sentence] of [
+        [inProcess, sentences[ended]],
+        [byIntrospection, 'The token is not valid. Sign in again.'],
+      ] as const) {
+        const response = await (await createGuarded({ findToken })).ask(bearing(value))
+        expect([response.statusCode, response.headers['www-authenticate']]).toEqual([
+          401,
+          `${realm}, error="invalid_token", error_description="${sentence}"`,
+        ])
+        expect(response.headers['cache-control']).toBe('no-store')
+        expect(response.json().message).toBe(sentence)
+      }
+    },
+  )
 
   test('names the realm that the guard was given', async () => {
     const { ask } = await createGuarded({ realm: 'My API (v2), it’s'.replace('’', "'") })
@@ -236,7 +239,7 @@ describe('RFC 6750 §3: the challenge', () => {
     expect((await ask(bearing('abc'))).headers['www-authenticate']).toMatch(`${named}, error="invalid_token"`)
   })
 
-  test('is of an end that the log knows more about, and the token is not in it', async () => {
+  test('leaves the details of an end to the log, which omits the token', async () => {
     const host = await createBackend({}, 'trace')
     host.get('/mine', { onRequest: host.requireToken() }, async () => 'never')
     const user = await addUser(database)
@@ -248,13 +251,13 @@ describe('RFC 6750 §3: the challenge', () => {
   })
 })
 
-describe('where a token is looked for', () => {
+describe('the place of a token', () => {
   test.each(['Bearer', 'bearer', 'BEARER', 'bEaReR', 'Bearer  '])('the scheme may be written %j', async (scheme) => {
     const { ask } = await createGuarded()
     expect((await ask({ authorization: `${scheme} ${await signInAs('Editor')}` })).statusCode).toBe(200)
   })
 
-  test('is neither the address nor a body', async () => {
+  test('is neither the URL nor a body', async () => {
     const host = await createBackend()
     host.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
       done(null, Object.fromEntries(new URLSearchParams(String(body))))
@@ -275,7 +278,7 @@ describe('where a token is looked for', () => {
     }
   })
 
-  test('may also be the scheme Token, in any letter case', async () => {
+  test('can also be the scheme Token, in any letter case', async () => {
     const { ask } = await createGuarded({ alsoAccept: ['Token'] })
     const value = await signInAs('Editor')
     for (const scheme of ['Token', 'token', 'TOKEN', 'Bearer']) {
@@ -288,7 +291,7 @@ describe('where a token is looked for', () => {
     expect((await ask({ authorization: `Tokens ${value}` })).headers['www-authenticate']).toBe(realm)
   })
 
-  test('may also be x-access-token, in any letter case', async () => {
+  test('can also be x-access-token, in any letter case', async () => {
     const { ask } = await createGuarded({ alsoAccept: ['x-access-token'] })
     const value = await signInAs('Editor')
     for (const name of ['x-access-token', 'X-Access-Token']) {
@@ -306,7 +309,7 @@ describe('where a token is looked for', () => {
     }
   })
 
-  test('is one place a request: two tokens are refused, even if they are the same', async () => {
+  test('must be unique in a request: two tokens are refused, even when equal', async () => {
     const { host, ask, seen } = await createGuarded({ alsoAccept: ['Token', 'x-access-token'] })
     const value = await signInAs('Editor')
     for (const authorization of [`Bearer ${value}`, `Token ${value}`, 'Bearer abc']) {
@@ -338,7 +341,7 @@ describe('a guard', () => {
     expect((await ask(bearing(await signInAs('Reader')))).statusCode).toBe(403)
   })
 
-  test('stands before a whole scope, or in a list of hooks, and routes have roles of their own', async () => {
+  test('covers a whole scope or a list of hooks, and routes set their own roles', async () => {
     const host = await createBackend()
     await host.register(async (scope) => {
       scope.addHook('onRequest', scope.requireToken())
@@ -355,7 +358,7 @@ describe('a guard', () => {
     expect(await statuses(bearing(await signInAs('Editor')))).toEqual([200, 200, 200])
   })
 
-  test('may be one of several ways in: who is refused by it can be let in by the next one', async () => {
+  test('can be one of several alternatives: the next one can accept a request that it refuses', async () => {
     const host = await createBackend()
     const byKey: onRequestAsyncHookHandler = async ({ headers }) => {
       if (headers['x-key'] !== 'right') throw Object.assign(new Error('no key'), { statusCode: 402 })
@@ -415,7 +418,7 @@ describe('a guard', () => {
     expect(seen).toEqual([])
   })
 
-  test('asks for nobody who sent no token or a malformed one', async () => {
+  test('looks nothing up for a missing or malformed token', async () => {
     let asked = 0
     const findToken: FindBearerToken = async () => {
       asked += 1
@@ -432,7 +435,7 @@ describe('a guard', () => {
 })
 
 describe('`request.token` on a route without a guard', () => {
-  test('throws, whatever the request brings, and says which guard is missing', async () => {
+  test('throws for every request and says which guard is missing', async () => {
     const host = await createBackend({}, 'trace')
     host.post('/free', async (request) => request.token)
     const payload = { token: { role: 'Administrator' }, __proto__: { token: 1 } }
@@ -468,7 +471,7 @@ describe('`request.token` on a route without a guard', () => {
   })
 })
 
-test('`request.token` cannot be replaced or changed by anybody', async () => {
+test('`request.token` cannot be replaced or changed', async () => {
   const host = await createBackend()
   const attempts: unknown[] = []
   const replace = async (request: FastifyRequest) => {
@@ -487,7 +490,7 @@ test('`request.token` cannot be replaced or changed by anybody', async () => {
   for (const error of attempts) expect(error).toBeInstanceOf(TypeError)
 })
 
-describe('options that cannot be right', () => {
+describe('invalid options', () => {
   test.each<[string, object]>([
     ['no findToken', { findToken: undefined }],
     ['a findToken that is none', { findToken: 'https://tokens.example.com' }],
@@ -519,12 +522,12 @@ describe('options that cannot be right', () => {
     ['a list without its name', ['Editor']],
     ['null', null],
     ['a role that is inherited, and another name', Object.create({ role: 'Editor', roles: [] })],
-  ])('open no route to everybody: %s', async (_name, requirement) => {
+  ])('open no route to every caller: %s', async (_name, requirement) => {
     const host = await createBackend()
     expect(() => host.requireToken(requirement as object)).toThrow(TypeError)
   })
 
-  test('nor does a guard that was not called', async () => {
+  test('are refused even when the guard was never called', async () => {
     const host = await createBackend()
     // @ts-expect-error it is a function that makes a guard
     host.get('/mine', { onRequest: host.requireToken }, async () => 'in')
@@ -533,7 +536,7 @@ describe('options that cannot be right', () => {
   })
 })
 
-/** As @fastify/auth composes: who is not refused by one of them is in; else the last refusal counts. */
+/** As @fastify/auth composes: a request that one of them accepts is in; otherwise the last refusal counts. */
 function anyOf(...guards: onRequestAsyncHookHandler[]): onRequestAsyncHookHandler {
   return async function (request, reply) {
     let refusal: unknown

@@ -27,8 +27,8 @@ const strange = { id: '', name: `nobody-${randomWord()}`, password: keepSecret(r
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 
-describe('while nobody gets a hash', () => {
-  test('whoever is refused for something else hears that, and whoever needs a hash is told to come again', async () => {
+describe('while the hash queue is blocked', () => {
+  test('a request refused without a hash gets its refusal, and one that needs a hash gets 503', async () => {
     const [slowed, slowedElsewhere] = [await addUser(database), await addUser(database)]
     const headers = basic(client.id, client.secret)
     for (const { name } of [slowed, slowedElsewhere]) {
@@ -62,7 +62,7 @@ describe('while nobody gets a hash', () => {
     })
   })
 
-  test('whoever is told to come again costs no question about failures before', async () => {
+  test('a request refused with 503 costs no query for earlier failures', async () => {
     const other = new pg.Client(url)
     await other.connect()
     onTestFinished(() => other.end())
@@ -78,7 +78,7 @@ describe('while nobody gets a hash', () => {
     })
   })
 
-  test('a token is checked as ever, and so is a client whose secret is generated, or chosen and known to be right', async () => {
+  test('tokens, generated secrets and recently verified chosen secrets are checked as usual', async () => {
     const given = await sendToken(app, { headers: basic(client.id, client.secret), body: passwordForm(user) })
     const token = given.json().access_token
     expect((await introspect(busy, chosen.id, chosen.secret)).statusCode).toBe(200) // from here on it is known
@@ -100,7 +100,7 @@ describe('while nobody gets a hash', () => {
   })
 })
 
-test('made-up clients with short secrets take one client’s turns together', async () => {
+test('invented clients with short secrets share the turns of one client', async () => {
   const dear = { ...cheapPasswords, memoryKib: 32_768, passes: 2, concurrency: 1 }
   const slow = await serverBeside(url, { passwords: dear })
   const answered: string[] = []
@@ -121,7 +121,7 @@ describe('a client’s secret', async () => {
   await setClientEnabled(database.writes, disabled.id, false)
   const publicOne = await addClient(database, { secret: 'public' })
 
-  test('that is short and right costs a hash once, and another one after it was changed', async () => {
+  test('that is short and right costs one hash until it changes', async () => {
     const { id, secret } = await newChosen()
     const asks = async () => expect((await introspect(app, id, secret)).statusCode).toBe(200)
     expect(await countHashes(asks)).toBe(1)

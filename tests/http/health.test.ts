@@ -23,7 +23,7 @@ function healthOn(database: Database) {
 }
 
 describe('health', () => {
-  test('is live and ready on a migrated database, and no cache keeps the answer', async () => {
+  test('is live and ready on a migrated database, and is not cached', async () => {
     const live = await app.inject({ url: '/health/live' })
     const ready = await app.inject({ url: '/health/ready' })
     expect([live.statusCode, live.json()]).toEqual([200, { status: 'live' }])
@@ -58,14 +58,14 @@ describe('health', () => {
     expect(response.json().reason).toBe('the database is too new for this version of fastify-password-grant')
   })
 
-  test('is live but not ready while the database is away, and does not say where it should be', async () => {
+  test('is live but not ready while the database is away, and hides the address of the database', async () => {
     const health = healthOn(await openDatabase('postgres://someone:sesame@127.0.0.1:1/none'))
     const ready = await health.inject({ url: '/health/ready' })
     expect([ready.statusCode, `${ready.body}\n`]).toEqual([503, readSnippet('operations/health.md', 'not ready')])
     expect((await health.inject({ url: '/health/live' })).statusCode).toBe(200)
   })
 
-  test('answers HEAD as a load balancer may ask', async () => {
+  test('answers HEAD for load balancers', async () => {
     expect((await app.inject({ method: 'HEAD', url: '/health/live' })).statusCode).toBe(200)
     expect((await app.inject({ method: 'HEAD', url: '/health/ready' })).statusCode).toBe(200)
   })

@@ -106,7 +106,7 @@ async function post(body: string, framing: Framing = 'Content-Length'): Promise<
   return Buffer.concat(answer).toString()
 }
 
-/** Sends all of a body whatever comes back, until the server hangs up. */
+/** Sends all of a body, ignoring the answer, until the server hangs up. */
 async function flood(body: string, framing: Framing): Promise<void> {
   const { socket } = open(body, framing)
   for (const piece of cut(body, framing)) socket.write(piece)
@@ -118,7 +118,7 @@ function open(body: string, framing: Framing): { socket: Socket; answer: Buffer[
   const socket = connect(Number(port), hostname)
   const answer: Buffer[] = []
   socket.on('data', (chunk) => answer.push(chunk))
-  socket.on('error', () => {}) // whoever is hung up on while sending; what was answered before counts
+  socket.on('error', () => {}) // the server hangs up during the send; only the answer before that counts
   const length = framing === 'chunked' ? 'Transfer-Encoding: chunked' : `Content-Length: ${Buffer.byteLength(body)}`
   const headers = ['POST /v2/token HTTP/1.1', 'Host: sample', 'Content-Type: text/xml', 'Connection: close', length]
   socket.write(`${headers.join('\r\n')}\r\n\r\n`)
@@ -167,7 +167,7 @@ describe('a hostile document', () => {
     },
   )
 
-  test('leaves nothing behind, and the server well', async () => {
+  test('leaves no memory behind and the server healthy', async () => {
     const texts = Object.values(documents)
     const huge = `${begin}<a>${'x'.repeat(megabyte)}`
     for (const text of texts) await post(text)
@@ -195,7 +195,7 @@ describe('a hostile document', () => {
 setFlagsFromString('--expose-gc')
 const collectGarbage: () => void = runInNewContext('gc')
 
-/** What is still referred to once everything else is swept out. */
+/** The objects that survive a garbage collection. */
 function heldBytes(): number {
   collectGarbage()
   const { heapUsed, external } = process.memoryUsage()

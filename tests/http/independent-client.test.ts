@@ -59,7 +59,7 @@ const ways: [string, string, oauth.ClientAuth][] = [
   ['nothing but its id', publicClient.id, oauth.None()],
 ]
 
-describe('a client that was not written here (oauth4webapi)', () => {
+describe('an independent client (oauth4webapi)', () => {
   test('finds every endpoint by itself (RFC 8414 §3)', () => {
     expect(server).toMatchObject({
       issuer: origin,
@@ -95,12 +95,12 @@ describe('a client that was not written here (oauth4webapi)', () => {
     expect(refusal).toMatchObject({ error: 'invalid_grant', status: 400, error_description: expect.any(String) })
   })
 
-  test('understands that it was not let in, by the challenge', async () => {
+  test('understands from the challenge that it was refused', async () => {
     const refusal = await signIn(client.id, oauth.ClientSecretBasic('wrong-secret')).catch((error) => error)
     expectChallenge(refusal)
   })
 
-  test('understands that its token ended, by the challenge', async () => {
+  test('understands from the challenge that its token ended', async () => {
     const { access_token: older } = await signIn(client.id, oauth.ClientSecretBasic(secret))
     await signIn(client.id, oauth.ClientSecretBasic(secret))
     const url = new URL(`${origin}/userinfo`)
@@ -125,7 +125,7 @@ describe('a client that was not written here (oauth4webapi)', () => {
     expect(await introspect('no-token', id, authentication)).toEqual({ active: false })
   })
 
-  test('is not let in at introspection with nothing but its id (RFC 7662 §2.1)', async () => {
+  test('is refused at introspection with its id alone (RFC 7662 §2.1)', async () => {
     const { access_token: value } = await signIn(publicClient.id, oauth.None())
     expectChallenge(await introspect(value, publicClient.id, oauth.None()).catch((error) => error))
   })
@@ -138,7 +138,7 @@ describe('a client that was not written here (oauth4webapi)', () => {
     await revoke(value, id, authentication)
   })
 
-  test('understands that a token is not its own to end (RFC 7009 §2.1)', async () => {
+  test('understands that it cannot end the token of another client (RFC 7009 §2.1)', async () => {
     const { access_token: value } = await signIn(client.id, oauth.ClientSecretBasic(secret))
     const refusal = await revoke(value, publicClient.id, oauth.None()).catch((error) => error)
     expect(refusal).toBeInstanceOf(oauth.ResponseBodyError)
@@ -151,7 +151,7 @@ function expectChallenge(refusal: { cause?: unknown }): void {
   expect(refusal.cause).toMatchObject([{ scheme: 'basic', parameters: { realm: 'password-grant' } }])
 }
 
-describe('another client that was not written here (openid-client)', () => {
+describe('a second independent client (openid-client)', () => {
   const { ClientSecretBasic, ClientSecretPost, None } = openid
 
   /** Nothing but the address, an id and a proof. */
@@ -174,7 +174,7 @@ describe('another client that was not written here (openid-client)', () => {
   ]
 
   test.each(itsWays)(
-    'discovers, signs in, asks whose the token is and ends it with %s',
+    'discovers, signs in, reads /userinfo and ends its token with %s',
     async (method, id, authentication) => {
       const configuration = await discoverAs(id, authentication())
       expect(configuration.serverMetadata().token_endpoint_auth_methods_supported).toContain(method)
@@ -195,7 +195,7 @@ describe('another client that was not written here (openid-client)', () => {
     expect(found).toMatchObject({ active: true, client_id: publicClient.id, username: user.name, sub: user.id })
   })
 
-  test('is not let in at introspection with none', async () => {
+  test('is refused at introspection without credentials', async () => {
     const configuration = await discoverAs(publicClient.id, None())
     const value = await signInBy(configuration)
     const refusal = await openid.tokenIntrospection(configuration, value).catch((error) => error)

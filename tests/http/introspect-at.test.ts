@@ -110,8 +110,8 @@ async function refusalOf(finding: Promise<unknown>): Promise<Error & { reason?: 
   )
 }
 
-describe('a question', () => {
-  test('is a form to POST /introspect with Basic credentials, and no token stands in its address', async () => {
+describe('an introspection request', () => {
+  test('is a form to POST /introspect with Basic credentials and without a token in its URL', async () => {
     const { find, asked } = await findAt(sayLive, { clientId: 'a-backend', clientSecret: 'a secret: 100% é+' })
     await find('a+b/c~d==')
     const [{ headers, ...rest }] = asked as [Asked]
@@ -149,7 +149,7 @@ describe('a question', () => {
     `it's 100% "odd": a+b/c=é😀 ${randomWord()}`,
     `%41+%2B ${randomWord()}`,
     `::${randomWord()}`,
-  ])('proves a client whose secret is %j', async (secret) => {
+  ])('authenticates a client whose secret is %j', async (secret) => {
     const odd = await addClient(database, {
       id: `Odd._-${randomWord()}`,
       secret: secret === 'generated' ? secret : { chosen: secret },
@@ -161,8 +161,8 @@ describe('a question', () => {
   })
 })
 
-describe('what was found', () => {
-  test('is asked for once while it is remembered, by default too', async () => {
+describe('a cached result', () => {
+  test('saves further requests, by default too', async () => {
     for (const options of [{}, { cacheSeconds: 60 }]) {
       const { find, asked } = await findAt(sayLive, options)
       const found = await find('abc')
@@ -187,7 +187,7 @@ describe('what was found', () => {
     expect(await later(5_000, () => find(value))).toEqual(inactive)
   })
 
-  test('counts from the question, not from an answer that took its time', async () => {
+  test('ages from the request, not from a slow answer', async () => {
     const slow: Script = (response) => void setTimeout(() => sayJson(response, liveToken()), 700)
     const { find, asked } = await findAt(slow, { cacheSeconds: 1 })
     await find('abc')
@@ -196,7 +196,7 @@ describe('what was found', () => {
     expect(asked).toHaveLength(2)
   })
 
-  test('is asked for again on time by the first request after a stall of the event loop', async () => {
+  test('is refreshed on time by the first request after a stall of the event loop', async () => {
     const { find, asked } = await findAt(sayLive, { cacheSeconds: 0.5 })
     await find('abc')
     await find('abc') // from memory, where no timer has fired since
@@ -205,7 +205,7 @@ describe('what was found', () => {
     expect(asked.length).toBeGreaterThan(1)
   })
 
-  test('is never remembered with 0 seconds', async () => {
+  test('is never cached with 0 seconds', async () => {
     const { find, asked } = await findAt(sayLive, { cacheSeconds: 0 })
     for (let time = 1; time <= 5; time += 1) {
       await find('abc')
@@ -236,7 +236,7 @@ describe('what was found', () => {
     expect(await late).toEqual(inactive)
   })
 
-  test('dead is asked for again after a second at the latest, however long live ones are remembered', async () => {
+  test('of a dead token is refreshed after a second at most, regardless of the time for live ones', async () => {
     const { find, asked } = await findAt(
       (response, count) => sayJson(response, count === 1 ? { active: false } : liveToken()),
       {
@@ -248,25 +248,25 @@ describe('what was found', () => {
     expect(asked).toHaveLength(2)
   })
 
-  test('dead is not asked for with each request of a storm', async () => {
+  test('of a dead token saves the requests of a storm', async () => {
     const { find, asked } = await findAt(sayDead)
     for (let time = 0; time < 100; time += 1) expect(await find('abc')).toEqual(inactive)
     expect(asked.length).toBeLessThan(100)
   })
 
-  test('dead is never remembered with 0 seconds', async () => {
+  test('of a dead token is never kept with 0 seconds', async () => {
     const { find, asked } = await findAt(sayDead, { cacheSeconds: 0 })
     for (let time = 0; time < 3; time += 1) await find('abc')
     expect(asked).toHaveLength(3)
   })
 
-  test('takes no more room than `cacheSize`, and the least recently used goes first', async () => {
+  test('counts towards `cacheSize`, and the least recently used is evicted first', async () => {
     const { find, asked } = await findAt(sayLive, { cacheSeconds: 60, cacheSize: 2 })
     for (const value of ['a', 'b', 'c', 'b', 'c', 'b', 'd', 'b', 'c', 'a']) await find(value)
     expect(asked.map(({ token }) => token)).toEqual(['a', 'b', 'c', 'd', 'c', 'a'])
   })
 
-  test('is not pushed out by values that are no live token', async () => {
+  test('is not evicted by values that are not live tokens', async () => {
     const { find, asked } = await findAt(
       (response, _count, { token }) => sayJson(response, token === 'live' ? liveToken() : { active: false }),
       { cacheSeconds: 60, cacheSize: 50 },
@@ -277,18 +277,18 @@ describe('what was found', () => {
     expect(asked.filter(({ token }) => token === 'live')).toHaveLength(1)
   })
 
-  test('takes no more room for values that are no live token either', async () => {
+  test('is limited in number for dead tokens too', async () => {
     const { find, asked } = await findAt(sayDead, { cacheSeconds: 60, cacheSize: 2 })
     for (const value of ['a', 'b', 'c', 'a']) await find(value)
     expect(asked.map(({ token }) => token)).toEqual(['a', 'b', 'c', 'a'])
   })
 
-  test('by one is not found by another value', async () => {
+  test('is not found by another value', async () => {
     const { find } = await findAt((response, _count, { token }) => sayJson(response, liveToken({ username: token })))
     for (const value of ['a', 'A', 'a=', 'a', 'A']) expect(await find(value)).toHaveProperty('token.userName', value)
   })
 
-  test('cannot be changed by who was given it', async () => {
+  test('cannot be changed through a returned value', async () => {
     const { find } = await findAt(sayLive)
     const found = await find('abc')
     if (!('token' in found)) throw new Error('no token')
@@ -297,7 +297,7 @@ describe('what was found', () => {
     expect(await find('abc')).toHaveProperty('token.role', 'Editor')
   })
 
-  test('is remembered by each finder for itself', async () => {
+  test('belongs to one finder alone', async () => {
     const server = await scripted(sayLive)
     const options = { url: server.url, clientId: 'a', clientSecret: 'b' }
     const [one, other] = [introspectAt(options), introspectAt(options)]
@@ -307,8 +307,8 @@ describe('what was found', () => {
   })
 })
 
-describe('those who ask at the same time', () => {
-  test('about one value share a question', async () => {
+describe('concurrent callers', () => {
+  test('share one request for one value', async () => {
     const { find, asked } = await findAt((response) => void setTimeout(() => sayJson(response, liveToken()), 50))
     const found = await Promise.all(Array.from({ length: 200 }, () => find('abc')))
     expect(new Set(found.map((one) => JSON.stringify(one))).size).toBe(1)
@@ -316,7 +316,7 @@ describe('those who ask at the same time', () => {
     expect(asked).toHaveLength(1)
   })
 
-  test('share an outage, and the next one asks anew', async () => {
+  test('share an outage, and the next caller asks again', async () => {
     const { find, asked } = await findAt((response, count) => {
       if (count > 1) return sayJson(response, liveToken())
       setTimeout(() => response.writeHead(500).end(), 50)
@@ -328,7 +328,7 @@ describe('those who ask at the same time', () => {
     expect(asked).toHaveLength(2)
   })
 
-  test('about many values are each told of their own', async () => {
+  test('get the result of their own value each', async () => {
     const { find, asked } = await findAt((response, _count, { token }) => {
       setTimeout(() => sayJson(response, liveToken({ username: token })), Math.random() * 50)
     })
@@ -343,14 +343,14 @@ describe('connections', () => {
   // a second one may be opened in the moment in which the first is given back
   const maxConnections = 3
 
-  test('are used again', async () => {
+  test('are reused', async () => {
     const { find, asked, sockets } = await findAt(sayLive, { cacheSeconds: 0 })
     for (let time = 0; time < 30; time += 1) await find('abc')
     expect(asked).toHaveLength(30)
     expect(sockets()).toBeLessThanOrEqual(maxConnections)
   })
 
-  test('are used again after answers that are none', async () => {
+  test('are reused after invalid answers', async () => {
     const { find, sockets } = await findAt((response, count) => {
       if (count % 3 === 0) return sayJson(response, liveToken())
       response.writeHead(count % 3 === 1 ? 500 : 401, { 'content-type': 'text/html' }).end('x'.repeat(10_000))
@@ -359,14 +359,14 @@ describe('connections', () => {
     expect(sockets()).toBeLessThanOrEqual(maxConnections)
   })
 
-  test('that the server has closed in between do not matter', async () => {
+  test('closed by the server are replaced', async () => {
     const { find, sockets } = await findAt((response) => sayJson(response, liveToken(), { connection: 'close' }))
     for (let time = 0; time < 5; time += 1) expect(await find(`value-${time}`)).toHaveProperty('token')
     expect(sockets()).toBe(5)
   })
 })
 
-describe('how long a token has left', () => {
+describe('the remaining lifetime of a token', () => {
   const dated = (clockSeconds: number, lifeSeconds: number): Script => {
     return (response) => {
       const now = Math.floor(Date.now() / 1000) + clockSeconds
@@ -380,7 +380,7 @@ describe('how long a token has left', () => {
     ['', 0],
     [', though this clock is an hour slow', 3600],
     [', though this clock is an hour fast', -3600],
-  ])('bounds how long it is remembered%s', async (_how, clockSeconds) => {
+  ])('limits its time in the cache%s', async (_how, clockSeconds) => {
     const { find, asked } = await findAt(dated(clockSeconds, 1), { cacheSeconds: 60 })
     expect(await find('abc')).toHaveProperty('token')
     await sleep(1_000)
@@ -391,13 +391,13 @@ describe('how long a token has left', () => {
   test.each([
     ['slow', 3600],
     ['fast', -3600],
-  ])('is told by the server, so a clock here that is an hour %s makes no live one dead', async (_how, clockSeconds) => {
+  ])('comes from the server, so a local clock that is an hour %s kills no live token', async (_how, clockSeconds) => {
     const { find, asked } = await findAt(dated(clockSeconds, 60), { cacheSeconds: 60 })
     for (let time = 0; time < 5; time += 1) expect(await find('abc')).toHaveProperty('token')
     expect(asked).toHaveLength(1)
   })
 
-  test.each([undefined, 'yesterday'])('is counted by this clock where the answer has the date %j', async (date) => {
+  test.each([undefined, 'yesterday'])('follows the local clock where the answer has the date %j', async (date) => {
     const { find, asked } = await findAt(
       (response) => {
         response.sendDate = false
@@ -410,7 +410,7 @@ describe('how long a token has left', () => {
     expect(asked).toHaveLength(2) // nothing left, so nothing is remembered
   })
 
-  test('ends at the real server too, whatever may be remembered', async () => {
+  test('ends at the real server too, despite the cache', async () => {
     const short = await addClient(database, { lifetimeSeconds: 4 })
     const { value } = await signIn(short)
     const find = finder({ cacheSeconds: 3600 })
@@ -421,7 +421,7 @@ describe('how long a token has left', () => {
   })
 })
 
-describe('what is no answer is an outage and never a verdict', () => {
+describe('an invalid answer is an outage, never a verdict:', () => {
   const raw = (status: number, body: string, headers: Record<string, string> = {}): Script => {
     return (response) => void response.writeHead(status, headers).end(body)
   }
@@ -507,7 +507,7 @@ describe('what is no answer is an outage and never a verdict', () => {
     expect(await refusalOf(find('abc'))).toMatchObject(outage)
   })
 
-  test('an answer that stops while memory is tidied up', async () => {
+  test('an answer that stops during a garbage collection', async () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
     const { find } = await findAt((response) => void response.writeHead(200).write('{'), { timeoutMs: 500 })
@@ -519,7 +519,7 @@ describe('what is no answer is an outage and never a verdict', () => {
     expect(await finding).toMatchObject(outage)
   })
 
-  test('an answer without end, of which no more is read than an answer can be long', async () => {
+  test('an endless answer, read only up to the limit', async () => {
     let sent = 0
     const { find } = await findAt(
       (response) => {
@@ -536,13 +536,13 @@ describe('what is no answer is an outage and never a verdict', () => {
     expect(sent).toBeLessThan(16 * 1024 * 1024)
   })
 
-  test('an answer that comes in time is none, however slow', async () => {
+  test('except a slow answer that arrives in time', async () => {
     const slow: Script = (response) => void setTimeout(() => sayJson(response, liveToken()), 300)
     const { find } = await findAt(slow, { timeoutMs: 10_000 })
     expect(await find('abc')).toHaveProperty('token')
   })
 
-  test('nobody there', async () => {
+  test('no server at the address', async () => {
     const { url, close } = await scripted(sayLive)
     await close()
     const error = await refusalOf(introspectAt({ url, clientId: 'a', clientSecret: 'b' })('abc'))
@@ -583,7 +583,7 @@ describe('what is no answer is an outage and never a verdict', () => {
     expect(leakedLines([...told, response.body])).toEqual([])
   })
 
-  test('and it is over by itself: no restart, and what was remembered lived on until its time', async () => {
+  test('and it ends by itself: without a restart, and with cached results kept until their time', async () => {
     let { close, asked, url } = await scripted(sayLive)
     const find = introspectAt({ url, clientId: 'a', clientSecret: 'b', cacheSeconds: 2 })
     const began = performance.now()
@@ -611,7 +611,7 @@ describe('what is no answer is an outage and never a verdict', () => {
   }
 })
 
-describe('options that cannot be right', () => {
+describe('the options of introspectAt', () => {
   const right = { url: 'https://tokens.example.com', clientId: 'a', clientSecret: 'b' }
 
   test.each<[string, object]>([
@@ -631,7 +631,7 @@ describe('options that cannot be right', () => {
     ['a secret with half a character', { clientSecret: 'b\uD83D' }],
     ['a time to remember that is negative', { cacheSeconds: -1 }],
     ['a time to remember that is a text', { cacheSeconds: '5' }],
-    ['a time to remember that is none', { cacheSeconds: Number.NaN }],
+    ['a cache time that is not a number', { cacheSeconds: Number.NaN }],
     ['a time to remember without end', { cacheSeconds: Number.POSITIVE_INFINITY }],
     ['no room', { cacheSize: 0 }],
     ['room without end', { cacheSize: Number.POSITIVE_INFINITY }],
@@ -640,13 +640,13 @@ describe('options that cannot be right', () => {
     ['a time to answer that is negative', { timeoutMs: -1 }],
     ['a time to answer without end', { timeoutMs: Number.POSITIVE_INFINITY }],
     ['a time to answer that no timer knows', { timeoutMs: 2 ** 40 }],
-  ])('are refused at the start by their name: %s', (_what, options) => {
+  ])('are refused at the start by name when invalid: %s', (_what, options) => {
     const attempt = () => introspectAt({ ...right, ...options })
     expect(attempt).toThrow(TypeError)
     expect(attempt).toThrow(new RegExp(`^${Object.keys(options)[0]} must`))
   })
 
-  test('and those that can be are not', () => {
+  test('are accepted when valid', () => {
     for (const options of [{}, { cacheSeconds: 0 }, { cacheSeconds: 0.5 }, { cacheSize: 1 }, { timeoutMs: 1 }]) {
       expect(introspectAt({ ...right, ...options })).toBeTypeOf('function')
     }

@@ -44,7 +44,7 @@ describe.each(bodies)('%s', (_name, body, sentence) => {
   })
 })
 
-test('a line break is no guess: the right password is accepted after any number of them', async () => {
+test('a line break never counts as a guess: the right password is accepted after any number of them', async () => {
   for (const [, body] of [...bodies, ...bodies, ...bodies]) await sendToken(app, { headers, body })
   for (let count = 0; count < 10; count += 1) await sendToken(app, { url: '/v2/token', body: `${form}\n` })
   expect((await askForToken(app, { client, user })).statusCode).toBe(200)

@@ -59,12 +59,12 @@ describe.each(addresses)('the listener on %s', (host) => {
     expect(answer).toContain('"error":"invalid_request"')
   })
 
-  test('is in the log', () => {
+  test('appears in the log', () => {
     expect(readLog().map(({ msg }) => msg)).toContain(`ready on ${server.originOf(host)}`)
   })
 })
 
-test.each(addresses)('closing finishes what is in flight on %s, and nobody listens any more', async (host) => {
+test.each(addresses)('closing finishes the requests in flight on %s and frees the port', async (host) => {
   const dear = { ...plainOptions.passwords, memoryKib: 32_768, concurrency: 1 }
   const { port, close } = await start({ passwords: dear })
   const request =
@@ -81,7 +81,7 @@ test.each(addresses)('closing finishes what is in flight on %s, and nobody liste
   for (const address of addresses) await expect(sendTo(address, port, request)).rejects.toThrow('ECONNREFUSED')
 })
 
-test('an address that cannot be bound is a warning, and the first one an error', async () => {
+test('an address that cannot be bound is a warning, or an error when it is the first', async () => {
   const database = await openDatabase(url)
   const other = createServer().listen(0, '::1')
   await new Promise((resolve) => other.once('listening', resolve))
@@ -97,7 +97,7 @@ test('an address that cannot be bound is a warning, and the first one an error',
   await database.close()
 })
 
-test('localhost is every address that it has, and other hosts are taken as they are', async () => {
+test('localhost means all its addresses, and other hosts are taken literally', async () => {
   expect(await addressesOf('0.0.0.0')).toEqual(['0.0.0.0'])
   expect(await addressesOf('::')).toEqual(['::'])
   const found = await addressesOf('localhost')

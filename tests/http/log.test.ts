@@ -39,7 +39,7 @@ describe('a sign-in', () => {
   })
 })
 
-describe('a refusal is one line that says why, as the answer may not', () => {
+describe('a refusal is one line with the reason that the answer must hide', () => {
   const right = passwordForm(user)
   const headers = basic(client.id, client.secret)
   const cases: [string, Parameters<typeof sendToken>[1], Record<string, unknown>][] = [
@@ -94,7 +94,7 @@ describe('a refusal is one line that says why, as the answer may not', () => {
     ])
   })
 
-  test('a token that is none, and why', async () => {
+  test('a token that is not live, and why', async () => {
     const older = (await askForToken(app, { client, user })).json().access_token
     await askForToken(app, { client, user })
     const lines = await linesOf(async () => {
@@ -109,7 +109,7 @@ describe('a refusal is one line that says why, as the answer may not', () => {
 })
 
 describe('the events of a server', () => {
-  test('are told once each, to a reader whose fault disturbs no answer', async () => {
+  test('reach a listener once each, and its errors disturb no answer', async () => {
     const heard: Event[] = []
     const emit = (event: Event) => {
       heard.push(event)
@@ -142,7 +142,7 @@ describe('the events of a server', () => {
 })
 
 describe('an address that a trusted proxy forwards', () => {
-  test('is not in the log when it is no address', async () => {
+  test('is left out of the log when it is not an address', async () => {
     const proxied = await serverBeside(url, { trustProxy: ['127.0.0.0/8'] })
     const secret = keepSecret(`${randomWord()}${randomWord()}`)
     const headers = { ...basic(client.id, client.secret), 'x-forwarded-for': secret }
@@ -167,8 +167,8 @@ describe('an address that a trusted proxy forwards', () => {
   })
 })
 
-describe('what is not worth a line', () => {
-  test('a token that is good, health, and paths that are none', async () => {
+describe('a request without a log line', () => {
+  test('is one with a live token, for health or for an unknown path', async () => {
     const value = (await askForToken(app, { client, user })).json().access_token
     const lines = await linesOf(async () => {
       await askWhose(app, value)
@@ -180,7 +180,7 @@ describe('what is not worth a line', () => {
   })
 })
 
-describe('a path that is none or cannot be read', () => {
+describe('an unknown or unreadable path', () => {
   const marker = keepSecret(`sesame${randomWord()}`)
   const urls = [
     `/${marker}`,
@@ -215,7 +215,7 @@ describe('a path that is none or cannot be read', () => {
     },
   )
 
-  test('is answered so even when it is no HTTP at all', async () => {
+  test('is answered so even when the request is not HTTP', async () => {
     const origin = await listen(app)
     const requests = [
       `${marker}\r\n\r\n`,
@@ -260,7 +260,7 @@ describe('no line at the finest level', () => {
     expect(leakedLines()).toEqual([])
   })
 
-  test('holds a password, a secret or a token, right or wrong, in the place it belongs or in any other', async () => {
+  test('holds a password, a secret or a token, right or wrong, in its own place or any other', async () => {
     const marker = keepSecret(`sesame${randomWord()}`)
     const headers = basic(client.id, client.secret)
     const bodies = [
@@ -286,7 +286,7 @@ describe('no line at the finest level', () => {
     expect(leakedLines()).toEqual([])
   })
 
-  test('goes by unseen: one with a secret in it is found by this search', () => {
+  test('escapes this search when it holds a secret', () => {
     const secret = keepSecret(`sésame/${randomWord()}+`)
     const spellings = [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64')]
     for (const spelling of spellings) expect(leakedLines([`{"msg":${JSON.stringify(spelling)}}`])).toHaveLength(1)

@@ -28,19 +28,19 @@ describe('a user has at most one live token', () => {
     }
   })
 
-  test('whichever client it was given to', async () => {
+  test('for any client', async () => {
     const user = await addUser(database)
     const values = [await signIn(user, client), await signIn(user, otherClient)]
     expect(await liveOnes(values)).toEqual(values.slice(1))
   })
 
-  test('whichever spelling of the name it was given for', async () => {
+  test('under any spelling of the name', async () => {
     const user = await addUser(database)
     const values = [await signIn(user), await signIn({ ...user, name: user.name.toUpperCase() })]
     expect(await liveOnes(values)).toEqual(values.slice(1))
   })
 
-  test('also after two hundred sign-ins at once, none of which fails', async () => {
+  test('even after two hundred sign-ins at once, which all succeed', async () => {
     const user = await addUser(database)
     const values = await Promise.all(Array.from({ length: 200 }, () => signIn(user)))
     expect(new Set(values).size).toBe(200)
@@ -49,7 +49,7 @@ describe('a user has at most one live token', () => {
     expect(rows).toHaveLength(1)
   })
 
-  test('and a refused sign-in takes it from nobody', async () => {
+  test('and a refused sign-in does not end it', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
     expect((await askForToken(app, { client, user: { ...user, password: 'wrong-password' } })).statusCode).toBe(400)
@@ -57,7 +57,7 @@ describe('a user has at most one live token', () => {
     expect(await liveOnes([value])).toEqual([value])
   })
 
-  test('and so has everyone else: users do not disturb each other', async () => {
+  test('and users do not affect each other', async () => {
     const users = await Promise.all(Array.from({ length: 5 }, () => addUser(database)))
     const values = await Promise.all(users.map((user) => signIn(user)))
     expect(await liveOnes(values)).toEqual(values)

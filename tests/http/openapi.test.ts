@@ -51,12 +51,12 @@ describe('openapi.yaml describes what the server does', async () => {
   const withToken = (value: string): InjectOptions => ({ url: '/userinfo', headers: bearer(keepSecret(value)) })
 
   describe('every route, and no other', () => {
-    test('what is served is described', async () => {
+    test('describes each served route', async () => {
       const described = describedOperations().map(({ method, path }) => `${method} ${path}`)
       expect((await servedOperations(app, all)).sort()).toEqual(described.sort())
     })
 
-    test.each(all)('what needs the dialect $name is there where it is on, and nowhere else', async (dialect) => {
+    test.each(all)('serves each route of the dialect $name only where it is on', async (dialect) => {
       const alone = await serverOn('postgres://nobody@127.0.0.1:1/none', [dialect])
       const described = describedOperations().filter(({ needs }) => needs === undefined || needs === dialect.name)
       const served = await servedOperations(alone, [dialect])
@@ -207,7 +207,7 @@ describe('openapi.yaml describes what the server does', async () => {
       ['text/xml', xml(elements(signIn))],
     ]
 
-    test('the described bodies are those that are tried here', () => {
+    test('the described bodies are those tried here', () => {
       const { content } = document.paths['/v2/token']?.['post']?.requestBody ?? {}
       expect(Object.keys(content ?? {})).toEqual(bodies.map(([type]) => type))
     })
@@ -469,7 +469,7 @@ describe('openapi.yaml describes what the server does', async () => {
   })
 
   describe('health', () => {
-    test('a server that is well', async () => {
+    test('a healthy server', async () => {
       expectDescribed(await app.inject('/health/live'), 'GET /health/live', 200)
       expectDescribed(await app.inject('/health/ready'), 'GET /health/ready', 200)
     })
@@ -481,7 +481,7 @@ describe('openapi.yaml describes what the server does', async () => {
     })
   })
 
-  test('too many attempts, in every form and at every door', async () => {
+  test('too many attempts, in every form and at every endpoint', async () => {
     const { app, database } = await testServer({
       dialects: all,
       throttle: { ...defaultThrottleOptions, freeAttempts: 1 },
@@ -591,7 +591,7 @@ function login(body: object | string): InjectOptions {
   return { method: 'POST', url: '/auth/login', headers: { 'content-type': 'application/json' }, body: text }
 }
 
-/** One request to each endpoint of those who hold a token. */
+/** One request to each endpoint for token holders. */
 const holders: Record<string, InjectOptions> = {
   'GET /userinfo': { url: '/userinfo' },
   'GET /seats': { url: '/seats' },

@@ -63,7 +63,7 @@ describe('a password', () => {
     }
   })
 
-  test('that is only spaces is one', async () => {
+  test('can be only spaces', async () => {
     const user = await addUser(database, { password: '   ' })
     expect((await signIn(user.name, '   ')).statusCode).toBe(200)
     await expectWrong(user.name, '  ')
@@ -81,12 +81,12 @@ describe('a password', () => {
     await expectWrong(accented.name, `${'é'.repeat(512)}a`)
   })
 
-  test('of more than 1,024 bytes signs nobody in, even if its hash was stored by other means', async () => {
+  test('of more than 1,024 bytes is refused, even when its hash was stored by other means', async () => {
     const user = await addUser(database, { password: 'a'.repeat(1025) })
     await expectWrong(user.name, 'a'.repeat(1025))
   })
 
-  test('is not cut anywhere: the last of 1,024 bytes counts', async () => {
+  test('is never truncated: the last of 1,024 bytes counts', async () => {
     const start = randomWord().repeat(64).slice(0, -1)
     const user = await addUser(database, { password: `${start}a` })
     await expectWrong(user.name, `${start}b`)
@@ -94,7 +94,7 @@ describe('a password', () => {
 })
 
 describe('a user name', () => {
-  test('has up to 256 characters, counted as people count; a longer one is nobody', async () => {
+  test('has up to 256 characters, counted as people count; a longer one is unknown', async () => {
     for (const [character, other] of [
       ['a', 'b'],
       ['é', 'è'],
@@ -109,7 +109,7 @@ describe('a user name', () => {
     }
   })
 
-  test('with control characters in it is nobody, not a fault', async () => {
+  test('with control characters is unknown, not a fault', async () => {
     const user = await addUser(database)
     for (const name of [`${user.name}\n`, `\t${user.name}`, `${user.name}\u0085`]) {
       await expectWrong(name, user.password)
@@ -118,12 +118,12 @@ describe('a user name', () => {
 })
 
 describe('a user who cannot sign in', () => {
-  test('has no password: no password is right', async () => {
+  test('and has no password is refused for every password', async () => {
     const user = await addUser(database, { passwordHash: null })
     for (const password of [user.password, 'null', '$argon2id$', ' ']) await expectWrong(user.name, password)
   })
 
-  test('is disabled: the right password gets the same bytes as a wrong one', async () => {
+  test('and is disabled gets the same bytes for a right and a wrong password', async () => {
     const user = await addUser(database)
     await changeUser(database.writes, user.name, { isEnabled: false })
     const [right, wrong] = [await signIn(user.name, user.password), await signIn(user.name, 'wrong-password')]
@@ -134,7 +134,7 @@ describe('a user who cannot sign in', () => {
     expect((await signIn(user.name, user.password)).statusCode).toBe(200)
   })
 
-  test('has a hash that cannot be read: told as a wrong password, logged as a fault of ours', async () => {
+  test('and has an unreadable hash gets the answer of a wrong password, logged as an internal fault', async () => {
     for (const passwordHash of ['$argon2id$', '$argon2id$v=19$m=1024,t=1,p=1$AAAA$', '$argon2id$nonsense']) {
       const user = await addUser(database, { passwordHash })
       await expectWrong(user.name, user.password)
@@ -147,7 +147,7 @@ describe('a user who cannot sign in', () => {
 })
 
 describe('a changed password', () => {
-  test('is the only right one from then on', async () => {
+  test('replaces the old one at once', async () => {
     const user = await addUser(database)
     const next = keepSecret(randomWord())
     const passwordHash = await (await createPasswords(cheapPasswords)).hash(next)
@@ -181,7 +181,7 @@ describe('an older hash', () => {
   }
 
   test.each(olderCosts)(
-    'of cost $memoryKib, $passes, $lanes is renewed at the next sign-in, and nothing else is touched',
+    'of cost $memoryKib, $passes, $lanes is renewed at the next sign-in, which changes nothing else',
     async (cost) => {
       const user = await addOlder(cost)
       const before = await rowOf(user.id)
@@ -199,14 +199,14 @@ describe('an older hash', () => {
     },
   )
 
-  test('is left as it is by a wrong password', async () => {
+  test('is unchanged by a wrong password', async () => {
     const user = await addOlder({ memoryKib: 2048 })
     await expectWrong(user.name, 'wrong-password')
     await askForToken(app, { client, user: await addUser(database) })
     expect((await rowOf(user.id)).hash).toBe(user.passwordHash)
   })
 
-  test('that is renewed refuses no sign-in that came at the same time', async () => {
+  test('is renewed without refusing a parallel sign-in', async () => {
     const user = await addOlder({ memoryKib: 2048, passes: 2 })
     const { version } = await rowOf(user.id)
     const answers = await Promise.all(Array.from({ length: 12 }, () => signIn(user.name, user.password)))
@@ -218,7 +218,7 @@ describe('an older hash', () => {
     expect((await rowOf(user.id)).version).toBe(version)
   })
 
-  test('of today stays as it is', async () => {
+  test('with today’s cost stays unchanged', async () => {
     const user = await addUser(database)
     const { hash } = await rowOf(user.id)
     for (let time = 0; time < 3; time += 1) await signIn(user.name, user.password)

@@ -65,7 +65,7 @@ describe('pipelined requests of one connection', () => {
     expect(order.at(-1)).toBe('flood')
   })
 
-  test('are bounded: the connection is closed after the last that may wait', async () => {
+  test('are limited: the connection is closed beyond the limit', async () => {
     const answer = await sendBytes(origin, live.repeat(3_000))
     expect(countAnswers(answer)).toBe(maxWaiting + 1)
     expect(answer.split('HTTP/1.1 ').at(-1)).toMatch(/^200 OK\r\n[\s\S]*connection: close\r\n/i)

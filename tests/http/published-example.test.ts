@@ -53,7 +53,7 @@ describe('the published example: GET with a form under a JSON header', () => {
     expect(answer).toContain('"token_type":"bearer"')
   })
 
-  test('gets nothing without a client, as it stands on the page', async () => {
+  test('gets no token without a client, exactly as published', async () => {
     const response = await sendToken(app, { method: 'GET', headers: asPublished, body: passwordForm(user) })
     expect(response.statusCode).toBe(401)
   })

@@ -46,7 +46,7 @@ const situations = [
 
 type Situation = (typeof situations)[number]
 
-/** What is sent: what is left out is as in a request that succeeds. */
+/** The request: a missing part is as in a request that succeeds. */
 interface Parts {
   readonly method?: 'POST' | 'PUT' | 'DELETE'
   readonly query?: string
@@ -56,7 +56,7 @@ interface Parts {
 
 type Sent = (user: Person) => Parts
 
-/** What is answered: status, the dialect's own code, and the sentence beside it where there is one. */
+/** The answer: status, the dialect's own code, and the sentence beside it where there is one. */
 type Said = readonly [status: number, code: string, sentence?: string]
 
 type Cell = readonly [sent: Sent, ...said: Said]
@@ -64,7 +64,7 @@ type Cell = readonly [sent: Sent, ...said: Said]
 interface Column {
   readonly dialect: Dialect
   readonly headers: Readonly<Record<string, string>>
-  /** Makes whoever signs in there. */
+  /** Adds a user or device that signs in there. */
   readonly add: () => Promise<Person>
   readonly body: (user: Person) => string
   /** How that dialect writes a refusal. */
@@ -75,7 +75,7 @@ interface Column {
   readonly cells: Readonly<Record<Situation, readonly Cell[]>>
 }
 
-/** Whoever signs in: a user, or a device with its key. */
+/** A caller that signs in: a user, or a device with its key. */
 interface Person {
   readonly id: string
   readonly name: string
@@ -124,7 +124,7 @@ const tooMany = 'Too many attempts.'
 const oauth = (code: string, sentence?: string) =>
   JSON.stringify({ error: code, ...(sentence === undefined ? {} : { error_description: sentence }) })
 
-/** A password grant as a form, with whatever of it is to be different; a field of `null` is left out. */
+/** A password grant as a form, with the given fields changed; a field of `null` is left out. */
 const passwordGrant =
   (change: Record<string, string | null> = {}): Sent =>
   ({ name, password }) => {
@@ -368,7 +368,7 @@ const envelopeColumn: Column = {
   },
 }
 
-/** A device's request for this moment, with whatever of it is to be different. */
+/** A device's request for this moment, with the given fields changed. */
 const signed =
   (change: Record<string, unknown> = {}): Sent =>
   ({ name, password }) => {
@@ -453,7 +453,7 @@ const busy = await createServer(database, pino({ level: 'trace' }, logLines), {
 afterAll(() => busy.close())
 
 describe.each(columns)('%s', (_name, column) => {
-  test('gives a token for the request that is refused below', async () => {
+  test('gives a token for the valid form of the request', async () => {
     const response = await send(app, column, await column.add(), asItIs)
     expect(response.statusCode).toBe(200)
     expect(response.body).not.toContain('error')
@@ -546,7 +546,7 @@ async function sendTooOften(column: Column, user: Person) {
 
 /** One of those that came while a hash was under way, and had to go. */
 async function sendAtOnce(column: Column) {
-  const alone = await send(busy, column, unknown, asItIs) // whom nobody knows costs a whole hash
+  const alone = await send(busy, column, unknown, asItIs) // an unknown user costs a whole hash
   const answers = await Promise.all(Array.from({ length: 6 }, () => send(busy, column, unknown, asItIs)))
   const refused = answers.filter(({ body }) => body !== alone.body)
   for (const { body } of refused) expect(body).toBe(refused[0]?.body)

@@ -75,7 +75,7 @@ describe('a body with', () => {
     expect((await sendToken(app, { method, headers, body })).statusCode).toBe(200)
   })
 
-  test.each(bothMethods)('%s: 6,000 bytes that are no UTF-8 is unreadable, not too long', async (method) => {
+  test.each(bothMethods)('%s: 6,000 bytes of invalid UTF-8 are unreadable, not too long', async (method) => {
     expectRefusal(await sendToken(app, { method, headers, body: Buffer.alloc(6_000, 0xff) }), 400, 'invalid_request')
   })
 })
@@ -105,7 +105,7 @@ describe('a client', () => {
 })
 
 describe('a user', () => {
-  test('unknown, with a wrong password or disabled is one answer, byte for byte', async () => {
+  test('that is unknown, disabled or has a wrong password gets one answer, byte for byte', async () => {
     const disabled = await addUser(database)
     await changeUser(database.writes, disabled.name, { isEnabled: false })
     const without = await addUser(database, { passwordHash: null })
@@ -126,7 +126,7 @@ describe('a user', () => {
 
 describe('a method', () => {
   const others = ['HEAD', 'OPTIONS', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'QUERY'] as const
-  test.each(others)('%s is refused, saying which to use', async (method) => {
+  test.each(others)('%s is refused with the methods to use', async (method) => {
     const response = await app.inject({ method: method as 'PUT', url: '/token', headers })
     expect(response.statusCode).toBe(405)
     expect(response.headers.allow).toBe('GET, POST')
@@ -156,7 +156,7 @@ describe('a method', () => {
   })
 })
 
-describe('what the Content-Type header says', () => {
+describe('the Content-Type header', () => {
   const types = [
     'application/json',
     'application/json; charset=utf-8',
@@ -176,14 +176,14 @@ describe('what the Content-Type header says', () => {
     }
   })
 
-  test.each(types)('%j does not make a form of what is none', async (type) => {
+  test.each(types)('%j does not turn another body into a form', async (type) => {
     for (const method of bothMethods) {
       const typed = { ...headers, 'content-type': type }
       expectRefusal(await sendToken(app, { method, headers: typed, body: '{"a":1}' }), 400, 'invalid_request')
     }
   })
 
-  test('may be missing', async () => {
+  test('can be missing', async () => {
     for (const method of bothMethods) {
       const request = [
         `${method} /Token HTTP/1.1`,
@@ -231,7 +231,7 @@ describe('letter case', () => {
 })
 
 describe('the query string', () => {
-  test('is never read, whatever is in it', async () => {
+  test('is never read', async () => {
     const url = `/Token?${right}&client_id=${client.id}&client_secret=${client.secret}`
     for (const method of bothMethods) {
       expectRefusal(await sendToken(app, { method, url }), 401, 'invalid_client')
@@ -244,7 +244,7 @@ describe('the query string', () => {
     }
   })
 
-  test('disturbs nothing', async () => {
+  test('changes nothing', async () => {
     const url = '/Token?grant_type=x&username=x&grant_type=y&%zz=%'
     for (const method of bothMethods) {
       expect((await sendToken(app, { method, url, headers, body: right })).statusCode).toBe(200)
@@ -277,7 +277,7 @@ describe('a body over 16 KiB is 413 over a socket', () => {
   })
 })
 
-describe('of several mistakes the first in this order answers', () => {
+describe('of several mistakes the first in this order determines the answer', () => {
   const long = 'x'.repeat(20_000)
   const wrongClient = basic('nobody', 'x')
   // every request has the mistakes of all rows below its own
@@ -346,7 +346,7 @@ describe('when too many sign-ins wait for their hash', () => {
   // slow enough that all requests arrive while the first hash is under way
   const slow = { memoryKib: 65_536, passes: 12, concurrency: 1 }
 
-  test.each([0, 1])('with room for %i, all but those are told to come back', async (queueLimit) => {
+  test.each([0, 1])('with room for %i, all others get 503 with Retry-After', async (queueLimit) => {
     const server = await serverOn(database, { ...slow, queueLimit })
     const passwordHash = await (await createPasswords({ ...cheapPasswords, ...slow })).hash(user.password)
     const someone = await addUser(database, { passwordHash, password: user.password })
@@ -391,7 +391,7 @@ describe('when the database is away', async () => {
     expect(response.headers['www-authenticate']).toBeUndefined()
   })
 
-  test('what is wrong without asking it is refused as ever', async () => {
+  test('a fault that needs no query is refused as usual', async () => {
     expectRefusal(await sendToken(server, { headers, body: '{}' }), 400, 'invalid_request')
     expectRefusal(
       await sendToken(server, { headers: { authorization: 'Basic *' }, body: right }),
@@ -401,7 +401,7 @@ describe('when the database is away', async () => {
     expect((await askWhose(server, 'no-token-at-all')).statusCode).toBe(401)
   })
 
-  test('nothing says where it should be or with which password', async () => {
+  test('no answer reveals its address or password', async () => {
     const response = await sendToken(server, { headers, body: right })
     expect(response.body).not.toMatch(/127\.0\.0\.1|sesame|someone|ECONNREFUSED/)
     expect(leakedLines()).toEqual([])

@@ -69,7 +69,7 @@ describe('RFC 6749 §2.3.1: the client password in the Authorization header', ()
     expect((await askAs(escaped, client.secret)).statusCode).toBe(200)
   })
 
-  test('does not let the secret of another spelling in', async () => {
+  test('does not accept another spelling of the secret', async () => {
     const secret = `%41${randomWord()}`
     const { id } = await addClient(database, { secret: { chosen: secret } })
     expectRefusal(await askAs(id, `A${secret.slice(3)}`), 401, 'invalid_client')
@@ -82,7 +82,7 @@ describe('RFC 6749 §2.3.1: the client password in the body', () => {
     expect(response.statusCode).toBe(200)
   })
 
-  test('is accepted whatever characters it has', async () => {
+  test('is accepted with any characters', async () => {
     const secret = `a+b %zz&=:é😀 ${randomWord()}`
     const { id } = await addClient(database, { secret: { chosen: secret } })
     expect((await askWithFields({ client_id: id, client_secret: secret })).statusCode).toBe(200)
@@ -114,7 +114,7 @@ describe('RFC 6749 §2.1, §3.2.1: a public client', () => {
     expectRefusal(response, 401, 'invalid_client')
   })
 
-  test('is none of those that have a secret: they are not accepted without it', async () => {
+  test('is never a client with a secret, which is refused without it', async () => {
     expectRefusal(await askWithFields({ client_id: client.id }), 401, 'invalid_client')
     expectRefusal(await askAs(client.id, ''), 401, 'invalid_client')
   })
@@ -135,7 +135,7 @@ describe('RFC 6749 §2.3: not more than one way of authentication in a request',
     }
   })
 
-  test('client_id beside the header is harmless when it is the same, in either spelling', async () => {
+  test('client_id beside the header is accepted when it is the same, in either spelling', async () => {
     const { authorization } = basic(client.id, client.secret)
     expect((await askWithHeader(authorization, { client_id: client.id })).statusCode).toBe(200)
     const encoded = basic(client.id.replaceAll('-', '%2D'), client.secret)
@@ -151,7 +151,7 @@ describe('RFC 6749 §2.3: not more than one way of authentication in a request',
     }
   })
 
-  test('an empty client_id or client_secret in the body is none', async () => {
+  test('an empty client_id or client_secret in the body counts as missing', async () => {
     const { authorization } = basic(client.id, client.secret)
     expect((await askWithHeader(authorization, { client_id: '', client_secret: '' })).statusCode).toBe(200)
   })
@@ -183,7 +183,7 @@ describe('RFC 6749 §5.2: invalid_client', () => {
     await setClientEnabled(database.writes, disabled.id, false)
   })
 
-  test('is one answer, byte for byte, whoever is not let in', async () => {
+  test('is one answer, byte for byte, for every refused client', async () => {
     const base64 = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
     const disabledPublic = await addClient(database, { secret: 'public' })
     await setClientEnabled(database.writes, disabledPublic.id, false)
@@ -233,14 +233,14 @@ describe('RFC 6749 §5.2: invalid_client', () => {
     }
   })
 
-  test('is not the answer any more once a disabled client is enabled', async () => {
+  test('ends once a disabled client is enabled', async () => {
     await setClientEnabled(database.writes, disabled.id, true)
     expect((await askAs(disabled.id, disabled.secret)).statusCode).toBe(200)
   })
 })
 
 describe('a chosen secret', () => {
-  test('is remembered when it was right, and forgotten with the secret', async () => {
+  test('is cached when right and dropped when the secret changes', async () => {
     const secret = randomWord().slice(0, 9)
     const chosen = { chosen: keepSecret(secret), allowShort: true }
     const { id } = await addClient(database, { secret: chosen })
@@ -253,7 +253,7 @@ describe('a chosen secret', () => {
     expect((await askAs(id, next)).statusCode).toBe(200)
   })
 
-  test('of one client is no secret of another', async () => {
+  test('of one client is not accepted for another', async () => {
     const [one, other] = [randomWord(), randomWord()]
     const first = await addClient(database, { secret: { chosen: one } })
     const second = await addClient(database, { secret: { chosen: other } })
@@ -289,7 +289,7 @@ describe('rotation', () => {
   })
 })
 
-test('a stored secret hash that cannot be read refuses the client and is logged as a fault', async () => {
+test('an unreadable stored secret hash refuses the client and is logged as a fault', async () => {
   const broken = await addClient(database, { secret: { chosen: 'a secret of a broken client' } })
   await database.script(`update password_grant.clients set secret_hash = '$argon2id$garbage' where id = '${broken.id}'`)
   expectRefusal(await askAs(broken.id, broken.secret), 401, 'invalid_client')
@@ -297,14 +297,14 @@ test('a stored secret hash that cannot be read refuses the client and is logged 
   expect(line).toMatchObject({ level: 50, event: 'refusal', reason: 'stored secret hash unreadable' })
 })
 
-test('a stored secret hash that cannot be read refuses all who ask at once the same', async () => {
+test('an unreadable stored secret hash refuses parallel requests alike', async () => {
   const broken = await addClient(database, { secret: { chosen: 'a secret of another broken client' } })
   await database.script(`update password_grant.clients set secret_hash = '$argon2id$garbage' where id = '${broken.id}'`)
   const answers = await Promise.all(Array.from({ length: 6 }, () => askAs(broken.id, broken.secret)))
   for (const answer of answers) expectRefusal(answer, 401, 'invalid_client')
 })
 
-test('a wrong secret is logged with the client it was wrong for', async () => {
+test('a wrong secret is logged with its client', async () => {
   const other = await addClient(database)
   await askAs(other.id, randomWord())
   expect(readLog().filter(({ client: id }) => id === other.id)).toMatchObject([{ reason: 'wrong client secret' }])

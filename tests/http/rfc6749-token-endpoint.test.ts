@@ -1,6 +1,6 @@
 // Deviations from RFC 6749 that this file holds on to, each on purpose:
 // - §3.2 says a client MUST use POST; the published example sends GET with a body, so that works too.
-// - §3.2, appendix B: the body is read as a form whatever the Content-Type says, as the published example needs.
+// - §3.2, appendix B: the body is read as a form under any Content-Type, as the published example needs.
 // - §3.2: parameter names match in any letter case, as they did at the endpoint this one stands in for.
 // - §5.1: `userName`, `userId`, `role`, `.issued` and `.expires` stand beside the parameters of the RFC.
 // - §5.2: `invalid_client` is always 401 with a Basic challenge, also where the client used the body.
@@ -95,7 +95,7 @@ describe('RFC 6749 §4.3: the password grant', () => {
     }
   })
 
-  test('finds nobody by a name with a space before or after it', async () => {
+  test('finds no user by a name with a space before or after it', async () => {
     for (const name of [` ${user.name}`, `${user.name} `]) {
       expectRefusal(await askForToken(app, { client, user: { ...user, name } }), 400, 'invalid_grant', wrongPassword)
     }
@@ -122,19 +122,19 @@ describe('RFC 6749 §5.1: the answer', () => {
     expect((Date.parse(body['.expires']) - Date.parse(body['.issued'])) / 1000).toBe(body.expires_in)
   })
 
-  test('has an empty role for a user who has none', async () => {
+  test('has an empty role for a user without a role', async () => {
     const someone = await addUser(database, { role: '' })
     expect((await askForToken(app, { client, user: someone })).json().role).toBe('')
   })
 
-  test('says the lifetime of the client where it has one of its own, and means it', async () => {
+  test('states and applies the client’s own lifetime', async () => {
     const brief = await addClient(database, { lifetimeSeconds: 90 })
     const body = (await askForToken(app, { client: brief, user })).json()
     expect(body.expires_in).toBe(90)
     expect(Date.parse(body['.expires']) - Date.parse(body['.issued'])).toBe(90_000)
   })
 
-  test('is never kept by a cache, and neither is any refusal', async () => {
+  test('is never cached, and neither is any refusal', async () => {
     const responses = [
       await askForToken(app, { client, user }),
       await send(''),
@@ -152,7 +152,7 @@ describe('RFC 6749 §5.1: the answer', () => {
     }
   })
 
-  test('is another token each time', async () => {
+  test('is a different token each time', async () => {
     const values = new Set<string>()
     for (let time = 0; time < 5; time += 1) values.add((await askForToken(app, { client, user })).json().access_token)
     expect(values.size).toBe(5)

@@ -41,7 +41,7 @@ async function expectEnded(value: string, ending: keyof typeof sentences): Promi
 }
 
 describe('RFC 6750 §2.1: a token in the Authorization header', () => {
-  test('tells whose it is, with the times of the sign-in, and no cache keeps it', async () => {
+  test('gets its user and the times of the sign-in, uncached', async () => {
     const user = await addUser(database, { role: 'Administrator' })
     const signedIn = (await askForToken(app, { client, user })).json()
     const response = await askWhose(app, signedIn.access_token)
@@ -76,7 +76,7 @@ describe('RFC 6750 §2.1: a token in the Authorization header', () => {
     expect(refused.headers['www-authenticate']).toBe('Bearer realm="password-grant"')
   })
 
-  test('is not read from the address or a body (§2.2, §2.3 are not offered)', async () => {
+  test('is not read from the URL or a body (§2.2, §2.3 are not offered)', async () => {
     const value = await signIn(await addUser(database))
     const byAddress = await ask({}, `/userinfo?access_token=${value}`)
     expect(byAddress.statusCode).toBe(401)
@@ -95,7 +95,7 @@ describe('RFC 6750 §3: the challenge', () => {
     ['Basic', { authorization: 'Basic YTpi' }],
     ['another scheme', { authorization: 'Digest username="a"' }],
     ['an empty header', { authorization: '' }],
-  ])('for who sent no bearer token but %s carries no error code', async (_name, headers) => {
+  ])('for a request with %s instead of a bearer token carries no error code', async (_name, headers) => {
     const response = await ask(headers)
     expect(response.statusCode).toBe(401)
     expect(response.headers['www-authenticate']).toBe('Bearer realm="password-grant"')
@@ -201,7 +201,7 @@ describe('RFC 6750 §3.1: invalid_token says why', () => {
     }
   })
 
-  test('nothing of the hash in the database is a token', async () => {
+  test('no form of the stored hash is a token', async () => {
     const user = await addUser(database)
     await signIn(user)
     const [row] = await database.script<{ id: string; hash: Buffer }>(
@@ -213,7 +213,7 @@ describe('RFC 6750 §3.1: invalid_token says why', () => {
 })
 
 describe('a user who is changed', () => {
-  test('keeps the role of the row, not of the sign-in, while the token lives', async () => {
+  test('has the current role, not that of the sign-in, while the token lives', async () => {
     const user = await addUser(database, { role: 'Editor' })
     const value = await signIn(user)
     await changeUser(database.writes, user.name, { role: 'Reader' })

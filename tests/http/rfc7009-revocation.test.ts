@@ -107,7 +107,7 @@ describe('RFC 7009 §2.1: the request', () => {
     await expectLive(value)
   })
 
-  test('is not read from the address', async () => {
+  test('is not read from the URL', async () => {
     const value = await liveToken()
     const url = `/revoke?token=${value}`
     const response = await app.inject({ method: 'POST', url, headers: { ...form, ...headers }, body: '' })
@@ -121,7 +121,7 @@ describe('RFC 7009 §2.1: the request', () => {
   })
 
   test.each(['access_token', 'refresh_token', 'urn:example:other', ''])(
-    'may have the hint %j, which changes nothing',
+    'can have the hint %j, which changes nothing',
     async (hint) => {
       const value = await liveToken()
       await expectDone(revoke({ token: value, token_type_hint: hint, x: 'y' }))
@@ -130,8 +130,8 @@ describe('RFC 7009 §2.1: the request', () => {
   )
 })
 
-describe('RFC 7009 §2.1: who may end a token', () => {
-  test('the client that was given it, by Basic or by fields', async () => {
+describe('RFC 7009 §2.1: a token can be ended by', () => {
+  test('its own client, by Basic or by fields', async () => {
     const user = await addUser(database)
     for (const [fields, said] of [
       [{}, headers],
@@ -144,7 +144,7 @@ describe('RFC 7009 §2.1: who may end a token', () => {
     }
   })
 
-  test('the client whose odd secret stands in Basic as it is or form-encoded', async () => {
+  test('its own client with an odd secret, plain or form-encoded in Basic', async () => {
     const secret = `100% a+b=é ${randomWord()}`
     const { id } = await addClient(database, { secret: { chosen: secret } })
     const user = await addUser(database)
@@ -155,13 +155,13 @@ describe('RFC 7009 §2.1: who may end a token', () => {
     }
   })
 
-  test('the public client that was given it, by its id alone', async () => {
+  test('its own public client, by its id alone', async () => {
     const value = await signInPublicly(await addUser(database))
     await expectDone(revoke({ token: value, client_id: publicClient.id }, {}))
     await expectRevoked(value)
   })
 
-  test('no other client: it is told so, and the token lives on', async () => {
+  test('no other client, which is refused while the token lives on', async () => {
     const foreign = 'The token was issued to another client.'
     const [confidential, open] = [await liveToken(), await signInPublicly(await addUser(database))]
     const asOther = basic(other.id, other.secret)
@@ -173,7 +173,7 @@ describe('RFC 7009 §2.1: who may end a token', () => {
     await expectLive(open)
   })
 
-  test('nobody else: who does not prove itself is 401, and the token lives on', async () => {
+  test('no unauthenticated caller, which gets 401 while the token lives on', async () => {
     const token = await liveToken()
     const disabled = await addClient(database)
     await setClientEnabled(database.writes, disabled.id, false)
@@ -194,7 +194,7 @@ describe('RFC 7009 §2.1: who may end a token', () => {
     await expectLive(token)
   })
 
-  test('nobody in two ways', async () => {
+  test('no caller with two ways of authentication', async () => {
     const token = await liveToken()
     expectRefusal(await revoke({ token, client_secret: client.secret }), 400, 'invalid_request')
     await expectLive(token)
@@ -202,7 +202,7 @@ describe('RFC 7009 §2.1: who may end a token', () => {
 })
 
 describe('RFC 7009 §2.2: a token that is ended', () => {
-  test('is dead at once, and ending it again is no mistake', async () => {
+  test('is dead at once, and can be ended again without an error', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
     await expectLive(value)
@@ -214,7 +214,7 @@ describe('RFC 7009 §2.2: a token that is ended', () => {
     await expectRevoked(value)
   })
 
-  test('is dead at once where tokens are remembered, too', async () => {
+  test('is dead at once where tokens are cached, too', async () => {
     let lookUps = 0
     const counted: typeof database = {
       ...database,
@@ -255,7 +255,7 @@ describe('RFC 7009 §2.2: a token that is ended', () => {
   })
 })
 
-describe('RFC 7009 §2.2: a value that is no live token is answered like one that was', () => {
+describe('RFC 7009 §2.2: a dead value gets the same answer as a live token:', () => {
   test('unknown or malformed', async () => {
     const unknown = keepSecret(writeTokenValue(generateId(), generateBytes(32)))
     for (const token of [unknown, 'x', ' ', 'null', 'a'.repeat(72), 'eyJhbGciOiJub25lIn0.e30.', 'tökén']) {
@@ -285,7 +285,7 @@ describe('RFC 7009 §2.2: a value that is no live token is answered like one tha
     expect((await askWhose(app, value)).json().error_description).toBe('The token has expired. Sign in again.')
   })
 
-  test('superseded, whoever asks, and the newer one lives on', async () => {
+  test('superseded, for any client, and the newer one lives on', async () => {
     const user = await addUser(database)
     const [older, newer] = [await signIn(user), await signIn(user)]
     await expectDone(revoke({ token: older }))
@@ -295,7 +295,7 @@ describe('RFC 7009 §2.2: a value that is no live token is answered like one tha
 })
 
 describe('RFC 7009 §2.2.1: an outage', () => {
-  test('is 503 with Retry-After, and says nothing of the token', async () => {
+  test('is 503 with Retry-After and without a verdict on the token', async () => {
     const away = await openDatabase('postgres://someone@127.0.0.1:1/none')
     const server = await createServer(away, pino({ level: 'trace' }, logLines), plainOptions)
     afterAll(async () => {
@@ -323,7 +323,7 @@ describe('RFC 7009 §2.2.1: an outage', () => {
 })
 
 describe('ending a token while its user signs in again', () => {
-  test('never ends the new one, however the two meet', async () => {
+  test('never ends the new token in any order', async () => {
     const user = await addUser(database)
     let value = await signIn(user)
     let overtaken = 0
@@ -339,7 +339,7 @@ describe('ending a token while its user signs in again', () => {
     expect(overtaken).toBe(200)
   })
 
-  test('waits for a sign-in that holds the seat, and then finds nothing to end', async () => {
+  test('waits for a sign-in that locks the seat, and then finds nothing to end', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
     const subject = await subjectFor(user.id)
@@ -396,8 +396,8 @@ async function untilSomebodyWaits(): Promise<void> {
   )
 }
 
-describe('RFC 7009 §5: no line of the log holds a value', () => {
-  test('wherever it was sent', async () => {
+describe('RFC 7009 §5: no log line holds a token', () => {
+  test('sent in any place', async () => {
     const value = await liveToken()
     await revoke({ token: value }, basic(other.id, other.secret))
     await revoke({ token: value }, {})

@@ -40,7 +40,7 @@ async function liveToken(): Promise<string> {
   return signIn(await addUser(database))
 }
 
-/** The one answer for whatever is no live token, byte for byte; the log says why. */
+/** The one answer for every value that is not a live token, byte for byte; the log says why. */
 async function expectInactive(value: string, ended: string, userId?: string): Promise<void> {
   const before = readLog().length
   const response = await introspect({ token: value })
@@ -78,7 +78,7 @@ describe('RFC 7662 §2.1: the request', () => {
   })
 
   test.each(['access_token', 'refresh_token', 'urn:example:other', '', 'ä'])(
-    'may have the hint %j, which changes nothing',
+    'can have the hint %j, which changes nothing',
     async (hint) => {
       const response = await introspect({ token: await liveToken(), token_type_hint: hint })
       expect([response.statusCode, response.json().active]).toEqual([200, true])
@@ -87,7 +87,7 @@ describe('RFC 7662 §2.1: the request', () => {
     },
   )
 
-  test('may have fields that nobody here knows', async () => {
+  test('can have unknown fields', async () => {
     const response = await introspect({ token: await liveToken(), resource: 'https://orders.example.com', x: '' })
     expect(response.json().active).toBe(true)
   })
@@ -100,7 +100,7 @@ describe('RFC 7662 §2.1: the request', () => {
     }
   })
 
-  test('is not read from the address, and the refusal says where the token belongs', async () => {
+  test('is not read from the URL, and the refusal says where the token belongs', async () => {
     const value = await liveToken()
     const url = `/introspect?token=${value}`
     const explained =
@@ -111,7 +111,7 @@ describe('RFC 7662 §2.1: the request', () => {
     }
   })
 
-  test('takes its token from the body whatever the address says', async () => {
+  test('takes its token from the body and ignores the URL', async () => {
     const url = `/introspect?token=${await liveToken()}`
     const response = await app.inject({ method: 'POST', url, headers: { ...form, ...headers }, body: 'token=x' })
     expect(response.body).toBe(inactive)
@@ -125,11 +125,11 @@ describe('RFC 7662 §2.1: the request', () => {
   })
 })
 
-describe('RFC 7662 §2.1: who asks', () => {
+describe('RFC 7662 §2.1: the client', () => {
   const odd = `it's 100% "odd": a+b/c=é😀 ${randomWord()}`
   const encode = (text: string) => keepSecret(encodeURIComponent(text))
 
-  test('proves itself by Basic, with id and secret as they are or form-encoded', async () => {
+  test('authenticates by Basic, with id and secret plain or form-encoded', async () => {
     const value = await liveToken()
     const { id } = await addClient(database, { secret: { chosen: odd } })
     const formEncoded = keepSecret(new URLSearchParams({ '': odd }).toString().slice(1))
@@ -138,13 +138,13 @@ describe('RFC 7662 §2.1: who asks', () => {
     }
   })
 
-  test('proves itself by the fields client_id and client_secret', async () => {
+  test('authenticates by the fields client_id and client_secret', async () => {
     const { id } = await addClient(database, { secret: { chosen: odd } })
     const fields = { token: await liveToken(), client_id: id, client_secret: odd }
     expect((await introspect(fields, {})).json().active).toBe(true)
   })
 
-  test('does so in one way, never in both', async () => {
+  test('authenticates in one way, never in both', async () => {
     const fields = { token: await liveToken(), client_secret: backend.secret }
     for (const more of [{}, { client_id: backend.id }]) {
       const response = await introspect({ ...fields, ...more })
@@ -157,13 +157,13 @@ describe('RFC 7662 §2.1: who asks', () => {
     }
   })
 
-  test('may repeat its own id beside Basic, and no other', async () => {
+  test('can repeat its own id beside Basic, and no other', async () => {
     const token = await liveToken()
     expect((await introspect({ token, client_id: backend.id })).json().active).toBe(true)
     expectRefusal(await introspect({ token, client_id: issuer.id }), 400, 'invalid_request')
   })
 
-  test('may be any confidential client, not only the one that was given the token', async () => {
+  test('can be any confidential client, not only that of the token', async () => {
     const token = await liveToken()
     for (const { id, secret } of [issuer, backend, await addClient(database)]) {
       expect((await introspect({ token }, basic(id, secret))).json()).toMatchObject({
@@ -173,7 +173,7 @@ describe('RFC 7662 §2.1: who asks', () => {
     }
   })
 
-  test('may ask about the token of a public client', async () => {
+  test('can introspect the token of a public client', async () => {
     const publicClient = await addClient(database, { secret: 'public' })
     const user = await addUser(database)
     const fields = { grant_type: 'password', username: user.name, password: user.password, client_id: publicClient.id }
@@ -184,7 +184,7 @@ describe('RFC 7662 §2.1: who asks', () => {
   })
 })
 
-describe('RFC 7662 §2.3: who asks without the right to', () => {
+describe('RFC 7662 §2.3: an unauthorised request', () => {
   const refused = 'Client authentication failed.'
 
   test.each<[string, () => Promise<[Fields, Record<string, string>]>]>([
@@ -208,14 +208,14 @@ describe('RFC 7662 §2.3: who asks without the right to', () => {
         return [{}, basic(disabled.id, disabled.secret)]
       },
     ],
-  ])('%s is 401 with a Basic challenge, whatever the token is', async (_name, prepare) => {
+  ])('%s is 401 with a Basic challenge, for any token', async (_name, prepare) => {
     const [fields, said] = await prepare()
     for (const token of [await liveToken(), 'no-token', '']) {
       expectRefusal(await introspect({ ...fields, token }, said), 401, 'invalid_client', refused)
     }
   })
 
-  test('nobody at all is told how a client says who it is', async () => {
+  test('without credentials is told how a client authenticates', async () => {
     const response = await introspect({ token: await liveToken() }, {})
     expectRefusal(response, 401, 'invalid_client', expect.stringMatching(/^The request has no client credentials\. /))
   })
@@ -245,7 +245,7 @@ describe('RFC 7662 §2.2: a live token', () => {
     expect(Math.abs(iat - Date.now() / 1000)).toBeLessThan(60)
   })
 
-  test('is told as it is now: the role of the row, the lifetime of its client', async () => {
+  test('is described as it is now, with the current role and the lifetime of its client', async () => {
     const client = await addClient(database, { lifetimeSeconds: 77 })
     const user = await addUser(database, { role: 'Editor' })
     const token = await signIn(user, client)
@@ -254,7 +254,7 @@ describe('RFC 7662 §2.2: a live token', () => {
     expect([role, exp - iat]).toEqual(['Reader', 77])
   })
 
-  test('is cached by nobody (§4)', async () => {
+  test('is never cached (§4)', async () => {
     const response = await introspect({ token: await liveToken() })
     expect(response.headers['content-type']).toBe('application/json; charset=utf-8')
     expect([response.headers['cache-control'], response.headers.pragma]).toEqual(['no-store', 'no-cache'])
@@ -269,7 +269,7 @@ describe('RFC 7662 §2.2: a live token', () => {
   })
 })
 
-describe('RFC 7662 §2.2: whatever is no live token is inactive and nothing more', () => {
+describe('RFC 7662 §2.2: a value that is not a live token is inactive and nothing more:', () => {
   test('an expired one', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
@@ -295,21 +295,21 @@ describe('RFC 7662 §2.2: whatever is no live token is inactive and nothing more
     await expectInactive(value, 'revoked', user.id)
   })
 
-  test('one of a user who was removed', async () => {
+  test('one of a removed user', async () => {
     const user = await addUser(database)
     const value = await signIn(user)
     await removeUser(database.writes, user.name)
     await expectInactive(value, 'unknown')
   })
 
-  test('one of a client that was removed', async () => {
+  test('one of a removed client', async () => {
     const client = await addClient(database)
     const value = await signIn(await addUser(database), client)
     await removeClient(database.writes, client.id)
     await expectInactive(value, 'unknown')
   })
 
-  test('one made up, with a checksum that is right', async () => {
+  test('an invented one with a right checksum', async () => {
     await expectInactive(keepSecret(writeTokenValue(generateId(), generateBytes(32))), 'unknown')
   })
 
@@ -324,7 +324,7 @@ describe('RFC 7662 §2.2: whatever is no live token is inactive and nothing more
     ['the shape of one', 'a'.repeat(72)],
     ['a blank', ' '],
     ['a line break', '\r\n'],
-    ['a space that nobody sees', '\u200B'],
+    ['an invisible space', '\u200B'],
     ['null', 'null'],
     ['a quotation', `' or 1=1 --`],
     ['letters of no ASCII', 'tökén😀'],
@@ -372,8 +372,8 @@ describe('RFC 7662 §2.2: an outage is no verdict', () => {
   })
 })
 
-describe('RFC 7662 §4: no line of the log holds a value', () => {
-  test('wherever it was sent', async () => {
+describe('RFC 7662 §4: no log line holds a token', () => {
+  test('sent in any place', async () => {
     const value = await liveToken()
     await introspect({ token: `${value}x` })
     await introspect({ token: value }, {})

@@ -41,7 +41,7 @@ async function serverWith(options: Partial<ServerOptions>): Promise<FastifyInsta
   return server
 }
 
-/** Somebody's application with the plugin in it. */
+/** A host application with the plugin in it. */
 async function hostWith(options: Partial<TokenServerOptions> & { prefix?: string }): Promise<FastifyInstance> {
   const host = Fastify()
   await host.register(tokenServer, { database, dialects: [webapi], passwords: cheapPasswords, ...options })
@@ -55,7 +55,7 @@ async function readMetadata(server: FastifyInstance, prefix = '', said = {}): Pr
 
 type Proof = { headers: Record<string, string>; fields: Record<string, string> }
 
-/** How a client says who it is, by the names of RFC 7591 §2. */
+/** The ways in which a client authenticates, by the names of RFC 7591 §2. */
 const proofs: Record<string, Proof> = {
   client_secret_basic: { headers: basic(client.id, client.secret), fields: {} },
   client_secret_post: { headers: {}, fields: { client_id: client.id, client_secret: client.secret } },
@@ -77,7 +77,7 @@ async function signIn({ token_endpoint: url }: Metadata, method: string): Promis
 }
 
 describe('RFC 8414 §3: the document', () => {
-  test('is JSON at its well-known address, for everybody', async () => {
+  test('is public JSON at its well-known address', async () => {
     const response = await fetch(origin + path)
     expect(response.status).toBe(200)
     expect(response.headers.get('content-type')).toMatch(/^application\/json(; charset=utf-8)?$/)
@@ -89,7 +89,7 @@ describe('RFC 8414 §3: the document', () => {
     expect((await app.inject({ method: 'POST', url: path })).statusCode).toBe(404)
   })
 
-  test('says what is here and not a field more', async () => {
+  test('describes this server without an extra field', async () => {
     const document = await readMetadata(await serverWith({ publicUrl }))
     expect(document).toEqual({
       issuer: publicUrl,
@@ -108,7 +108,7 @@ describe('RFC 8414 §3: the document', () => {
 
 describe('RFC 8414 §2: the issuer', () => {
   test.each(['https://tokens.example.com', 'https://tokens.example.com:8443', 'http://127.0.0.1:3000'])(
-    'is publicUrl to the letter, and every endpoint begins with it: %s',
+    'is exactly publicUrl, and every endpoint begins with it: %s',
     async (url) => {
       const document = await readMetadata(await serverWith({ publicUrl: url, docs: true }))
       expect(document.issuer).toBe(url)
@@ -116,7 +116,7 @@ describe('RFC 8414 §2: the issuer', () => {
     },
   )
 
-  test('is where the server listens when nothing else was said', async () => {
+  test('is the listening address by default', async () => {
     const document = (await (await fetch(origin + path)).json()) as Metadata
     expect(document.issuer).toBe(origin)
     for (const endpoint of endpointsOf(document)) expect(endpoint.startsWith(`${origin}/`), endpoint).toBe(true)
@@ -137,7 +137,7 @@ describe('RFC 8414 §2: the issuer', () => {
     'X-Original-Host': 'evil.example.com',
   }
 
-  test('is not what a request calls the server, not even through a proxy that is believed', async () => {
+  test('ignores the Host header, even through a trusted proxy', async () => {
     const believing = { trustProxy: ['127.0.0.1'] }
     for (const server of [app, await serverWith(believing), await serverWith({ ...believing, publicUrl })]) {
       const plain = await readMetadata(server)
@@ -145,7 +145,7 @@ describe('RFC 8414 §2: the issuer', () => {
     }
   })
 
-  test('is not what a request calls the server over a socket', async () => {
+  test('ignores the Host header over a socket', async () => {
     const lines = Object.entries({ ...foreign, Connection: 'close' }).map(([name, value]) => `${name}: ${value}`)
     for (const target of [path, `http://evil.example.com${path}`]) {
       const answer = await sendBytes(origin, `GET ${target} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
@@ -161,7 +161,7 @@ function endpointsOf(document: Metadata): string[] {
   return named.map(([, url]) => String(url))
 }
 
-describe('RFC 8414 §2: what is said of the endpoints', async () => {
+describe('RFC 8414 §2: the description of the endpoints', async () => {
   const document = await readMetadata(app)
 
   test.each(document.token_endpoint_auth_methods_supported)(
@@ -181,7 +181,7 @@ describe('RFC 8414 §2: what is said of the endpoints', async () => {
     },
   )
 
-  test('introspection_endpoint does not take none, and does not say so', async () => {
+  test('introspection_endpoint neither takes nor lists none', async () => {
     expect(document.introspection_endpoint_auth_methods_supported).not.toContain('none')
     const token = await signIn(document, 'none')
     const response = await post(document.introspection_endpoint, { token }, 'none')
@@ -199,13 +199,13 @@ describe('RFC 8414 §2: what is said of the endpoints', async () => {
     expect(whose.status).toBe(401)
   })
 
-  test('userinfo_endpoint tells whose a token is', async () => {
+  test('userinfo_endpoint returns the user of a token', async () => {
     const token = await signIn(document, 'client_secret_basic')
     const whose = await fetch(document.userinfo_endpoint, { headers: bearer(token) })
     expect([whose.status, await whose.json()]).toEqual([200, expect.objectContaining({ userId: user.id })])
   })
 
-  test('no other grant and no response type is there', async () => {
+  test('no other grant and no response type is listed', async () => {
     expect(document.response_types_supported).toEqual([])
     for (const grant of ['authorization_code', 'client_credentials', 'refresh_token', 'implicit']) {
       const response = await post(document.token_endpoint, { grant_type: grant }, 'client_secret_basic')
@@ -216,7 +216,7 @@ describe('RFC 8414 §2: what is said of the endpoints', async () => {
 })
 
 describe('RFC 8414 §2: the document follows what is mounted', () => {
-  test('another path of the dialect stands in token_endpoint, and works', async () => {
+  test('token_endpoint has the configured path of the dialect, and works', async () => {
     const server = await serverWith({ dialects: [{ ...webapi, path: '/oauth2/Sign-In' }] })
     const at = await listen(server)
     const document = await readMetadata(server)
@@ -225,7 +225,7 @@ describe('RFC 8414 §2: the document follows what is mounted', () => {
     expect((await fetch(`${at}/Token`, { method: 'POST' })).status).toBe(404)
   })
 
-  test('service_documentation is there with the page, and leads to it', async () => {
+  test('service_documentation leads to the page where it is served', async () => {
     const server = await serverWith({ docs: true })
     const at = await listen(server)
     const { service_documentation: page = '' } = await readMetadata(server)
@@ -234,12 +234,12 @@ describe('RFC 8414 §2: the document follows what is mounted', () => {
     expect([response.status, response.headers.get('content-type')]).toEqual([200, expect.stringContaining('text/html')])
   })
 
-  test('service_documentation is gone without the page', async () => {
+  test('service_documentation is absent without the page', async () => {
     expect(await readMetadata(await serverWith({ docs: false }))).not.toHaveProperty('service_documentation')
     expect((await app.inject('/docs')).statusCode).toBe(404)
   })
 
-  test('a prefix of the host stands in every endpoint, and each works', async () => {
+  test('every endpoint has the prefix of the host, and works', async () => {
     const host = await hostWith({ prefix: '/auth' })
     const at = await listen(host)
     const document = await readMetadata(host, '/auth')
@@ -260,13 +260,13 @@ describe('RFC 8414 §2: the document follows what is mounted', () => {
     expect(document.token_endpoint).toBe(`${publicUrl}/auth/Token`)
   })
 
-  test('a prefix stands behind publicUrl, too', async () => {
+  test('a prefix follows publicUrl, too', async () => {
     const document = await readMetadata(await hostWith({ prefix: '/auth', publicUrl }), '/auth')
     expect(document.issuer).toBe(publicUrl)
     expect(document.token_endpoint).toBe(`${publicUrl}/auth/Token`)
   })
 
-  test('a page that the host itself has is named where the host says so', async () => {
+  test('a page of the host is named where the host configures it', async () => {
     const document = await readMetadata(await hostWith({ publicUrl, documentationPath: '/help' }))
     expect(document.service_documentation).toBe(`${publicUrl}/help`)
     expect(await readMetadata(await hostWith({ publicUrl }))).not.toHaveProperty('service_documentation')

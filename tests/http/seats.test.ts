@@ -76,7 +76,7 @@ function expectUncached(response: LightMyRequestResponse): void {
 }
 
 describe('GET /seats', () => {
-  test('lists where a user is signed in, the latest first, and tells which of them is asking', async () => {
+  test('lists a user’s seats, the latest first, and marks the current one', async () => {
     const user = await addUser(database)
     const [, value] = await signInFrom(user, ['', 'phone', 'desk'])
     const response = await listSeats(value)
@@ -94,7 +94,7 @@ describe('GET /seats', () => {
     expectUncached(response)
   })
 
-  test('is the same list for every token of the user, but for which is current', async () => {
+  test('is the same list for every token of the user, except the mark of the current one', async () => {
     const user = await addUser(database)
     const labels = ['', 'phone', 'desk'] as const
     const values = await signInFrom(user, labels)
@@ -105,7 +105,7 @@ describe('GET /seats', () => {
     }
   })
 
-  test('has a seat once, however often it was taken, and with the times of the last sign-in', async () => {
+  test('lists a seat once, with the times of its last sign-in', async () => {
     const user = await addUser(database)
     await signInFrom(user, ['phone', 'desk', 'phone'])
     const value = await signIn(user, 'phone')
@@ -115,7 +115,7 @@ describe('GET /seats', () => {
     expect(seats[0]).toMatchObject({ '.issued': issued, '.expires': expires })
   })
 
-  test('lists no seat whose token was revoked or has expired, and nobody else’s', async () => {
+  test('lists no seat with a revoked or expired token, and no other user’s', async () => {
     const [user, other] = [await addUser(database), await addUser(database)]
     await signIn(other, 'phone')
     const [, , , value] = await signInFrom(user, ['revoked', 'expired', 'phone', 'desk'])
@@ -124,13 +124,13 @@ describe('GET /seats', () => {
     expect((await readSeats(value)).map(({ device }) => device)).toEqual(['desk', 'phone'])
   })
 
-  test('lists a label as it was given, whatever is in it', async () => {
+  test('lists any label as it was given', async () => {
     const user = await addUser(database)
     const label = `Ada's "phone" <№1> \\ ${'𝔸'.repeat(50)}`
     expect(await readSeats(await signIn(user, label))).toEqual([seatOf(label, 'webapi-session', true)])
   })
 
-  test('shows the words of the dialect to who shows the token in that dialect’s way', async () => {
+  test('answers in the dialect whose scheme carries the token', async () => {
     const user = await addUser(database)
     const body = new URLSearchParams({ username: user.name, password: user.password }).toString()
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -144,7 +144,7 @@ describe('GET /seats', () => {
     expect([after.statusCode, after.json().errors.code]).toEqual([401, '1403'])
   })
 
-  test('HEAD has its headers', async () => {
+  test('answers HEAD with the same headers', async () => {
     const value = await signIn(await addUser(database), '')
     const response = await app.inject({ method: 'HEAD', url: '/seats', headers: bearer(value) })
     expect([response.statusCode, response.body]).toEqual([200, ''])
@@ -153,7 +153,7 @@ describe('GET /seats', () => {
 })
 
 describe('DELETE /seats/{id}', () => {
-  test('ends that sign-in and no other: 204 and nothing else', async () => {
+  test('ends that sign-in alone, with an empty 204', async () => {
     const user = await addUser(database)
     const [phone, desk, lounge] = await signInFrom(user, ['phone', 'desk', 'lounge'])
     const response = await endSeat(phone, (await findSeat(phone, 'desk')).id)
@@ -166,7 +166,7 @@ describe('DELETE /seats/{id}', () => {
     expect((await readSeats(phone)).map(({ device }) => device)).toEqual(['lounge', 'phone'])
   })
 
-  test('ends the sign-in that asks, too: the same token is then refused', async () => {
+  test('can end its own sign-in, whose token is then refused', async () => {
     const value = await signIn(await addUser(database), 'phone')
     const { id } = await findSeat(value, 'phone')
     expect((await endSeat(value, id)).statusCode).toBe(204)
@@ -175,7 +175,7 @@ describe('DELETE /seats/{id}', () => {
     }
   })
 
-  test('leaves the seat to be taken again', async () => {
+  test('leaves the seat free for a new sign-in', async () => {
     const user = await addUser(database)
     const desk = await signIn(user, 'desk')
     const old = await signIn(user, 'phone')
@@ -192,14 +192,14 @@ describe('DELETE /seats/{id}', () => {
     expect((await askWhose(app, desk)).statusCode).toBe(401)
   })
 
-  test('of another user’s seat is 404, and that seat stays', async () => {
+  test('is 404 for another user’s seat, which stays', async () => {
     const [user, other] = [await addUser(database), await addUser(database)]
     const [mine, theirs] = [await signIn(user, 'phone'), await signIn(other, 'phone')]
     expectUnknown(await endSeat(mine, (await findSeat(theirs, 'phone')).id))
     expect((await askWhose(app, theirs)).statusCode).toBe(200)
   })
 
-  test('of a seat that was ended already, or has expired, is 404', async () => {
+  test('is 404 for an ended or expired seat', async () => {
     const user = await addUser(database)
     const value = await signIn(user, 'phone')
     await signInFrom(user, ['ended', 'expired'])
@@ -210,7 +210,7 @@ describe('DELETE /seats/{id}', () => {
   })
 
   test.each([
-    ['an id that nobody has', generateId()],
+    ['an unknown id', generateId()],
     ['no UUID', 'phone'],
     ['a UUID without hyphens', generateId().replaceAll('-', '')],
     ['a UUID with something after it', `${generateId()}0`],
@@ -219,13 +219,13 @@ describe('DELETE /seats/{id}', () => {
     ['NUL', '%00'],
     ['a letter outside ASCII', '%C3%A4'],
     ['many characters', '0'.repeat(90)],
-  ])('of %s is 404, in JSON and in the same words', async (_what, id) => {
+  ])('is 404 for %s, with the same JSON', async (_what, id) => {
     const value = await signIn(await addUser(database), 'phone')
     expectUnknown(await endSeat(value, id))
     expect((await askWhose(app, value)).statusCode).toBe(200)
   })
 
-  test('of nothing named is no path', async () => {
+  test('is an unknown path without an id', async () => {
     const value = await signIn(await addUser(database), 'phone')
     for (const url of ['/seats/', '/seats/a/b']) {
       const response = await app.inject({ method: 'DELETE', url, headers: bearer(value) })
@@ -233,7 +233,7 @@ describe('DELETE /seats/{id}', () => {
     }
   })
 
-  test('is one line of the log: whose seat, which, and from where', async () => {
+  test('writes one log line with the user, the seat and the address', async () => {
     const user = await addUser(database)
     const value = await signIn(user, 'phone')
     const { id } = await findSeat(value, 'phone')
@@ -260,7 +260,7 @@ describe('without a live token', () => {
     expectUncached(response)
   })
 
-  test.each(requests)('%s with a token that is none says so', async (_what, request) => {
+  test.each(requests)('%s with an invalid token says so', async (_what, request) => {
     const response = await app.inject({ ...request, headers: bearer(`token-${randomWord()}`) })
     expect([response.statusCode, response.json()]).toEqual([
       401,
@@ -276,7 +276,7 @@ describe('without a live token', () => {
     expectUncached(response)
   })
 
-  test.each(requests)('%s by a client’s own credentials is 401', async (_what, request) => {
+  test.each(requests)('%s with a client’s credentials is 401', async (_what, request) => {
     const authorization = `Basic ${keepSecret(Buffer.from(`${client.id}:${client.secret}`).toString('base64'))}`
     expect((await app.inject({ ...request, headers: { authorization } })).statusCode).toBe(401)
   })
@@ -285,7 +285,7 @@ describe('without a live token', () => {
 test.each([
   ['/seats', 'GET, HEAD', ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']],
   [`/seats/${generateId()}`, 'DELETE', ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'OPTIONS']],
-] as const)('%s has the methods %s and refuses every other', async (url, allow, methods) => {
+] as const)('%s allows the methods %s and refuses every other', async (url, allow, methods) => {
   const value = await signIn(await addUser(database), '')
   for (const method of methods) {
     const response = await app.inject({ method, url, headers: bearer(value) })

@@ -1,4 +1,4 @@
-// Guesses at a password: how many are looked at, and that the owner is never locked out by somebody else's.
+// Guesses at a password: how many are looked at, and that the guesses of others never lock the owner out.
 import { hash } from 'node:crypto'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { pino } from 'pino'
@@ -64,7 +64,7 @@ async function moveFailures(interval: string, { script }: Database = database): 
 }
 
 describe('five failed attempts at a user from one network', () => {
-  test('are told what they are, and the next is not, right or wrong', async () => {
+  test('are answered as wrong, and the next one, right or wrong, is told to wait', async () => {
     const [asking, from] = [await addAsking(), newNetwork()]
     expect(await guessTimes(5, app, asking, from)).toEqual(fiveTold)
     expectSlowDown(await guess(app, asking, from))
@@ -72,7 +72,7 @@ describe('five failed attempts at a user from one network', () => {
     expectSlowDown(await signInFrom(other, asking, from))
   })
 
-  test('are forgotten when the right password comes before the fifth', async () => {
+  test('are cleared when the right password comes before the fifth', async () => {
     const [asking, from] = [await addAsking(), newNetwork()]
     for (let turn = 0; turn < 3; turn += 1) {
       expect(await guessTimes(4, app, asking, from)).toEqual([400, 400, 400, 400])
@@ -81,7 +81,7 @@ describe('five failed attempts at a user from one network', () => {
     expect(await guessTimes(6, app, asking, from)).toEqual([...fiveTold, 429])
   })
 
-  test('keep nobody waiting who comes from another network, nor another user from the same', async () => {
+  test('delay neither another network nor another user from the same', async () => {
     const [asking, from] = [await addAsking(), newNetwork()]
     await guessTimes(6, app, asking, from)
     expect((await signInFrom(app, asking, newNetwork())).statusCode).toBe(200)
@@ -89,7 +89,7 @@ describe('five failed attempts at a user from one network', () => {
     expectSlowDown(await signInFrom(app, asking, from))
   })
 
-  test('leave Retry-After what is left of the wait, rounded up, asked of the database and from memory', async () => {
+  test('set Retry-After to the rest of the wait, rounded up, from the database and from the cache', async () => {
     const [asking, from] = [await addAsking(), newNetwork()]
     await guessTimes(5, app, asking, from)
     await moveFailures('-1234.5 seconds')
@@ -123,7 +123,7 @@ describe('five failed attempts at a user from one network', () => {
   })
 })
 
-describe('each failure more', async () => {
+describe('each further failure', async () => {
   const { app, database } = await testServer(behindProxy)
   const client = await addClient(database)
 
@@ -184,8 +184,8 @@ describe('a source', () => {
   })
 })
 
-describe('a server that is asked during a wait', () => {
-  test('hashes nothing, and asks the database for it once', async () => {
+describe('a server during a wait', () => {
+  test('hashes nothing and queries the wait once', async () => {
     const names: string[] = []
     const target = await serverOn(notingIn(names))
     const [asking, from] = [await addAsking(), newNetwork()]
@@ -201,7 +201,7 @@ describe('a server that is asked during a wait', () => {
   })
 })
 
-describe('a wait that another server begins while a right password is being looked at', () => {
+describe('a wait that another server begins during the check of a right password', () => {
   test.each([
     [
       'after failures',
@@ -211,7 +211,7 @@ describe('a wait that another server begins while a right password is being look
       "by strangers' guesses",
       'update password_grant.guesses set guessed_at = array_fill(clock_timestamp(), array[100])',
     ],
-  ])('%s: the seat stays whose it is, and nothing is forgotten or remembered', async (_, beginWait) => {
+  ])('%s: leaves the seat, the counts and the known networks unchanged', async (_, beginWait) => {
     const { script } = database
     await script('delete from password_grant.failures; delete from password_grant.guesses')
     const [asking, from] = [await addAsking(), newNetwork()]
@@ -233,7 +233,7 @@ describe('a wait that another server begins while a right password is being look
   })
 })
 
-test('a right password whose client is disabled at the last moment settles nothing', async () => {
+test('a right password whose client is disabled at the last moment changes no count', async () => {
   const { script } = database
   await script('delete from password_grant.failures')
   const [asking, from] = [{ client: await addClient(database), user: await addUser(database) }, newNetwork()]
@@ -300,7 +300,7 @@ describe('two hundred right sign-ins at once', async () => {
     await patient.close()
   })
 
-  test.each([0, 4])('after %i failures are all let in', async (failures) => {
+  test.each([0, 4])('after %i failures all succeed', async (failures) => {
     const [asking, from] = [await addAsking(), newNetwork()]
     await guessTimes(failures, target, asking, from)
     const answers = await Promise.all(Array.from({ length: 200 }, () => signInFrom(target, asking, from)))
@@ -311,7 +311,7 @@ describe('two hundred right sign-ins at once', async () => {
 
 describe('guesses at', () => {
   const strict = async () => serverBeside(url, { ...behindProxy, throttle: { strangersLimit: 8 } })
-  /** All that is answered to somebody who knows no password, from one network, another one, and a server more. */
+  /** Every answer to a caller without the password, from one network, another one, and another server. */
   const probe = async (target: FastifyInstance, name: string) => {
     const asking = { client, user: { name, password: '' } }
     const [one, another] = [newNetwork(), newNetwork()]
@@ -328,7 +328,7 @@ describe('guesses at', () => {
   }
 
   const whom: [string, () => Promise<string>][] = [
-    ['a user nobody added', async () => `nobody-${randomWord()}`],
+    ['an unknown user', async () => `nobody-${randomWord()}`],
     ['a name too long for any user', async () => randomWord().repeat(20)],
     ['a user without a password', async () => (await addUser(database, { passwordHash: null })).name],
     [
@@ -349,7 +349,7 @@ describe('guesses at', () => {
     expect(told).toEqual([...fiveTold, 429, 400, 400, 400, 429, 429, 429])
   })
 
-  test('them send the database the same statements', async () => {
+  test('unknown and known users send the same statements', async () => {
     const names: string[] = []
     const target = await serverOn(notingIn(names))
     const sent = async (name: string) => {
@@ -396,7 +396,7 @@ describe('one count', () => {
     return response
   }
 
-  test.each(dialectNames)('of all dialects makes %s wait, in its own words', async (dialect) => {
+  test.each(dialectNames)('of all dialects makes %s wait, in its own format', async (dialect) => {
     const [user, from] = [await addUser(database), newNetwork()]
     const wrong = { ...user, password: keepSecret(randomWord()) }
     const told = []
@@ -464,7 +464,7 @@ describe('strangers', async () => {
   }
   const networksOf = (count: number) => Array.from({ length: count }, newNetwork)
 
-  test('have a hundred guesses at a user in an hour, all together, also when they come at once', async () => {
+  test('share a hundred guesses at a user in an hour, even when they come at once', async () => {
     const asking = await addAsking()
     const sources = networksOf(110)
     const answers = await Promise.all(sources.map((from, place) => guess(place % 2 ? app : other, asking, from)))
@@ -473,7 +473,7 @@ describe('strangers', async () => {
     expect((await guess(app, await addAsking(), sources[0] ?? '')).statusCode).toBe(400) // another user's are their own
   })
 
-  test('cannot lock the user out from where the user is known, who has five guesses of their own there', async () => {
+  test('cannot lock the user out of a known network, which has five guesses of its own', async () => {
     const { app, asking } = await strictServer()
     const home = newNetwork()
     expect((await signInFrom(app, asking, home)).statusCode).toBe(200)
@@ -494,7 +494,7 @@ describe('strangers', async () => {
   test.each([
     [29, 200],
     [31, 429],
-  ])('are not who signed in %i days ago: %i', async (days, status) => {
+  ])('exclude a network with a sign-in %i days ago: %i', async (days, status) => {
     const { app, database, asking } = await strictServer()
     const home = newNetwork()
     await signInFrom(app, asking, home)
@@ -518,7 +518,7 @@ describe('strangers', async () => {
     expect((await signInFrom(app, asking, home)).statusCode).toBe(200)
   })
 
-  test('are known to the user who signed in and to nobody else', async () => {
+  test('become known only to the user that signed in', async () => {
     const { app, database, asking } = await strictServer()
     const home = newNetwork()
     await signInFrom(app, asking, home)
@@ -527,7 +527,7 @@ describe('strangers', async () => {
     expectSlowDown(await signInFrom(app, neighbour, home))
   })
 
-  test('get those guesses back that were made an hour ago, and no others', async () => {
+  test('get back only the guesses that are an hour old', async () => {
     const { app, database, asking } = await strictServer()
     expect(await fromEach(app, asking, networksOf(limit + 1))).toEqual([400, 400, 400, 400, 429])
     const moveOldest = async (count: number, interval: string) => {
@@ -547,7 +547,7 @@ describe('strangers', async () => {
     expect((await signInFrom(app, asking, newNetwork())).statusCode).toBe(200)
   })
 
-  test('wait until the oldest of those guesses is an hour ago', async () => {
+  test('wait until the oldest of their guesses is an hour old', async () => {
     const { app, database, asking } = await strictServer()
     await fromEach(app, asking, networksOf(limit))
     await database.script("update password_grant.guesses set guessed_at[1] = guessed_at[1] - interval '10 minutes'")
@@ -565,7 +565,7 @@ describe('strangers', async () => {
     expect(before).toBeLessThanOrEqual(3_000)
   })
 
-  test('have nothing counted of guesses that were not looked at', async () => {
+  test('pay nothing for guesses that were not checked', async () => {
     const { app, database, url, asking } = await strictServer()
     const wide = await serverBeside(url, behindProxy)
     const from = newNetwork()
@@ -584,7 +584,7 @@ describe('one source of strangers', () => {
   const inOneSite = (count: number) => Array.from({ length: count }, (_, place) => `2001:db8:${randomSite}:${place}::1`)
   const randomSite = generateBytes(2).readUInt16BE(0).toString(16)
 
-  test('spends at most ten of the hundred guesses, whatever /64 of its /48 they come from', async () => {
+  test('uses at most ten of the hundred guesses, across all /64s of its /48', async () => {
     const asking = await addAsking()
     const answers = await Promise.all(inOneSite(60).map((from, place) => guess(place % 2 ? app : other, asking, from)))
     expect(tally(answers)).toEqual({ 400: 10, 429: 50 })
@@ -603,7 +603,7 @@ describe('one source of strangers', () => {
     expect(told).toEqual([400, 400, 400, 429, 429, 400, 429])
   })
 
-  test('is one IPv4 address, which waits until its oldest guess is an hour ago', async () => {
+  test('is one IPv4 address, which waits until its oldest guess is an hour old', async () => {
     const target = await strict({ freeAttempts: 20 })
     const [asking, from] = [await addAsking(), newNetwork()]
     expect(await guessTimes(4, target, asking, from)).toEqual([400, 400, 400, 429])
@@ -619,7 +619,7 @@ describe('a network that fails at many different names', () => {
   const nobodies = (count: number) =>
     Array.from({ length: count }, () => ({ client, user: { name: `nobody-${randomWord()}`, password: '' } }))
 
-  test('is refused for the next name, and for those that failed, from every server', async () => {
+  test('is refused for the next name and for those that failed, at every server', async () => {
     const [target, from] = [await strict(), newNetwork()]
     const asked = nobodies(4)
     for (const asking of asked.slice(1)) expect(await guessTimes(2, target, asking, from)).toEqual([400, 400])
@@ -630,7 +630,7 @@ describe('a network that fails at many different names', () => {
     expect((await signInFrom(target, await addAsking(), newNetwork())).statusCode).toBe(200)
   })
 
-  test('is told of no more names when all of them come at once', async () => {
+  test('gets no more answers when all names come at once', async () => {
     const [target, second, from] = [await strict(), await strict(), newNetwork()]
     const answers = await Promise.all(
       nobodies(30).map((asking, place) => guess(place % 2 ? target : second, asking, from)),
@@ -638,7 +638,7 @@ describe('a network that fails at many different names', () => {
     expect(tally(answers)).toEqual({ 400: 4, 429: 26 })
   })
 
-  test('does not touch the users who are known from there', async () => {
+  test('does not affect users known from there', async () => {
     const [target, home, asking] = [await strict(), newNetwork(), await addAsking()]
     expect((await signInFrom(target, asking, home)).statusCode).toBe(200)
     for (const one of nobodies(6)) await guess(target, one, home)
@@ -646,7 +646,7 @@ describe('a network that fails at many different names', () => {
     expect((await signInFrom(target, asking, home)).statusCode).toBe(200)
   })
 
-  test('may try again when an hour has passed', async () => {
+  test('can try again after an hour', async () => {
     const [target, from] = [await strict(), newNetwork()]
     for (const one of nobodies(4)) await guess(target, one, from)
     const [next] = nobodies(1)
@@ -657,7 +657,7 @@ describe('a network that fails at many different names', () => {
     expect((await guess(target, next as Asking, from)).statusCode).toBe(400)
   })
 
-  test('is counted by the latest failure of each name, however long ago its first one was', async () => {
+  test('is counted by the latest failure of each name, not the first', async () => {
     const [target, from] = [await strict(), newNetwork()]
     const [first, second, third, fourth, fifth] = nobodies(5) as [Asking, Asking, Asking, Asking, Asking]
     const later = (interval: string) =>
@@ -678,7 +678,7 @@ describe('a network that fails at many different names', () => {
     expectSlowDown(await guess(target, fifth, from))
   })
 
-  test('counts a name once, though its user signs in between failures', async () => {
+  test('counts a name once, even when its user signs in between failures', async () => {
     const [target, from, asking] = [await strict(), newNetwork(), await addAsking()]
     await database.script('delete from password_grant.known_networks')
     for (let turn = 0; turn < 6; turn += 1) {
@@ -718,7 +718,7 @@ describe('the networks a user is known from', async () => {
   test.each([
     ['a new password', { passwordHash: '$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ$c2FsdHNhbHRzYWx0c2FsdA' }],
     ['disabling', { isEnabled: false }],
-  ])('are forgotten with %s', async (_what, change) => {
+  ])('are removed with %s', async (_what, change) => {
     const [asking, neighbour] = [await addUser(database), await addUser(database)]
     for (const user of [asking, neighbour]) await signInFrom(app, { client, user }, newNetwork())
     await changeUser(database.writes, asking.name, change)
@@ -736,8 +736,8 @@ describe('the networks a user is known from', async () => {
   })
 })
 
-describe('what does not count as a guess at the user', () => {
-  test('is a request that is not understood, or of a client that is none', async () => {
+describe('a guess at a user', () => {
+  test('does not include an invalid request or one of an invalid client', async () => {
     const [asking, from] = [await addAsking(), newNetwork()]
     const headers = { 'content-type': 'application/x-www-form-urlencoded', 'x-forwarded-for': from }
     const form = passwordForm({ ...asking.user, password: keepSecret(randomWord()) })
@@ -760,7 +760,7 @@ describe('what does not count as a guess at the user', () => {
     expect(await guessTimes(6, app, asking, from)).toEqual([...fiveTold, 429])
   })
 
-  test('is one that found the hash queue full', async () => {
+  test('does not include a request refused by a full hash queue', async () => {
     const target = await serverBeside(url, {
       ...behindProxy,
       passwords: { ...cheapPasswords, memoryKib: 65_536, passes: 6, concurrency: 1, queueLimit: 0 },
@@ -773,7 +773,7 @@ describe('what does not count as a guess at the user', () => {
     expect((await readFailures())[0]?.count).toBe(told[400])
   })
 
-  test('is one whose caller has hung up before it was looked at', async () => {
+  test('does not include one whose caller hung up before the check', async () => {
     const names: string[] = []
     const slowly = { ...cheapPasswords, memoryKib: 65_536, passes: 6, concurrency: 1, queueSeconds: 60 }
     const target = await serverOn(notingIn(names), slowly)
@@ -807,7 +807,7 @@ describe('what does not count as a guess at the user', () => {
   })
 })
 
-describe('a database that can be read and not written', async () => {
+describe('a read-only database', async () => {
   const own = await testServer(behindProxy)
   const asking = { client: await addClient(own.database), user: await addUser(own.database) }
   await own.database.script(
@@ -837,7 +837,7 @@ describe('a database that can be read and not written', async () => {
     ['failures', [signInFrom, guess, guess, guess, guess, guess, guess]],
     ['guesses', [guess, guess, guess, guess, guess, guess]],
     ['known_networks', [signInFrom]],
-  ])('is one, too, without %s', async (table, sends) => {
+  ])('is an outage, too, without %s', async (table, sends) => {
     const rename = (from: string, to: string) =>
       own.database.script(`alter table password_grant.${from} rename to ${to}`)
     await rename(table, 'gone')
@@ -859,7 +859,7 @@ test('a database that is away is never a verdict, nor a wait', async () => {
   }
 })
 
-describe('what is stored', async () => {
+describe('the stored data', async () => {
   const own = await testServer({ ...behindProxy, encryptionKey: generateBytes(32) })
   const client = await addClient(own.database)
 
@@ -872,7 +872,7 @@ describe('what is stored', async () => {
     return rows
   }
 
-  test('is no name, no address, and no hash of either that anybody could try', async () => {
+  test('holds no name, no address and no hash of either that could be guessed', async () => {
     const user = await addUser(own.database, { name: `Åda-${randomWord()}` })
     const sources = ['203.0.113.77', '2001:db8:7:8::9']
     for (const from of sources) {
@@ -910,7 +910,7 @@ describe('what is stored', async () => {
     }
   })
 
-  test('is another thing with another encryption key, and with none', async () => {
+  test('differs for every encryption key, and without one', async () => {
     const asking = { client, user: await addUser(own.database) }
     const from = newNetwork()
     await own.database.script('delete from password_grant.failures')
@@ -925,7 +925,7 @@ describe('what is stored', async () => {
     expect((await readFailures(own.database)).map(({ count }) => count)).toEqual([2, 1, 1])
   })
 
-  test('of networks goes with the user', async () => {
+  test('of networks is removed with the user', async () => {
     const [gone, stays] = [await addUser(own.database), await addUser(own.database)]
     for (const user of [gone, stays]) await signInFrom(own.app, { client, user }, newNetwork())
     await removeUser(own.database.writes, gone.name)
@@ -988,7 +988,7 @@ describe('each number of the throttle', async () => {
     })
   })
 
-  test('freeAttempts: how many have no wait between them', async () => {
+  test('freeAttempts: the number of attempts without a wait', async () => {
     const [name, from] = [randomWord(), newNetwork()]
     await fail(name, from, { freeAttempts: 2 })
     expect(await waitOf()).toBe(null)
@@ -998,7 +998,7 @@ describe('each number of the throttle', async () => {
     expect(await waitOf()).toBe(1)
   })
 
-  test('longestWaitSeconds: where the waits stop growing', async () => {
+  test('longestWaitSeconds: the limit of the growing waits', async () => {
     const [name, from] = [randomWord(), newNetwork()]
     await fail(name, from)
     await script('update password_grant.failures set count = 9 where count = 1')
@@ -1018,7 +1018,7 @@ describe('each number of the throttle', async () => {
     expect((await latest())?.count).toBe(count)
   })
 
-  test('forgetSeconds: ends no wait that is longer', async () => {
+  test('forgetSeconds: does not shorten a longer wait', async () => {
     const [name, from] = [randomWord(), newNetwork()]
     const options = { freeAttempts: 1, forgetSeconds: 60 }
     await fail(name, from, options)
@@ -1031,7 +1031,7 @@ describe('each number of the throttle', async () => {
     expect(await fail(name, from, options)).toBe('slow_down')
   })
 
-  test('strangersLimit and strangersSeconds: how many guesses in what time', async () => {
+  test('strangersLimit and strangersSeconds: the number of guesses and their period', async () => {
     const name = randomWord()
     const options = { strangersLimit: 2, strangersSeconds: 600 }
     const told = []
@@ -1058,7 +1058,7 @@ describe('each number of the throttle', async () => {
     expect(await outcomeOf(attemptAt(name, home, options))).toBe(outcome)
   })
 
-  test('is the default where a server is told only some', async () => {
+  test('keeps its default where only others are set', async () => {
     const server = await serverBeside(url, { ...behindProxy, throttle: { longestWaitSeconds: 3 } })
     const asking = { client: await addClient(database), user: await addUser(database) }
     const from = newNetwork()
@@ -1070,7 +1070,7 @@ describe('each number of the throttle', async () => {
   })
 })
 
-describe('what counts no more', async () => {
+describe('an outdated count', async () => {
   const { database, url } = await freshDatabase()
   afterAll(() => database.close())
   const { writes: query, script } = database
@@ -1124,7 +1124,7 @@ describe('what counts no more', async () => {
       delete from password_grant.known_networks`,
     )
 
-  test('is removed by a purge, and nothing else', async () => {
+  test('is removed by a purge, which removes nothing else', async () => {
     await makeRows()
     expect(await readNames()).toEqual([...kept, ...over].toSorted())
     await purgeAttempts(query, defaultThrottleOptions, new AbortController().signal)
@@ -1149,7 +1149,7 @@ describe('what counts no more', async () => {
 })
 
 describe('a server without a throttle', () => {
-  test('looks at every guess and writes none down', async () => {
+  test('checks every guess and records none', async () => {
     const { app, database } = await testServer({ ...behindProxy, throttle: false })
     const asking = { client: await addClient(database), user: await addUser(database) }
     const from = newNetwork()

@@ -161,7 +161,7 @@ describe('a source of tokens', () => {
     expect(logged(user.id, 'refusal')).toBe(1)
   })
 
-  test('proves a client whose secret holds anything, and names a public one', async () => {
+  test('authenticates a client with any secret and names a public one', async () => {
     const odd = await addClient(database, { secret: { chosen: "a+b:c%2B d/=&ä~*'()😀" } })
     const open = await addClient(database, { secret: 'public' })
     const user = await addUser(database, { password: '100% a+b&c=d 😀' })
@@ -170,7 +170,7 @@ describe('a source of tokens', () => {
     expect((await whoseAt(url, await byPublic())).status).toBe(200)
   })
 
-  test('signs in again shortly before the end, so that every value it gives is live', async () => {
+  test('signs in again shortly before expiry, so that every returned value is live', async () => {
     const clocks = movableClocks()
     const short = await addClient(database, { lifetimeSeconds: 60 })
     const user = await addUser(database)
@@ -200,7 +200,7 @@ describe('a source of tokens', () => {
     expect(logged(user.id, 'sign-in')).toBe(2)
   })
 
-  test('finds the endpoint below a base address with a path, at another name if told so', async () => {
+  test('finds the endpoint below a base URL with a path, or at a given name', async () => {
     const server = await scripted((response, count) => give(response, `token-number-${count}`))
     await sourceAt(`${server.url}/auth/`)()
     await sourceAt(server.url, { path: '/oauth/token' })()
@@ -217,7 +217,7 @@ describe('a source of tokens', () => {
     expect(await sourceAt(server.url)()).toBe('a-token-of-any-case')
   })
 
-  test('sends with the fetch it was given, else with the one there is at the call', async () => {
+  test('uses the given fetch, or else the global one at the time of the call', async () => {
     const server = await scripted((response) => give(response, 'a-token-by-fetch'))
     const token = sourceAt(server.url)
     const original = globalThis.fetch
@@ -248,14 +248,14 @@ describe('a source of tokens', () => {
   })
 })
 
-describe('the end of a token', () => {
+describe('the expiry of a token', () => {
   /** Every sign-in gives a new value for 1,000 seconds: renewal begins 60 to 120 seconds before the end. */
   async function longLived(options: Partial<TokenSourceOptions> = {}) {
     const server = await scripted((response, count) => give(response, `long-lived-${count}`))
     return { ...server, token: sourceAt(server.url, options) }
   }
 
-  test.each(['wall', 'monotonic'] as const)('is known by the %s clock alone', async (clock) => {
+  test.each(['wall', 'monotonic'] as const)('is noticed by the %s clock alone', async (clock) => {
     const clocks = movableClocks()
     const { token } = await longLived()
     expect(await token()).toBe('long-lived-1')
@@ -265,7 +265,7 @@ describe('the end of a token', () => {
     expect(await token()).toBe('long-lived-2')
   })
 
-  test('is awaited by each source for a time of its own', async () => {
+  test('has a different margin in each source', async () => {
     const clocks = movableClocks()
     const server = await scripted((response, count) => give(response, `long-lived-${count}`))
     const tokens = Array.from({ length: 60 }, () => sourceAt(server.url))
@@ -276,7 +276,7 @@ describe('the end of a token', () => {
     expect(server.received.length).toBeLessThan(120)
   })
 
-  test('comes a tenth of a short lifetime early, twice that at most', async () => {
+  test('has a margin of a tenth of a short lifetime, twice that at most', async () => {
     const clocks = movableClocks()
     const server = await scripted((response, count) => give(response, `short-lived-${count}`, 100))
     const token = sourceAt(server.url)
@@ -287,7 +287,7 @@ describe('the end of a token', () => {
     expect(await token()).toBe('short-lived-2')
   })
 
-  test('is counted from before the request was sent', async () => {
+  test('counts from the moment before the request', async () => {
     const clocks = movableClocks()
     const server = await scripted((response, count) => {
       clocks.monotonic += 550 * second
@@ -298,7 +298,7 @@ describe('the end of a token', () => {
     expect(await token()).toBe('slow-to-come-2')
   })
 
-  test('an outage shortly before it is not felt: the live token is given, and the server left alone for a while', async () => {
+  test('hides an outage shortly before it: the source returns the live token and spares the server for a while', async () => {
     const clocks = movableClocks()
     const server = await scripted((response, count) => {
       if (count === 2) answer(response, 500, {})
@@ -318,7 +318,7 @@ describe('the end of a token', () => {
     expect(await at(972)).toEqual(['long-lived-4', 4])
   })
 
-  test('an outage at it is', async () => {
+  test('reveals an outage', async () => {
     const clocks = movableClocks()
     const server = await scripted((response, count) =>
       count === 1 ? give(response, 'long-lived-1') : answer(response, 500, {}),
@@ -329,7 +329,7 @@ describe('the end of a token', () => {
     expect(await failureOf(token())).toMatchObject({ code: 'temporarily_unavailable', status: 500 })
   })
 
-  test('a refusal shortly before it is told, though the token still lives', async () => {
+  test('reveals a refusal shortly before it, although the token still lives', async () => {
     const clocks = movableClocks()
     const server = await scripted((response, count) =>
       count === 1 ? give(response, 'long-lived-1') : answer(response, 400, { error: 'invalid_grant' }),
@@ -347,7 +347,7 @@ describe('an outage', () => {
     ['503', { 'retry-after': '1' }, 503],
     ['429', { 'retry-after': '1' }, 429],
     ['503 with a date', { date: 'Mon, 02 Nov 2026 08:00:00 GMT', 'retry-after': 'Mon, 02 Nov 2026 08:00:01 GMT' }, 503],
-  ])('of a second (%s) is waited out within the call', async (_name, headers, status) => {
+  ])('of a second (%s) is retried within the call', async (_name, headers, status) => {
     const server = await scripted((response, count) =>
       count <= 2 ? answer(response, status, {}, headers) : give(response, 'after-an-outage'),
     )
@@ -359,7 +359,7 @@ describe('an outage', () => {
     expect(last - next).toBeGreaterThanOrEqual(second)
   })
 
-  test('longer than the call may take is told at once with the seconds to wait, and nobody asks meanwhile', async () => {
+  test('longer than the timeout fails at once with the seconds to wait, and no request follows meanwhile', async () => {
     const clocks = movableClocks()
     const server = await scripted((response, count) =>
       count === 1 ? answer(response, 503, {}, { 'retry-after': '3600' }) : give(response, 'after-an-outage'),
@@ -379,7 +379,7 @@ describe('an outage', () => {
     expect(await token()).toBe('after-an-outage')
   })
 
-  test('without a time to wait fails the call; the next one lets a second pass', async () => {
+  test('without a time to wait fails the call; the next call waits a second', async () => {
     const server = await scripted((response, count) => {
       if (count === 1) response.destroy()
       else if (count === 2) answer(response, 502, '<html>')
@@ -397,7 +397,7 @@ describe('an outage', () => {
     }
   })
 
-  test('is a server that is not there', async () => {
+  test('is an unreachable server', async () => {
     const failure = await failureOf(sourceAt(await nobodysAddress())())
     expect(failure).toMatchObject({ code: 'temporarily_unavailable', status: undefined })
     expect(failure.message).toContain('ECONNREFUSED')
@@ -407,7 +407,7 @@ describe('an outage', () => {
   test.each<[string, Script]>([
     ['never answers', () => undefined],
     ['never finishes its answer', (response) => void response.writeHead(200).write('{"access_token":"')],
-  ])('is a server that %s, when the time is up', async (_name, script) => {
+  ])('is a server that %s at the timeout', async (_name, script) => {
     const closed: Promise<unknown>[] = []
     const server = await scripted((response, ...rest) => {
       closed.push(once(response, 'close'))
@@ -419,13 +419,13 @@ describe('an outage', () => {
     expect(closed).toHaveLength(1)
   })
 
-  test('is a fetch that never comes back, whatever its signal says', async () => {
+  test('is a fetch that never returns and ignores its signal', async () => {
     const fetch = () => new Promise<never>(() => undefined)
     const failure = await failureOf(sourceAt('http://127.0.0.1', { fetch, timeoutMs: 100 })())
     expect(failure.code).toBe('temporarily_unavailable')
   })
 
-  test('counts its waits in the time of the call', async () => {
+  test('counts its waits towards the timeout', async () => {
     const server = await scripted((response, count) => {
       if (count === 1) answer(response, 503, {}, { 'retry-after': '1' })
       else setTimeout(() => give(response, 'too-late-by-far'), second)
@@ -463,7 +463,7 @@ describe('an outage', () => {
     expect(inspect(failure, { depth: 9, showHidden: true })).not.toContain('promised')
   })
 
-  test('is a page of something else with 404: it is told so and left alone for a minute', async () => {
+  test('is a foreign page with 404, reported as such and not requested again for a minute', async () => {
     const clocks = movableClocks()
     const server = await scripted((response, count) =>
       count === 1 ? answer(response, 404, '<html>') : give(response, 'after-an-outage'),
@@ -479,7 +479,7 @@ describe('an outage', () => {
     expect(await token()).toBe('after-an-outage')
   })
 
-  test('is a redirect: what is secret is not carried on', async () => {
+  test('is a redirect, which gets no secrets', async () => {
     const other = await scripted((response) => give(response, 'from-somewhere-else'))
     const server = await scripted((response) => answer(response, 307, '', { location: `${other.url}/Token` }))
     expect(await failureOf(sourceAt(server.url)())).toMatchObject({ code: 'temporarily_unavailable' })
@@ -488,7 +488,7 @@ describe('an outage', () => {
 })
 
 describe('a verdict', () => {
-  test('is remembered for a minute, in which nobody is asked', async () => {
+  test('is cached for a minute, without further requests', async () => {
     const clocks = movableClocks()
     const user = await addUser(database)
     const later = keepSecret(randomWord())
@@ -510,7 +510,7 @@ describe('a verdict', () => {
     [400, 'unauthorized_client'],
     [403, 'urn:example:forbidden'],
     [405, 'invalid_request'],
-  ])('%i %s carries its code and is not asked for twice', async (status, code) => {
+  ])('%i %s carries its code and is not requested twice', async (status, code) => {
     const server = await scripted((response) => answer(response, status, { error: code }))
     const token = sourceAt(server.url)
     const failures = [await failureOf(token()), await failureOf(token())]
@@ -522,14 +522,14 @@ describe('a verdict', () => {
     [408, { error: 'invalid_request' }],
     [429, { error: 'slow_down' }],
     [500, { error: 'server_error' }],
-  ])('is not what %i %j says', async (status, body) => {
+  ])('does not include %i %j', async (status, body) => {
     const server = await scripted((response) => answer(response, status, body))
     expect(await failureOf(sourceAt(server.url)())).toMatchObject({ code: 'temporarily_unavailable', status })
   })
 })
 
 describe('a value that a server refused', () => {
-  test('is nothing to the source when it has another one by now', async () => {
+  test('is ignored by a source that has a newer one', async () => {
     const user = await addUser(database)
     const token = sourceFor(user)
     const value = await token()
@@ -538,7 +538,7 @@ describe('a value that a server refused', () => {
     expect(logged(user.id, 'sign-in')).toBe(1)
   })
 
-  test('before its end is somebody else’s doing: superseded until then, and nobody signs in', async () => {
+  test('before its expiry means another sign-in: the source is superseded until then and does not sign in', async () => {
     const clocks = movableClocks()
     const user = await addUser(database)
     const short = await addClient(database, { lifetimeSeconds: 1000 })
@@ -559,7 +559,7 @@ describe('a value that a server refused', () => {
     expect(logged(user.id, 'sign-in')).toBe(2)
   })
 
-  test.each(['wall', 'monotonic'] as const)('after its end by the %s clock is replaced', async (clock) => {
+  test.each(['wall', 'monotonic'] as const)('after its expiry by the %s clock is replaced', async (clock) => {
     const clocks = movableClocks()
     const server = await scripted((response, count) => give(response, `long-lived-${count}`))
     const token = sourceAt(server.url)
@@ -570,7 +570,7 @@ describe('a value that a server refused', () => {
     expect(await token()).toBe('long-lived-2')
   })
 
-  test('before its end is taken over when that is wanted, at most once a minute', async () => {
+  test('before its expiry is replaced under takeover, at most once a minute', async () => {
     const clocks = movableClocks()
     const user = await addUser(database)
     const token = sourceFor(user, { takeOver: true })
@@ -596,7 +596,7 @@ describe('a value that a server refused', () => {
     expect(logged(user.id, 'sign-in')).toBe(4)
   })
 
-  test('is replaced when a sign-in of our own may have ended it, whose answer was lost', async () => {
+  test('is replaced when the source’s own sign-in, whose answer was lost, could have ended it', async () => {
     const clocks = movableClocks()
     const server = await scripted((response, count) =>
       count === 2 ? response.destroy() : give(response, `long-lived-${count}`),
@@ -610,7 +610,7 @@ describe('a value that a server refused', () => {
     expect(await token()).toBe('long-lived-3')
   })
 
-  test('is superseded when our own later sign-in certainly did not happen', async () => {
+  test('is superseded when the source’s own later sign-in certainly failed', async () => {
     const clocks = movableClocks()
     const server = await scripted((response, count) =>
       count === 2 ? answer(response, 503, {}, { 'retry-after': '1' }) : give(response, `long-lived-${count}`),
@@ -669,7 +669,7 @@ describe('two sources for one user', () => {
     expect(statuses.slice(2).map((pair) => pair.toSorted())).toEqual(Array(rounds - 2).fill([-1, 200]))
   })
 
-  test('do not fight over one that ends often: each signs in once a lifetime at most', async () => {
+  test('do not fight over a token that ends often: each signs in once a lifetime at most', async () => {
     const clocks = movableClocks()
     const user = await addUser(database)
     const short = await addClient(database, { lifetimeSeconds: 1000 })
@@ -682,7 +682,7 @@ describe('two sources for one user', () => {
     expect(logged(user.id, 'sign-in')).toBeLessThanOrEqual(2 * 4)
   })
 
-  test('that both take over do so once a minute each', async () => {
+  test('that both use takeover do so once a minute each', async () => {
     const clocks = movableClocks()
     const user = await addUser(database)
     const fetches = [1, 2].map(() => authorizedFetch(sourceFor(user, { takeOver: true })))
@@ -721,7 +721,7 @@ describe('a fetch with the token', () => {
     return { tokens, api, token, fetch: authorizedFetch(token) }
   }
 
-  test('sends it, and after its end in between signs in and sends again', async () => {
+  test('sends it, and signs in and repeats when it has ended in between', async () => {
     const clocks = movableClocks()
     const tokens = await scripted((response, count) => give(response, `value-of-fetch-${count}`))
     const api = await scripted((response, count) => {
@@ -737,7 +737,7 @@ describe('a fetch with the token', () => {
     ])
   })
 
-  test('takes over a revoked token of the real server when that is wanted', async () => {
+  test('replaces a revoked token of the real server under takeover', async () => {
     const user = await addUser(database)
     const fetch = authorizedFetch(sourceFor(user, { takeOver: true }))
     expect((await fetch(`${url}/userinfo`)).status).toBe(200)
@@ -747,7 +747,7 @@ describe('a fetch with the token', () => {
     expect(logged(user.id, 'sign-in')).toBe(2)
   })
 
-  test('returns the 401 as it came when somebody else has signed in', async () => {
+  test('returns the 401 unchanged when another program has signed in', async () => {
     const user = await addUser(database)
     const token = sourceFor(user)
     const fetch = authorizedFetch(token)
@@ -767,7 +767,7 @@ describe('a fetch with the token', () => {
     ['an outage', (response) => answer(response, 500, {})],
     ['a verdict', (response) => answer(response, 400, { error: 'invalid_grant' })],
     ['the same value again', (response) => give(response, 'value-of-fetch-1')],
-  ])('returns the 401 as it came when the source answers with %s', async (_name, script) => {
+  ])('returns the 401 unchanged when the source answers with %s', async (_name, script) => {
     const tokens = await scripted((response, count, received) =>
       count === 1 ? give(response, 'value-of-fetch-1') : script(response, count, received),
     )
@@ -778,7 +778,7 @@ describe('a fetch with the token', () => {
     expect(api.received).toHaveLength(1)
   })
 
-  test('repeats once, not more, and tells the source of the second refusal too', async () => {
+  test('repeats only once and reports the second refusal to the source too', async () => {
     const tokens = await scripted((response, count) => give(response, `value-of-fetch-${count}`))
     const api = await scripted((response, count) => answer(response, 401, { count }, invalidToken))
     const token = sourceAt(tokens.url, { takeOver: true })
@@ -787,7 +787,7 @@ describe('a fetch with the token', () => {
     expect(await failureOf(token())).toMatchObject({ code: 'superseded' })
   })
 
-  test('repeats nothing after a 401 or another answer that is not about the token', async () => {
+  test('repeats nothing after an answer that is not about the token', async () => {
     const tokens = await scripted((response) => give(response, 'value-of-fetch'))
     const api = await scripted((response, count) =>
       answer(response, count === 1 ? 401 : 403, {}, count === 1 ? { 'www-authenticate': 'Basic realm="a"' } : {}),
@@ -838,7 +838,7 @@ describe('a fetch with the token', () => {
     }
   })
 
-  test('sends a Request both times, with its method, headers and body, and leaves it used as fetch does', async () => {
+  test('sends a Request both times, with its method, headers and body, and uses it up as fetch does', async () => {
     const { api, fetch } = await refusing()
     const request = new Request(`${api.url}/a`, { method: 'POST', headers: { 'x-own': '1' }, body: form() })
     expect((await fetch(request)).status).toBe(200)
@@ -884,7 +884,7 @@ describe('a fetch with the token', () => {
     expect(tokens.received).toHaveLength(2)
   })
 
-  test('sends what the caller had when calling, whatever is done to it afterwards', async () => {
+  test('sends the arguments as they were at the call, despite later changes', async () => {
     const { api, fetch } = await refusing()
     const headers = new Headers({ 'x-own': 'before' })
     const bodies = {
@@ -930,7 +930,7 @@ describe('a fetch with the token', () => {
     expect(api.received).toHaveLength(2)
   })
 
-  test('takes an address as text or URL, and the fetch it was given', async () => {
+  test('accepts a text or a URL, and uses the given fetch', async () => {
     const { api, token } = await refusing()
     let calls = 0
     const counting: typeof fetch = (...args) => {
@@ -943,7 +943,7 @@ describe('a fetch with the token', () => {
     expect(calls).toBe(2)
   })
 
-  test('does not keep the connection of an answer that nobody reads', async () => {
+  test('frees the connection of an unread answer', async () => {
     const tokens = await scripted((response, count) => give(response, `value-of-fetch-${count}`))
     let closed: Promise<unknown> = Promise.resolve()
     const api = await scripted((response, count) => {
@@ -962,7 +962,7 @@ describe('a fetch with the token', () => {
     expect(kept).toHaveLength(2)
   })
 
-  test('ends with its signal while it waits for the token, and the sign-in goes on for others', async () => {
+  test('aborts with its signal during the wait for a token, and the sign-in continues for others', async () => {
     const reason = new Error('enough')
     const controller = new AbortController()
     const held: ServerResponse[] = []
@@ -985,7 +985,7 @@ describe('a fetch with the token', () => {
     expect(api.received).toHaveLength(1)
   })
 
-  test('ends with its signal while it waits for another token', async () => {
+  test('aborts with its signal during the wait for another token', async () => {
     const reason = new Error('enough')
     const controller = new AbortController()
     const tokens = await scripted((response, count) => {
@@ -997,7 +997,7 @@ describe('a fetch with the token', () => {
     await expect(fetch(api.url, { signal: controller.signal })).rejects.toBe(reason)
   })
 
-  test('fails as fetch does, and with the source’s error when there is no token', async () => {
+  test('fails as fetch does, or with the source’s error without a token', async () => {
     const tokens = await scripted((response) => give(response, 'value-of-fetch'))
     const fetch = authorizedFetch(sourceAt(tokens.url))
     const nobody = await nobodysAddress()
@@ -1008,7 +1008,7 @@ describe('a fetch with the token', () => {
   })
 })
 
-describe('nothing secret', () => {
+describe('no secret', () => {
   const secrets = { password, secret }
   const echo = Object.values(secrets).flatMap((text) => [text, encodeURIComponent(text)])
 
@@ -1063,7 +1063,7 @@ describe('nothing secret', () => {
     expectNothingLeaked([...show(token), ...show(await call())])
   })
 
-  test('is in an error whose cause, by a fetch of one’s own, held the whole request', async () => {
+  test('is in an error whose cause, from a custom fetch, held the whole request', async () => {
     const fetch: typeof globalThis.fetch = async (input, init) => {
       const cause = Object.assign(new Error(`failed: ${init?.body} ${JSON.stringify(init?.headers)}`), { input, init })
       throw new TypeError('fetch failed', { cause })
@@ -1074,7 +1074,7 @@ describe('nothing secret', () => {
     expectNothingLeaked(show(failure))
   })
 
-  test('goes by unseen: an error with a secret in it is found by this search', () => {
+  test('escapes this search: it finds an error with a secret in it', () => {
     expect(leakedLines(show(new Error('a', { cause: new Error(password) })))).not.toEqual([])
   })
 
@@ -1092,7 +1092,7 @@ describe('nothing secret', () => {
     expect(leakedLines(lines)).toEqual([])
   }
 
-  /** What is written to standard output and standard error from now on. */
+  /** Everything written to standard output and standard error from now on. */
   function watchConsole(): string[] {
     const lines: string[] = []
     const spies = [

@@ -1,4 +1,4 @@
-// A client through which everyone comes says for whom it asks, and nobody else can say so.
+// A trusted client forwards the addresses of its callers, and no other client can.
 import { describe, expect, test } from 'vitest'
 import { registerClient } from '../../src/clients/register-client.ts'
 import { createPasswords, defaultPasswordOptions } from '../../src/passwords/password.ts'
@@ -30,14 +30,14 @@ const addAsking = async (client = trusted) => ({ client, user: await addUser(dat
 const through = (named: string) => `${named}, ${backend}`
 
 describe('the address that a trusted client puts before its own', () => {
-  test('is whose guesses count', async () => {
+  test('is charged with the guesses', async () => {
     const [asking, home] = [await addAsking(), newNetwork()]
     expect(await guessTimes(6, app, asking, through(home))).toEqual([...fiveTold, 429])
     expectSlowDown(await signInFrom(app, asking, through(home)))
     expect((await signInFrom(app, asking, through(newNetwork()))).statusCode).toBe(200)
   })
 
-  test('is the same source as whoever comes from there without it', async () => {
+  test('is the same source as a direct caller from there', async () => {
     const [asking, home] = [await addAsking(), newNetwork()]
     await guessTimes(5, app, asking, through(home))
     expectSlowDown(await signInFrom(app, { ...asking, client: untrusted }, home))
@@ -71,7 +71,7 @@ describe('the address that a trusted client puts before its own', () => {
     expect((await signInFrom(app, asking, through('203.0.113.5'))).statusCode).toBe(200)
   })
 
-  test('is a source of its own for each text that names no address', async () => {
+  test('is a separate source for each text that is not an address', async () => {
     const asking = await addAsking()
     expect(await guessTimes(6, app, asking, through('unknown'))).toEqual([...fiveTold, 429])
     for (let stranger = 0; stranger < 11; stranger += 1) {
@@ -80,7 +80,7 @@ describe('the address that a trusted client puts before its own', () => {
     expect((await signInFrom(app, asking, through('_owner'))).statusCode).toBe(200)
   })
 
-  test('that names no address is not refused for the number of its names', async () => {
+  test('that is not an address escapes the limit on names', async () => {
     const target = await serverBeside(url, { ...behindProxy, throttle: { networkNames: 2 } })
     for (let name = 0; name < 4; name += 1) {
       expect((await guess(target, await addAsking(), through('unknown'))).statusCode).toBe(400)
@@ -88,7 +88,7 @@ describe('the address that a trusted client puts before its own', () => {
     expect((await signInFrom(target, await addAsking(), through('unknown'))).statusCode).toBe(200)
   })
 
-  test('that names no address never becomes a known network', async () => {
+  test('that is not an address never becomes a known network', async () => {
     const asking = await addAsking()
     expect((await signInFrom(app, asking, through('unknown'))).statusCode).toBe(200)
     const known = 'select from password_grant.known_networks where user_id = $1'
@@ -97,7 +97,7 @@ describe('the address that a trusted client puts before its own', () => {
 })
 
 describe('the address of the client itself counts', () => {
-  test('where it is not trusted, whatever it puts before its own', async () => {
+  test('where it is not trusted, with any forwarded address', async () => {
     const asking = await addAsking(untrusted)
     const told = []
     for (let turn = 0; turn < 5; turn += 1) told.push((await guess(app, asking, through(newNetwork()))).statusCode)
@@ -129,7 +129,7 @@ describe('the address of the client itself counts', () => {
   })
 })
 
-describe('a header that did not come through the proxy is not believed', () => {
+describe('a header that did not come through the proxy is ignored', () => {
   test.each([
     ['of a trusted client that comes by itself', ['127.0.0.1'], '203.0.113.50'],
     ['where no proxy is trusted', [], '127.0.0.1'],
@@ -177,7 +177,7 @@ describe('the log names', () => {
   })
 })
 
-test('a public client, which proves nothing, cannot be made a trusted one', async () => {
+test('a public client cannot become a trusted one', async () => {
   const passwords = await createPasswords({ ...defaultPasswordOptions, ...cheapPasswords })
   const id = `client-${randomWord()}`
   await expect(

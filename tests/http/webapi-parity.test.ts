@@ -29,7 +29,7 @@ async function openServer(other: Database, dialect: typeof webapi): Promise<stri
   return listen(server)
 }
 
-/** What is sent to `/Token`; a form by POST, unless said otherwise. */
+/** The request to `/Token`; a form by POST, unless said otherwise. */
 interface Sent {
   readonly method?: string
   readonly path?: string
@@ -237,7 +237,7 @@ describe('a refusal explains nothing, where it would without parity', () => {
   })
 })
 
-describe('what the ancestor had no answer for is as without parity', async () => {
+describe('a case that the ancestor had no answer for is as without parity', async () => {
   const away = await openDatabase('postgres://someone:sesame-42@127.0.0.1:1/none')
   afterAll(() => away.close())
   const awayOrigins = [await openServer(away, webapiParity), await openServer(away, webapi)] as const
@@ -268,7 +268,7 @@ describe('parity ends at /Token', () => {
     expect(answer.headers['www-authenticate']).toMatch(/^Basic realm="/)
   })
 
-  test('its tokens are used, and superseded, as ever', async () => {
+  test('its tokens are used and superseded as usual', async () => {
     const first = (await askForToken(app, { client, user })).json().access_token
     const second = (await askForToken(app, { client, user })).json().access_token
     const [old, live] = [await whose(first), await whose(second)]
@@ -305,7 +305,7 @@ describe('an Authorization header that is not a readable Basic one', () => {
   })
 })
 
-test('a readable Basic header with a wrong secret is refused, whatever the form says', async () => {
+test('a readable Basic header with a wrong secret is refused with any form', async () => {
   const body = passwordForm(user, { client_id: client.id })
   const answer = await send({ headers: basic(client.id, 'wrong'), body })
   expect([answer.statusLine, answer.body]).toEqual(['HTTP/1.1 400 Bad Request', silentClient])

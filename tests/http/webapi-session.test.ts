@@ -1,4 +1,4 @@
-// The webapi-session dialect on a database: formats, seats, sessions, refusals, the client that stands for everybody.
+// The webapi-session dialect on a database: formats, seats, sessions, refusals, the built-in client.
 import { METHODS } from 'node:http'
 import fc from 'fast-check'
 import type { LightMyRequestResponse } from 'fastify'
@@ -116,7 +116,7 @@ describe('the published requests', () => {
       ),
   ])
 
-  test.each(filled)('in %s sign in with nothing but the values changed, and the token is good', async (type, body) => {
+  test.each(filled)('in %s sign in with only the values changed, and the token works', async (type, body) => {
     const response = await send({ type, body })
     expect(response.statusCode).toBe(200)
     expect(response.headers['content-type']).toBe(`${type === form ? 'application/json' : type}; charset=utf-8`)
@@ -124,18 +124,21 @@ describe('the published requests', () => {
     expect((await askWhose(app, value)).json()).toMatchObject({ userName: user.name, userId: user.id })
   })
 
-  test.each(publishedRequests)('in %s are refused as they stand, in the form they came in', async (type, body) => {
-    const isGrant = body.includes('grant_type=password')
-    expectRefused(
-      await send({ type, body }),
-      type === form ? 'application/json' : type,
-      isGrant ? [400, 'invalid_grant', wrongPassword] : [400, 'unsupported_grant_type'],
-    )
-  })
+  test.each(publishedRequests)(
+    'in %s are refused exactly as published, in the format of the request',
+    async (type, body) => {
+      const isGrant = body.includes('grant_type=password')
+      expectRefused(
+        await send({ type, body }),
+        type === form ? 'application/json' : type,
+        isGrant ? [400, 'invalid_grant', wrongPassword] : [400, 'unsupported_grant_type'],
+      )
+    },
+  )
 })
 
 describe('an answer', () => {
-  test('in JSON has the published members in their order, with what they say', async () => {
+  test('in JSON has the published members in order, with their values', async () => {
     const response = await send({ type: form, body: rightBody(form) })
     expect(Object.keys(response.json())).toEqual(publishedMembers)
     expect(response.json()).toEqual({
@@ -150,7 +153,7 @@ describe('an answer', () => {
     expect(response.headers).toMatchObject({ 'cache-control': 'no-store', pragma: 'no-cache', vary: 'Accept' })
   })
 
-  test('in XML has them in alphabetical order under the published root', async () => {
+  test('in XML has the members in alphabetical order under the published root', async () => {
     const { body, headers } = await send({ type: form, accept: 'application/xml', body: passwordForm(user) })
     const told = (name: string) => readMember(body, name)
     expect(body).toBe(
@@ -164,7 +167,7 @@ describe('an answer', () => {
     expect(await statusOf(told('access_token') ?? '')).toBe(200)
   })
 
-  test('has the stored spelling of the name, whatever was typed', async () => {
+  test('has the stored spelling of the name for any typed spelling', async () => {
     const someone = await addUser(database, { name: `Ada-${randomWord()}` })
     for (const userName of [someone.name.toUpperCase(), someone.name.toLowerCase()]) {
       expect((await signIn({ userName }, someone))['userName']).toBe(someone.name)
@@ -182,7 +185,7 @@ describe('an answer', () => {
   })
 
   const types = ['application/json', 'text/json', 'text/javascript', 'application/xml', 'text/xml']
-  test.each(types)('is in %s when that is accepted, whatever the request is', async (accept) => {
+  test.each(types)('is in %s when that is accepted, for any request', async (accept) => {
     for (const type of [form, ...types]) {
       const response = await send({ type, accept, body: rightBody(type) })
       expect([response.statusCode, response.headers['content-type']]).toEqual([200, `${accept}; charset=utf-8`])
@@ -212,7 +215,7 @@ describe('a body', () => {
     expect((await send({ type, body: `\uFEFF${rightBody(type)}` })).statusCode).toBe(200)
   })
 
-  test('in JSON may have numbers for a name and a password, as they are written', async () => {
+  test('in JSON can have numbers for a name and a password, taken as written', async () => {
     const name = String(10_000_000_000 + Math.floor(Math.random() * 1e10))
     await addUser(database, { name, password: '12345678901234567890' })
     const body = `{"grant_type":"password","userName":${name},"password":12345678901234567890,"clientKey":1.50}`
@@ -222,7 +225,7 @@ describe('a body', () => {
     expect((await send({ type: json, body: `\uFEFF${body}` })).statusCode).toBe(200)
   })
 
-  test('in JSON may have null for the key and members nobody knows', async () => {
+  test('in JSON can have null for the key and unknown members', async () => {
     expect((await signIn({ clientKey: null, scope: 'all', deviceName: null }))['clientKey']).toBeNull()
   })
 
@@ -256,7 +259,7 @@ describe('a body', () => {
   })
 
   test.each(['text/plain', 'multipart/form-data; boundary=x', 'application/octet-stream', 'application/soap+xml'])(
-    'of the type %s is refused, in the form asked for',
+    'of the type %s is refused, in the requested format',
     async (type) => {
       for (const body of [rightBody(form), rightBody(json)]) {
         expectRefused(await send({ type, body }), json, [415, 'invalid_request'])
@@ -282,7 +285,7 @@ describe('a body', () => {
     expect((await send({ url, type: form, body: rightBody(form) })).statusCode).toBe(200)
   })
 
-  test('is the only place that is read', async () => {
+  test('is the only source of the fields', async () => {
     const url = `/v2/token?${rightBody(form)}`
     expectRefused(await send({ url, type: form }), json, [400, 'invalid_request'])
   })
@@ -300,7 +303,7 @@ describe('a body', () => {
 
 describe('a user', () => {
   test.each(['application/json', 'text/xml'])(
-    'unknown, disabled or with a wrong password is one answer in %s',
+    'that is unknown, disabled or has a wrong password gets one answer in %s',
     async (type) => {
       const disabled = await addUser(database)
       await changeUser(database.writes, disabled.name, { isEnabled: false })
@@ -370,22 +373,19 @@ describe('clientKey', () => {
     for (const { access_token } of given) expect(await statusOf(access_token)).toBe(200)
   })
 
-  test.each([{}, { clientKey: '' }, { clientKey: null }])(
-    'left out is the seat that /Token uses: %j',
-    async (fields) => {
-      const someone = await addUser(database)
-      const asking = { client, user: someone }
-      const phone = await signIn({ clientKey: 'phone' }, someone)
-      const first: string = (await askForToken(app, asking)).json().access_token
-      const second = await signIn(fields, someone)
-      expect([await statusOf(first), await statusOf(second['access_token'])]).toEqual([401, 200])
-      const third: string = (await askForToken(app, asking)).json().access_token
-      expect([await statusOf(second['access_token']), await statusOf(third)]).toEqual([401, 200])
-      expect(await statusOf(phone['access_token'])).toBe(200)
-    },
-  )
+  test.each([{}, { clientKey: '' }, { clientKey: null }])('is the seat of /Token when left out: %j', async (fields) => {
+    const someone = await addUser(database)
+    const asking = { client, user: someone }
+    const phone = await signIn({ clientKey: 'phone' }, someone)
+    const first: string = (await askForToken(app, asking)).json().access_token
+    const second = await signIn(fields, someone)
+    expect([await statusOf(first), await statusOf(second['access_token'])]).toEqual([401, 200])
+    const third: string = (await askForToken(app, asking)).json().access_token
+    expect([await statusOf(second['access_token']), await statusOf(third)]).toEqual([401, 200])
+    expect(await statusOf(phone['access_token'])).toBe(200)
+  })
 
-  test('is a label and no credential: the same one is another seat of another user', async () => {
+  test('is a label, not a credential: two users can share one', async () => {
     const [one, other] = [await addUser(database), await addUser(database)]
     const first = await signIn({ clientKey: 'shared' }, one)
     await signIn({ clientKey: 'shared' }, other)
@@ -394,14 +394,14 @@ describe('clientKey', () => {
 })
 
 describe('sessionKey', () => {
-  test('is new with each sign-in, on the same seat too', async () => {
+  test('is new at each sign-in, on the same seat too', async () => {
     const keys = []
     for (const clientKey of ['a', 'a', 'b', null]) keys.push((await signIn({ clientKey }))['sessionKey'])
     for (const key of keys) expect(key).toMatch(uuid)
     expect(new Set(keys).size).toBe(keys.length)
   })
 
-  test('opens nothing, ends nothing and tells nothing', async () => {
+  test('grants, ends and reveals nothing', async () => {
     const { sessionKey = '', access_token = '' } = await signIn({ clientKey: 'session' })
     expect(access_token).not.toContain(sessionKey)
     for (const given of [sessionKey, sessionKey.replaceAll('-', '')]) expect(await statusOf(given)).toBe(401)
@@ -417,7 +417,7 @@ describe('sessionKey', () => {
   })
 })
 
-describe('the client that stands for everybody', () => {
+describe('the built-in client', () => {
   const asBuiltIn = { 'content-type': form }
 
   test.each([
@@ -425,19 +425,19 @@ describe('the client that stands for everybody', () => {
     ['a wrong Basic header', basic(client.id, 'not-its-secret')],
     ['an unreadable header', { authorization: 'Basic *' }],
     ['a header of another scheme', { authorization: 'Bearer something' }],
-  ])('is who asks, with %s too', async (_name, headers) => {
+  ])('is the client of a request with %s too', async (_name, headers) => {
     const { body, statusCode } = await send({ type: form, headers, body: passwordForm(user, { clientKey: 'who' }) })
     expect(statusCode).toBe(200)
     const seats = await app.inject({ url: '/seats', headers: bearer(JSON.parse(body).access_token) })
     expect(seats.json()).toContainEqual(expect.objectContaining({ current: true, client_id: builtIn }))
   })
 
-  test('is who asks, whatever client the fields name', async () => {
+  test('is the client of a request that names another in its fields', async () => {
     const body = passwordForm(user, { client_id: 'nobody', client_secret: 'nothing' })
     expect((await send({ type: form, body })).statusCode).toBe(200)
   })
 
-  test.each(['/Token', '/introspect'])('is nobody at %s', async (url) => {
+  test.each(['/Token', '/introspect'])('is refused at %s', async (url) => {
     const { access_token = '' } = await signIn({ clientKey: 'nobody' })
     const body = passwordForm(user, { client_id: builtIn, token: access_token })
     for (const fields of [body, `${body}&client_secret=`, `${body}&client_secret=x`]) {
@@ -463,7 +463,7 @@ describe('the client that stands for everybody', () => {
     expect([byIt.statusCode, byIt.body, await statusOf(access_token)]).toEqual([200, '', 401])
   })
 
-  test('disabled closes the dialect in the form asked for; enabled opens it again', async () => {
+  test('closes the dialect while disabled, in the requested format, and opens it again', async () => {
     const type = 'application/xml'
     await setClientEnabled(database.writes, builtIn, false)
     try {
@@ -501,13 +501,13 @@ describe('when the database is away', async () => {
     },
   )
 
-  test('what is wrong without asking it is refused as ever', async () => {
+  test('a fault that needs no query is refused as usual', async () => {
     expectRefused(await send({ server, type: 'text/xml', body: '<a/>' }), 'text/xml', [400, 'invalid_request'])
     expectRefused(await send({ server, type: 'text/plain', body: 'a' }), 'application/json', [415, 'invalid_request'])
   })
 })
 
-describe('whatever is sent', () => {
+describe('a random request', () => {
   const marker = 'mArKeR'
   const types = fc.constantFrom(form, 'application/json', 'text/json', 'text/javascript', 'application/xml', 'text/xml')
   const headerText = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)) })
@@ -545,7 +545,7 @@ describe('whatever is sent', () => {
     fc.json(),
   )
 
-  test('as body, type and Accept is answered calmly, in a form that is offered', async () => {
+  test('is answered without a fault in an offered format for any body, type and Accept', async () => {
     await fc.assert(
       fc.asyncProperty(fc.oneof(types, headerText), accepts, bodies, async (type, accept, body) => {
         const response = await send({ type, accept, body })

@@ -8,7 +8,7 @@ import { eventually } from '../support/wire.ts'
 /** As many as a lane has connections. */
 const connections = 4
 
-describe('a server that has no connection left for sign-ins', async () => {
+describe('a server without a free connection for sign-ins', async () => {
   const { app, database, url } = await testServer()
   const client = await addClient(database)
   const user = await addUser(database)
@@ -41,15 +41,15 @@ describe('a server that has no connection left for sign-ins', async () => {
   })
 })
 
-describe('a server that is hashing more passwords than it has connections', async () => {
+describe('a server that hashes more passwords than it has connections', async () => {
   const cost = { memoryKib: 32_768, passes: 40, concurrency: 2 * connections }
   const { app, database, url } = await testServer({ passwords: { ...cheapPasswords, ...cost }, throttle: false })
   const client = await addClient(database)
 
-  test('holds none of them meanwhile', async () => {
+  test('holds no connection while it hashes', async () => {
     const settled: number[] = []
     const signIns = Array.from({ length: 2 * connections }, async () => {
-      // a name that nobody has costs a hash at today's price, which is the most expensive one here
+      // an unknown name costs a hash at today's price, which is the most expensive one here
       const answered = await askForToken(app, { client, user: { name: randomWord(), password: randomWord() } })
       settled.push(answered.statusCode)
     })

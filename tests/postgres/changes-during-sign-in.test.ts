@@ -115,7 +115,7 @@ describe('a sign-in under way', async () => {
     },
   )
 
-  test.each(titled)('that waits to take its seat while %s is told the truth', async (_what, change) => {
+  test.each(titled)('that waits to take its seat while %s gets a true answer', async (_what, change) => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const earlier = (await signInAt(url, { client, user })).body.access_token
     const { commanded, signingIn } = await database.transaction(async (_query, script) => {
@@ -179,7 +179,7 @@ describe('a sign-in under way', async () => {
     expect(await countLive(user.id)).toBe(0)
   })
 
-  test('is not refused because its client gets a new secret while the old one still counts', async () => {
+  test('is accepted when its client gets a new secret during the overlap', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const authenticated = await authenticateUser(database.writes, passwords, user.name, user.password)
     const asking = await authenticateClient(database.writes, passwords, client)
@@ -187,7 +187,7 @@ describe('a sign-in under way', async () => {
     expect(await takeSeat(database.writes, subjectOf(authenticated, asking))).toHaveProperty('seat')
   })
 
-  test('is not refused because a parallel one renews an old hash', async () => {
+  test('is accepted when a parallel sign-in renews an old hash', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const dearer = await createPasswords({ ...cheapPasswords, memoryKib: 2048 })
     const { writes: query } = database
@@ -209,7 +209,7 @@ describe('a sign-in under way', async () => {
     expect(dearer.needsRenewal(renewed.checked)).toBe(false)
   })
 
-  test('of many at once with an old hash is never refused, and the hash is renewed', async () => {
+  test('is accepted among many at once with an old hash, which is renewed', async () => {
     const [client, user] = [await addClient(database), await addUser(database)]
     const old = await createPasswords({ ...cheapPasswords, memoryKib: 512 })
     await changeUser(database.writes, user.name, { passwordHash: await old.hash(user.password) })
@@ -270,7 +270,7 @@ function subjectOf({ userId, userVersion }: Authenticated, client: Client): Taki
 describe('a storm of sign-ins, disablings, enablings and revocations', async () => {
   const passwords = await createPasswords(cheapPasswords)
 
-  test('deadlocks nowhere and leaves no live token of anybody disabled', async () => {
+  test('never deadlocks and leaves no live token of a disabled user', async () => {
     const { database: first, url } = await freshDatabase()
     const databases = [
       first,

@@ -11,7 +11,7 @@ describe('a deadlock', async () => {
   const { app, database, url } = await testServer()
   const client = await addClient(database)
 
-  /** Somebody else's session, in a transaction, whom PostgreSQL will not choose to end a deadlock. */
+  /** Another session, in a transaction, that PostgreSQL will not choose to end a deadlock. */
   async function openRival(): Promise<pg.Client> {
     const rival = new pg.Client({ connectionString: url })
     await rival.connect()
@@ -43,7 +43,7 @@ describe('a deadlock', async () => {
     expect(Number(broken?.['deadlocks'])).toBe(1)
   })
 
-  test('does not fail a transaction, whose work runs anew from its start', async () => {
+  test('does not fail a transaction, which restarts from its beginning', async () => {
     const [first, second] = [await addUser(database), await addUser(database)]
     const rival = await openRival()
     await rival.query(lock('users'), [second.id])
@@ -72,7 +72,7 @@ describe('a serialization failure', async () => {
   const { app, database, url } = await testServer()
   const client = await addClient(database)
 
-  /** Raised by the next statements on a table, so many times; a sequence counts on whatever is undone. */
+  /** Raised by the next statements on a table, the given number of times; a sequence keeps its count after a rollback. */
   async function failNext(times: number, table: string) {
     await runOn(url, [
       `drop sequence if exists tries; create sequence tries;
@@ -90,14 +90,14 @@ describe('a serialization failure', async () => {
     return async () => Number((await runOn(url, ['select last_value from tries']))[0]?.['last_value'])
   }
 
-  test('is tried again, three times in all, by a sign-in', async () => {
+  test('is retried by a sign-in, three attempts in all', async () => {
     const user = await addUser(database)
     const countTries = await failNext(2, 'tokens')
     expect((await askForToken(app, { client, user })).statusCode).toBe(200)
     expect(await countTries()).toBe(3)
   })
 
-  test('is then an outage, and no verdict', async () => {
+  test('is an outage after the third attempt, never a verdict', async () => {
     const user = await addUser(database)
     const countTries = await failNext(1_000, 'tokens')
     const answered = await askForToken(app, { client, user })
@@ -112,7 +112,7 @@ describe('a serialization failure', async () => {
   test.each([
     [2, 'works'],
     [3, 'is an outage'],
-  ])('of a transaction is tried again: after %i failures it %s', async (times, outcome) => {
+  ])('of a transaction is retried: after %i failures it %s', async (times, outcome) => {
     const user = await addUser(database)
     const countTries = await failNext(times, 'users')
     const change = database.transaction((query) => changeUser(query, user.name, { role: 'Changed' }))

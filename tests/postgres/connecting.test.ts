@@ -11,7 +11,7 @@ import { runOn } from '../support/test-cluster.ts'
 import { serverBeside } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
 
-describe('a database that admits nobody for a while', () => {
+describe('a database that admits no connection for a while', () => {
   let url: string
   let database: Database
 
@@ -36,7 +36,7 @@ describe('a database that admits nobody for a while', () => {
     ])
   }
 
-  test('is an outage: 503 with the reason in the log, leased tokens count, and all is well afterwards', async () => {
+  test('is an outage: 503 with the reason in the log, leased tokens stay valid, and service resumes afterwards', async () => {
     const app = await serverBeside(url, {})
     const leasing = createTokenCache(await openFor(url), { seconds: 0, outageLeaseSeconds: 3600 })
     const asking = { client: await addClient(database), user: await addUser(database) }
@@ -57,7 +57,7 @@ describe('a database that admits nobody for a while', () => {
     )
   })
 
-  test('is waited for by a start', async () => {
+  test('makes a starting server wait', async () => {
     await admit(false)
     const starting = startServer({ environment: { DATABASE_URL: url } })
     await starting.until((line) => /not currently accepting connections; trying again/.test(line))
@@ -67,7 +67,7 @@ describe('a database that admits nobody for a while', () => {
   })
 })
 
-describe('what only a person can mend', () => {
+describe('a fault that only an operator can fix', () => {
   test.each([
     [
       'a database that does not exist',
@@ -87,7 +87,7 @@ describe('what only a person can mend', () => {
       },
       /^The role in DATABASE_URL lacks a right\. .*\n {2}database without rights: permission denied for database/,
     ],
-  ])('%s ends a start at once, with a sentence that says what to do', async (_, change, sentence) => {
+  ])('%s stops the server at start with a message that says what to do', async (_, change, sentence) => {
     const { database, url } = await freshDatabase()
     onTestFinished(() => database.close())
     const starting = startServer({ environment: { DATABASE_URL: await change(url) } })
@@ -97,8 +97,8 @@ describe('what only a person can mend', () => {
   })
 })
 
-describe('a fault that is thrown while a connection is made', () => {
-  test('is told as one by whoever needs the connection, and ends nothing', async () => {
+describe('an error thrown while a connection is made', () => {
+  test('reaches the caller that needs the connection and stops nothing else', async () => {
     const told: Error[] = []
     const connectionString = 'postgres://localhost/tokens?sslmode=verify-full&sslrootcert=/does/not/exist.pem'
     const database = connectLanes({ connectionString }, { onDeaf: (cause) => told.push(cause) })

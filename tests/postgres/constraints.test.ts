@@ -72,8 +72,8 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
 
   ['two tokens of one id', 'tokens_pkey', copyToken('id', "'other'")],
   ['two tokens in one seat', 'tokens_seat', copyToken('gen_random_uuid()', 'device')],
-  ['a token for nobody', 'tokens_user_id_fkey', 'tokens user_id', generateId()],
-  ['a token that no client asked for', 'tokens_client_id_fkey', 'tokens client_id', 'nobody'],
+  ['a token without a user', 'tokens_user_id_fkey', 'tokens user_id', generateId()],
+  ['a token without a client', 'tokens_client_id_fkey', 'tokens client_id', 'nobody'],
   ['a device label of 201 characters', 'tokens_device_check', 'tokens device', 'ä'.repeat(201)],
   ['half a hash of a token', 'tokens_secret_hash_check', 'tokens secret_hash', generateBytes(16)],
   [
@@ -96,7 +96,7 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
   ['a device without a key', 'devices_device_key_check', 'devices device_key', ''],
   ['a device key of 257 characters', 'devices_device_key_check', 'devices device_key', 'ä'.repeat(257)],
   [
-    'a customer key of which nothing but nonce and tag is there',
+    'a customer key with nothing but nonce and tag',
     'devices_customer_key_check',
     'devices customer_key',
     generateBytes(28),
@@ -105,7 +105,7 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
   ['two signing keys of one id', 'signing_keys_pkey', copySigningKey('id', 'now()')],
   ['two keys that sign', 'signing_keys_one_signs', copySigningKey("'other'", 'null')],
   [
-    'a private key of which nothing but nonce and tag is there',
+    'a private key with nothing but nonce and tag',
     'signing_keys_private_key_check',
     'signing_keys private_key',
     generateBytes(28),
@@ -129,7 +129,7 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
     'insert into failures (key, count, failed_at) select key, 1, now() from failures',
   ],
   ['failures by what is no keyed hash', 'failures_key_check', 'failures key', 'h'.repeat(42)],
-  ['failures of which there was none', 'failures_count_check', 'failures count', 0],
+  ['a failure count of zero', 'failures_count_check', 'failures count', 0],
   [
     'a wait that is over before it begins',
     'failures_check',
@@ -157,7 +157,7 @@ const impossible: readonly (readonly [what: string, constraint: string, change: 
     'insert into known_networks (key, user_id, signed_in_at) select key, user_id, now() from known_networks',
   ],
   ['a known network that is no keyed hash', 'known_networks_key_check', 'known_networks key', '203.0.113.7'],
-  ['a network that nobody is known from', 'known_networks_user_id_fkey', 'known_networks user_id', generateId()],
+  ['a known network without a user', 'known_networks_user_id_fkey', 'known_networks user_id', generateId()],
 
   ['two fingerprints of keys', 'encryption_key_pkey', 'insert into encryption_key (fingerprint) values (null)'],
   ['a fingerprint that is not the only one', 'encryption_key_only_row_check', 'encryption_key only_row', false],
@@ -186,7 +186,7 @@ const possible: readonly (readonly [what: string, change: string, value?: unknow
   ['a user who is known from two networks', copyKnownNetwork('other')],
 ]
 
-describe('a row that must be impossible', async () => {
+describe('an impossible row', async () => {
   let database: Database
 
   beforeAll(async () => {
@@ -201,13 +201,13 @@ describe('a row that must be impossible', async () => {
   })
 
   test.each(possible.map(([what, ...change]) => [what, change] as const))(
-    '%s is none',
+    'is not %s',
     async (_what, [change, value]) => {
       await tryChange(database, change, value)
     },
   )
 
-  test('is listed here for every constraint and every unique index there is', async () => {
+  test('is listed here for every constraint and every unique index', async () => {
     const constraints = await database.script<{ name: string }>(
       `select name from (
         select conname as name, conrelid as relation from pg_constraint where contype <> 'n'
@@ -222,7 +222,7 @@ describe('a row that must be impossible', async () => {
     expect([...tried].toSorted()).toEqual(constraints.map(({ name }) => name))
   })
 
-  test('is every one with nothing in a column that needs something', async () => {
+  test('is a row with null in a required column', async () => {
     const columns = await database.script<{ change: string }>(
       `select table_name || ' ' || column_name as change from information_schema.columns
       where table_schema = 'password_grant' and is_nullable = 'NO' and table_name <> 'migrations'`,
@@ -245,7 +245,7 @@ describe('removing', async () => {
   test.each([
     ['a user', 'users'],
     ['a client', 'clients'],
-  ])('%s takes the tokens along, and a user the device and the networks', async (_what, table) => {
+  ])('%s removes its tokens, and a user the device and the networks too', async (_what, table) => {
     await database.transaction(async (_query, script) => {
       await makeSoundRows(script)
       await script(`delete from ${table}`)

@@ -42,7 +42,7 @@ describe('servers of one database', () => {
     expect(found.filter((mismatch) => mismatch === null)).toHaveLength(10)
   })
 
-  test('leave a fingerprint that is neither the key nor a plain hash of it', async () => {
+  test('store a fingerprint that is neither the key nor a plain hash of it', async () => {
     const { database } = await open()
     await noteEncryptionKey(database.writes, key)
     const [row] = await database.script<{ fingerprint: string }>(
@@ -51,7 +51,7 @@ describe('servers of one database', () => {
     expect(row?.fingerprint).toMatch(/^[\w-]{43}$/)
   })
 
-  test('are told at start, in a warning that names the variable and no key', async () => {
+  test('warn at start of a mismatch, naming the variable and no key', async () => {
     const { url } = await open()
     const environment = { DATABASE_URL: url, ENCRYPTION_KEY: key.toString('base64') }
     await (await readyServer({ environment })).end()

@@ -102,7 +102,7 @@ describe('while thousands of requests are in flight', () => {
   ]
 
   test.each(floods)(
-    'at %s, tokens are checked, the server is ready, and few statements wait',
+    'at %s, the server checks tokens, stays ready and keeps few statements waiting',
     async (_path, send, ...expected) => {
       forget()
       const flood = Array.from({ length: count }, send)
@@ -125,7 +125,7 @@ describe('while thousands of requests are in flight', () => {
     },
   )
 
-  test('a value that is no live token is no write, and a live one is ended once', async () => {
+  test('a revoked value causes a write only when it is a live token, and only once', async () => {
     const user = await addUser(database)
     const value = (await askForToken(app, { client, user })).json().access_token
     const revoke = () =>
@@ -145,7 +145,7 @@ describe('while thousands of requests are in flight', () => {
     expect(lanes.reduce((sum, { sent }) => sum + sent, 0)).toBeLessThan(10)
   })
 
-  test('seats are listed and ended in a lane of their own', async () => {
+  test('seats are listed and ended in a separate lane', async () => {
     forget()
     const headers = bearer(token)
     const lists = Array.from({ length: 150 }, () => app.inject({ url: '/seats', headers }))
@@ -158,7 +158,7 @@ describe('while thousands of requests are in flight', () => {
   })
 })
 
-test('a pool refuses the statement after the thousandth that waits, and goes on with the others', async () => {
+test('a pool refuses the statement after the thousandth waiting one and completes the others', async () => {
   const { database } = await freshDatabase()
   const waiting: Promise<object[]>[] = []
   await database.transaction(async () => {

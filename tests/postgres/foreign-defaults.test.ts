@@ -9,7 +9,7 @@ import { askForToken, askWhose } from '../support/requests.ts'
 import { databaseUrl, runOn } from '../support/test-cluster.ts'
 import { plainOptions } from '../support/test-server.ts'
 
-test('a database with settings of its own is served like any other', async () => {
+test('a database with custom settings works like any other', async () => {
   const { database: first, url } = await freshDatabase({ isMigrated: false })
   await first.close()
   const name = new URL(url).pathname.slice(1)
@@ -41,7 +41,7 @@ test('a database with settings of its own is served like any other', async () =>
   expect(Date.parse(expires) - Date.parse(issued)).toBe(1_209_600_000)
 })
 
-test('a database in another encoding is refused with a sentence', async () => {
+test('a database in another encoding is refused with a message', async () => {
   const clusterUrl = inject('clusterUrl')
   const name = `${inject('template').replace(/_template$/, '')}_${randomWord()}`
   const words = `template template0 encoding 'LATIN1' locale_provider libc lc_collate 'C' lc_ctype 'C'`

@@ -12,7 +12,7 @@ import { runOn } from '../support/test-cluster.ts'
 import { useWholeServer } from '../support/whole-product.ts'
 import { ask } from '../support/wire.ts'
 
-describe('`migrate --grant-to` gives a role', () => {
+describe('a role after `migrate --grant-to`', () => {
   let owner: Database
   let serving: Database
   let url: string
@@ -38,7 +38,7 @@ describe('`migrate --grant-to` gives a role', () => {
     await owner?.close()
   })
 
-  test('all that a server does', async () => {
+  test('has every right that a server uses', async () => {
     await useWholeServer(owner, serving)
     await serving.script('delete from password_grant.attempts where expire < 0') // a server does so every minute
     expect(await noteEncryptionKey(serving.writes, null)).toBe(null)
@@ -55,7 +55,7 @@ describe('`migrate --grant-to` gives a role', () => {
     )
   })
 
-  test('and nothing else', async () => {
+  test('has no other right', async () => {
     const rights = await runOn(role.urlOf(url), [rightsText])
     const expected = Object.entries(servingGrants).flatMap(([table, grants]) =>
       grants.flatMap((grant) =>
@@ -81,11 +81,11 @@ describe('`migrate --grant-to` gives a role', () => {
     'update password_grant.compatibility set oldest_code = 99',
     'update password_grant.migrations set version = 99',
     'create or replace function password_grant.announce_ended_tokens() returns trigger language sql as $$ select 1 $$',
-  ])('not: %s', async (statement) => {
+  ])('has no right to: %s', async (statement) => {
     await expect(runOn(role.urlOf(url), [statement])).rejects.toMatchObject({ code: '42501' })
   })
 
-  test('and takes back what it had beyond that', async () => {
+  test('loses the extra rights that it had', async () => {
     await runOn(url, [`grant all on password_grant.users to "${role.name.replaceAll('"', '""')}"`])
     await runOn(role.urlOf(url), ["update password_grant.users set role = 'x' where false"])
     await grantTo(owner, role.name)
@@ -94,7 +94,7 @@ describe('`migrate --grant-to` gives a role', () => {
     })
   })
 
-  test('not the commands, which are told that they need the owner', async () => {
+  test('cannot run the commands, which ask for the owner', async () => {
     const environment = { DATABASE_URL: role.urlOf(url) }
     const { name } = await addUser(owner)
     const { code, stderr } = await runCommand(['user', 'disable', name], { environment })
@@ -108,7 +108,7 @@ describe('`migrate --grant-to` gives a role', () => {
 })
 
 describe('`migrate --grant-to` refuses', () => {
-  test('a role that does not exist, and one that has every right anyway', async () => {
+  test('an unknown role and a role with every right', async () => {
     const { database, url } = await freshDatabase()
     afterAll(() => database.close())
     const environment = { DATABASE_URL: url }

@@ -17,7 +17,7 @@ import { listen } from '../support/sockets.ts'
 import { plainOptions } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
 
-/** What is promised: within this time an ended token is refused on every node. */
+/** The promise: every node refuses an ended token within this time. */
 const boundMs = 250
 
 describe('guarded routes', () => {
@@ -48,7 +48,7 @@ describe('guarded routes', () => {
     expect(leakedLines(), 'log lines with a secret in them').toEqual([])
   })
 
-  /** A backend in front of whose two routes a guard stands; one of them wants the role of everybody here. */
+  /** A backend in front of whose two routes a guard stands; one of them requires the role that every user here has. */
   async function openBackend(findToken: FindBearerToken): Promise<string> {
     const host = Fastify({ forceCloseConnections: true })
     closing.push(() => host.close())
@@ -129,7 +129,7 @@ describe('guarded routes', () => {
   }
 
   test.each(['SIGINT', 'SIGKILL'] as const)(
-    'say 200 or 503 and nothing else while the database goes by %s and comes back, and then hear of ends again',
+    'answer only 200 or 503 while the database goes by %s and comes back, and then hear of ended tokens again',
     async (signal) => {
       const user = await addUser(database, { role: 'Editor' })
       const value = await signIn(user)
@@ -163,7 +163,7 @@ describe('guarded routes', () => {
     },
   )
 
-  test('say 200 or 503 and nothing else while the token server goes and comes back', async () => {
+  test('answer only 200 or 503 while the token server goes and comes back', async () => {
     const value = await signIn(await addUser(database, { role: 'Editor' }))
     const urls = [await openBackend(introspecting(0)), await openBackend(introspecting(1))]
     const inProcess = await openNode(5)
@@ -183,7 +183,7 @@ describe('guarded routes', () => {
     expect(await unconcerned.stop()).toEqual([200])
   })
 
-  test('answer as ever who sent no token, a malformed one or one that cannot be one, while the database is away', async () => {
+  test('refuse a missing, malformed or impossible token as usual while the database is away', async () => {
     const node = await openNode(5)
     const introspected = await openBackend(introspecting(5))
     await cluster.stop('SIGINT')

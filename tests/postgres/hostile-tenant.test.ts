@@ -17,7 +17,7 @@ import { runOn } from '../support/test-cluster.ts'
 import { plainOptions } from '../support/test-server.ts'
 import { useWholeServer } from '../support/whole-product.ts'
 
-describe('in a database whose other tenant plants namesakes of everything, and whose search path prefers them', () => {
+describe('in a database where another tenant’s namesakes come first in the search path', () => {
   let url: string
   let database: Database
 
@@ -36,7 +36,7 @@ describe('in a database whose other tenant plants namesakes of everything, and w
   })
   afterAll(() => database?.close())
 
-  test('the namesakes are what an ordinary session calls', async () => {
+  test('an ordinary session calls the namesakes', async () => {
     for (const statement of [
       "select unnest(array['a'])",
       'select power(2, 3)',
@@ -63,14 +63,14 @@ describe('in a database whose other tenant plants namesakes of everything, and w
     expect(await countPlantedCalls(url)).toBe(0)
   })
 
-  test('an operator who ends tokens by hand calls none of them', async () => {
+  test('an operator’s statements that end tokens call none of them', async () => {
     await useWholeServer(database, database)
     const statements = ['update password_grant.tokens set revoked_at = null', 'delete from password_grant.tokens']
     await runOn(url, [...statements, 'truncate password_grant.tokens'])
     expect(await countPlantedCalls(url)).toBe(0)
   })
 
-  test('no function of ours calls one of them, whatever the caller’s search path', async () => {
+  test('our functions call none of them under any search path', async () => {
     const functions = await database.script<{ called: string }>(
       `select format('password_grant.%I(%s)', proname, array_to_string(array(
         select 'null::pg_catalog.' || typname from unnest(proargtypes::oid[]) with ordinality argument (type, place)
@@ -84,7 +84,7 @@ describe('in a database whose other tenant plants namesakes of everything, and w
     expect(await countPlantedCalls(url)).toBe(0)
   })
 
-  test('each function in PL/pgSQL has a search path of its own', async () => {
+  test('each function in PL/pgSQL sets its own search path', async () => {
     const loose = await database.script(
       `select proname from pg_proc
       join pg_language l on l.oid = prolang
@@ -94,7 +94,7 @@ describe('in a database whose other tenant plants namesakes of everything, and w
     expect(loose).toEqual([])
   })
 
-  test('a migration refuses what an older version bound to a namesake', async () => {
+  test('a migration refuses an object that an older version bound to a namesake', async () => {
     const planted = 'alter table password_grant.users alter column created_at set default'
     await runOn(url, [
       'set search_path to pg_catalog',
@@ -110,7 +110,7 @@ describe('in a database whose other tenant plants namesakes of everything, and w
 })
 
 describe('a schema password_grant that another tenant made first', () => {
-  test('is neither read nor filled, whatever stands there', async () => {
+  test('is neither read nor filled', async () => {
     const fresh = await freshDatabase({ isMigrated: false })
     afterAll(() => fresh.database.close())
     const tenant = await makeRole(fresh.url, 'tenant')

@@ -17,9 +17,9 @@ test.each([
   { usersCount: 150, rounds: 10, atOnce: 16, connections: 4 },
   // sign-ins of one user that wait for each other in the database would keep old versions alive
   { usersCount: 50, rounds: 101, atOnce: 64, connections: 64 },
-])('$atOnce sign-ins at a time of $usersCount users rewrite their rows in place', async (load) => {
+])('$atOnce parallel sign-ins of $usersCount users update their rows in place', async (load) => {
   const { usersCount, rounds, atOnce, connections } = load
-  // in one of its own: a long transaction of another test, in whatever database, would keep old versions from being pruned
+  // in one of its own: a long transaction of another test, in any database, would keep old versions from being pruned
   const cluster = await makeCluster()
   onTestFinished(cluster.remove)
   await cluster.start()

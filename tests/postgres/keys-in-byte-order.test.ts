@@ -48,7 +48,7 @@ async function fill(url: string, count: number): Promise<void> {
 }
 
 describe('every key of the schema', () => {
-  test('is compared byte by byte in each index, whatever the collation of the database', async () => {
+  test('is compared byte by byte in each index under any collation', async () => {
     const { database } = await freshDatabase()
     onTestFinished(() => database.close())
     const others = await database.script(
@@ -60,7 +60,7 @@ describe('every key of the schema', () => {
   })
 })
 
-describe('a database of version 5 whose index over names is in another order than its collation', () => {
+describe('a database of version 5 whose name index disagrees with its collation', () => {
   let database: Database
   let url: string
   const people: { name: string; password: string }[] = []
@@ -85,7 +85,7 @@ describe('a database of version 5 whose index over names is in another order tha
     return () => database.close()
   })
 
-  test('does not know its users until it is migrated, and then knows them all', async () => {
+  test('finds its users only after the migration, and then all of them', async () => {
     const app = await serverOn(database)
     const signInAll = () => Promise.all(people.map((user) => askForToken(app, { client, user })))
     const before = await signInAll()
@@ -99,7 +99,7 @@ describe('a database of version 5 whose index over names is in another order tha
 })
 
 describe('a migration of a database with rows', () => {
-  test('says which index has duplicates that a change of collation hid, goes on once they are gone', async () => {
+  test('names the index with duplicates that a collation change hid, and continues once they are gone', async () => {
     const { database, url } = await databaseAt5()
     await runOn(url, [
       'alter table password_grant.users drop constraint users_name_key',
@@ -115,7 +115,7 @@ describe('a migration of a database with rows', () => {
     expect(await migrate(database)).toEqual({ applied: [6, 7].concat(rest()), version: codeVersion })
   })
 
-  test('replaces what an interrupted build left behind', async () => {
+  test('replaces the remains of an interrupted build', async () => {
     const { database, url } = await databaseAt5()
     await fill(url, 10)
     await runOn(url, [
@@ -129,7 +129,7 @@ describe('a migration of a database with rows', () => {
     expect(index?.['definition']).toContain('(name_key)')
   })
 
-  test('keeps nobody from reading and writing while it builds indexes, nor while it waits for a lock', async () => {
+  test('blocks no read or write while it builds indexes or waits for a lock', async () => {
     const { database, url } = await databaseAt5()
     await fill(url, 20_000)
     const app = await serverOn(database)
@@ -164,7 +164,7 @@ describe('a migration of a database with rows', () => {
     expect((await askForToken(app, asking)).statusCode).toBe(200)
   })
 
-  test('happens once, in one of several processes at once', async () => {
+  test('runs once among several processes', async () => {
     const { url } = await databaseAt5()
     await fill(url, 1_000)
     const environment = { DATABASE_URL: url }
@@ -176,7 +176,7 @@ describe('a migration of a database with rows', () => {
 })
 
 describe('a collation whose version changed', () => {
-  test('is named by `migrate` and at start, with what to do; one that did not is not', async () => {
+  test('is reported by `migrate` and at start with advice, and an unchanged one is not', async () => {
     const { database, url } = await freshDatabase()
     onTestFinished(() => database.close())
     const name = new URL(url).pathname.slice(1)
@@ -197,7 +197,7 @@ describe('a collation whose version changed', () => {
     expect(warnings).toEqual([expect.objectContaining({ level: 40, msg: sentence })])
   })
 
-  test('is named where an index goes by it', async () => {
+  test('is reported where an index uses it', async () => {
     const { database, url } = await freshDatabase()
     onTestFinished(() => database.close())
     const icu = await runOn(url, ["select from pg_collation where collname = 'und-x-icu'"])

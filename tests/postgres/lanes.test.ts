@@ -42,7 +42,7 @@ async function open(url: string, options: PostgresOptions = {}): Promise<Databas
 }
 
 describe('a connection', () => {
-  test('has its settings from the packet that opened it, and no statement sets one', async () => {
+  test('gets its settings from its startup packet, never from a statement', async () => {
     const { url } = await freshDatabase()
     const database = await open(url, { connections: 1 })
     const read = () =>
@@ -62,7 +62,7 @@ describe('a connection', () => {
     expect(await read()).toEqual(expected)
   })
 
-  test('keeps the options of the URL, and overrides those that the statements rely on', async () => {
+  test('keeps the options of the URL and overrides those that the statements need', async () => {
     const { url } = await freshDatabase()
     const role = await makeRole(url, 'assumed')
     const given = new URL(url)
@@ -80,7 +80,7 @@ describe('a connection', () => {
     expect(await database.script(readSettings)).toEqual(fromPacket(unlimited))
   })
 
-  test('treats PGOPTIONS alike', async () => {
+  test('treats PGOPTIONS the same way', async () => {
     const { url } = await freshDatabase()
     vi.stubEnv('PGOPTIONS', '-c search_path=public -c geqo=off')
     onTestFinished(() => void vi.unstubAllEnvs())
@@ -89,7 +89,7 @@ describe('a connection', () => {
     expect(await database.lookups('read_settings', readSettings)).toEqual(fromPacket(relied))
   })
 
-  test('whose settings did not arrive, as through a pooler that drops them, is an outage with a reason', async () => {
+  test('that lost its settings, as behind a pooler that drops them, is an outage with a reason', async () => {
     const lane = new Lane({ connectionString: inject('clusterUrl') }, () => undefined)
     onTestFinished(() => lane.end())
     await expect(lane.query('one', 'select 1 as one')).rejects.toMatchObject({
@@ -103,7 +103,7 @@ describe('a look-up', () => {
   test.each([
     ['writes', 'delete from password_grant.tokens'],
     ['locks rows', 'select from password_grant.users for update'],
-  ])('that %s is refused as a fault of this program, and not as an outage', async (_what, text) => {
+  ])('that %s is refused as a fault of this program, not as an outage', async (_what, text) => {
     const { database } = await freshDatabase()
     const error = await database.lookups('wrong', text).catch((thrown) => thrown)
     expect(error).toMatchObject({ message: 'a look-up writes; it belongs on another lane' })
@@ -111,13 +111,13 @@ describe('a look-up', () => {
   })
 })
 
-describe('while a lock holds every revocation up', async () => {
+describe('while a lock blocks every revocation', async () => {
   const { app, database, url } = await testServer()
   const client = await addClient(database)
   const user = await addUser(database)
   const others = await Promise.all(Array.from({ length: 20 }, () => addUser(database)))
 
-  test('by clients and by users, tokens are checked and users sign in', async () => {
+  test('by clients and by users, token checks and sign-ins go on', async () => {
     const tokens: string[] = await Promise.all(
       others.map(async (other) => (await askForToken(app, { client, user: other })).json().access_token),
     )

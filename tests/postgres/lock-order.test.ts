@@ -39,7 +39,7 @@ test.each<[string, Ending, Ending]>([
     (query, { userId }) => revokeTokensOfUser(query, userId),
     (query, { clientId }) => removeClient(query, clientId),
   ],
-])('%s, and others whose tokens end, wait for each other in one order', async (_who, one, other) => {
+])('%s, and parallel changes that end tokens, take their locks in one order', async (_who, one, other) => {
   const { database, url } = await freshDatabase()
   const third = await openDatabase(url, { timeouts: patience })
   onTestFinished(async () => {

@@ -25,7 +25,7 @@ const rows = [
 ] as const
 
 describe.each(rows)('while the row of %s is locked', (row, hold) => {
-  test('other users sign in at once, and this one when it is free', async () => {
+  test('other users sign in at once, and the locked one once the row is free', async () => {
     const [held, free] = [await addUser(database), await addUser(database)]
     const [from, elsewhere] = [newNetwork(), newNetwork()]
     for (const user of [held, free]) expect((await signInFrom(app, { client, user }, from)).statusCode).toBe(200)
@@ -46,7 +46,7 @@ describe.each(rows)('while the row of %s is locked', (row, hold) => {
   })
 })
 
-test('sign-ins of one user at once that a lock holds up are all answered within a few seconds', async () => {
+test('parallel sign-ins of one user behind a lock are all answered within a few seconds', async () => {
   const usual = await openDatabase(url) // with the time limits of a server
   const server = await createServer(usual, pino({ level: 'trace' }, logLines), { ...plainOptions, ...behindProxy })
   onTestFinished(async () => {

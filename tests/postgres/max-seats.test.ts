@@ -43,7 +43,7 @@ describe('a user’s seats', () => {
   const signIn = (user: Person, labels: readonly string[], maxSeats: number) =>
     signInAt(database.writes, clientId, user, labels, maxSeats)
 
-  test('are fifty when fifty-one labels have signed in: the first gave way', async () => {
+  test('are fifty after fifty-one labels signed in: the oldest gives way', async () => {
     const user = await addUser(database)
     const labels = Array.from({ length: 51 }, (_, index) => `label ${index}`)
     const values = await signIn(user, labels, 50)
@@ -92,20 +92,17 @@ describe('a user’s seats', () => {
   test.each([
     ['revoked', 'revoked_at = now()'],
     ['expired', `issued_at = now() - interval '2 s', expires_at = now() - interval '1 s'`],
-  ])(
-    'of which one is empty, since its token was %s, lose that one first, though it was taken last',
-    async (_what, to) => {
-      const user = await addUser(database)
-      await signIn(user, ['old', 'older', 'empty'], 3)
-      await database.script(`update password_grant.tokens set ${to} where user_id = $1 and device = 'empty'`, [user.id])
-      await signIn(user, ['new'], 3)
-      expect(await readLabels(user)).toEqual(['new', 'old', 'older'])
-      await signIn(user, ['newer'], 3)
-      expect(await readLabels(user)).toEqual(['new', 'newer', 'older'])
-    },
-  )
+  ])('lose the seat whose token was %s first, even when it was taken last', async (_what, to) => {
+    const user = await addUser(database)
+    await signIn(user, ['old', 'older', 'empty'], 3)
+    await database.script(`update password_grant.tokens set ${to} where user_id = $1 and device = 'empty'`, [user.id])
+    await signIn(user, ['new'], 3)
+    expect(await readLabels(user)).toEqual(['new', 'old', 'older'])
+    await signIn(user, ['newer'], 3)
+    expect(await readLabels(user)).toEqual(['new', 'newer', 'older'])
+  })
 
-  test('of which several are empty lose those that have been so longest first', async () => {
+  test('lose their empty seats first, those that ended longest ago before the others', async () => {
     const user = await addUser(database)
     await signIn(user, ['a', 'b', 'c', 'd'], 4)
     await database.script(
@@ -116,20 +113,20 @@ describe('a user’s seats', () => {
     expect(await readLabels(user)).toEqual(['a', 'c', 'd', 'e'])
   })
 
-  test('move to the end of the line when they are signed in at again', async () => {
+  test('move to the end of the line after another sign-in', async () => {
     const user = await addUser(database)
     await signIn(user, ['a', 'b', 'c', 'a', 'd'], 3)
     expect(await readLabels(user)).toEqual(['a', 'c', 'd'])
   })
 
-  test('stay when one of them is signed in at again, though there is room for no other', async () => {
+  test('all stay when one of them signs in again at the limit', async () => {
     const user = await addUser(database)
     const [, b, c] = await signIn(user, ['a', 'b', 'c', 'a'], 3)
     expect(await readLabels(user)).toEqual(['a', 'b', 'c'])
     for (const value of [b, c]) expect(await findToken(database.writes, value ?? '')).toHaveProperty('token')
   })
 
-  test('are one where one is the most there can be', async () => {
+  test('are one where the limit is one', async () => {
     const user = await addUser(database)
     const values = await signIn(user, ['a', '', 'b', 'b'], 1)
     expect(await readLabels(user)).toEqual(['b'])
@@ -146,17 +143,14 @@ describe('a user’s seats', () => {
     ['at a new label', 'f', ['e', 'f']],
     ['at the one taken longest ago', 'a', ['a', 'e']],
     ['at the one taken last', 'e', ['d', 'e']],
-  ])(
-    'are as many as may be from the next sign-in on, %s, when there may be fewer than before',
-    async (_w, label, left) => {
-      const user = await addUser(database)
-      await signIn(user, ['a', 'b', 'c', 'd', 'e'], 5)
-      await signIn(user, [label], 2)
-      expect(await readLabels(user)).toEqual(left)
-    },
-  )
+  ])('shrink to a lowered limit at the next sign-in, %s', async (_w, label, left) => {
+    const user = await addUser(database)
+    await signIn(user, ['a', 'b', 'c', 'd', 'e'], 5)
+    await signIn(user, [label], 2)
+    expect(await readLabels(user)).toEqual(left)
+  })
 
-  test('are nobody else’s business', async () => {
+  test('do not affect other users’ seats', async () => {
     const [user, other] = [await addUser(database), await addUser(database)]
     const [value] = await signIn(other, ['a', 'b', 'c'], 3)
     await moveBack(other, 'a', 1_000)
@@ -166,7 +160,7 @@ describe('a user’s seats', () => {
     expect(await findToken(database.writes, value ?? '')).toHaveProperty('token')
   })
 
-  test('are not touched by a sign-in that is refused meanwhile', async () => {
+  test('are not touched by a refused sign-in', async () => {
     const user = await addUser(database)
     await signIn(user, ['a', 'b'], 2)
     const subject = await subjectFor(database.writes, clientId, user)
@@ -253,7 +247,7 @@ describe('two servers', async () => {
     }, Boolean)
   }
 
-  test('answer two hundred sign-ins at once at two hundred labels, and leave the fifty that came last', async () => {
+  test('answer two hundred parallel sign-ins at two hundred labels and keep the last fifty', async () => {
     const { database, apps } = await openServers()
     const user = await addUser(database)
     await database.script(noteWhatGivesWay)
@@ -278,7 +272,7 @@ describe('two servers', async () => {
     }
   })
 
-  test('keep what was answered last, however many sign in at once', async () => {
+  test('keep the last answered sign-in among any number of parallel ones', async () => {
     const { database, apps } = await openServers({ maxSeatsPerUser: 20 })
     const user = await addUser(database)
     const waves = []
@@ -294,7 +288,7 @@ describe('two servers', async () => {
     expect(found).toEqual([...Array.from({ length: 40 }, () => 401), ...Array.from({ length: 20 }, () => 200)])
   })
 
-  test('refuse the token of a seat that gave way, though both of them remember it', async () => {
+  test('refuse the token of a seat that gave way, although both had cached it', async () => {
     const { database, servers, apps } = await openServers({ maxSeatsPerUser: 2 })
     const user = await addUser(database)
     const [first, second] = [await readValue(apps[0], user, 'first'), await readValue(apps[0], user, 'second')]
@@ -310,7 +304,7 @@ describe('two servers', async () => {
     }
   })
 
-  test('refuse the token of a seat that its user ended: one of them at once, the other when it hears of it', async () => {
+  test('refuse the token of a seat that its user ended: the first at once, the second when notified', async () => {
     const { database, servers, apps } = await openServers()
     const user = await addUser(database)
     const [phone, desk] = [await readValue(apps[0], user, 'phone'), await readValue(apps[0], user, 'desk')]
@@ -328,7 +322,7 @@ describe('two servers', async () => {
     for (const app of apps) expect((await askWhose(app, phone)).statusCode).toBe(200)
   })
 
-  test('refuse it at once where it was ended, also when no announcement comes', async () => {
+  test('refuse it at once where it ended, even without a notification', async () => {
     const { database, servers, apps } = await openServers()
     const user = await addUser(database)
     const value = await readValue(apps[0], user, 'phone')
@@ -345,7 +339,7 @@ describe('a storm of sign-ins whose seats give way, revocations and disablings',
   const limits = [1, 2, 3, 6]
   const labels = ['', 'phone', 'desk', 'lounge', 'car', 'attic', 'shed']
 
-  test('fails nowhere, and leaves nobody more seats than anybody may have', async () => {
+  test('never fails and leaves every user within the limit', async () => {
     const { database: first, url } = await freshDatabase()
     const others = [0, 1].map(() => openDatabase(url, { timeouts: patience }))
     const databases = [first, ...(await Promise.all(others))]

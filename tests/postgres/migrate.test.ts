@@ -21,14 +21,14 @@ import { ask, signInAt } from '../support/wire.ts'
 const allVersions = Array.from({ length: codeVersion }, (_, index) => index + 1)
 
 describe('migrating', () => {
-  test('makes the tables of an empty database', async () => {
+  test('creates the tables in an empty database', async () => {
     const { database } = await emptyDatabase()
     expect(await schemaState(database.writes)).toBe('not migrated')
     expect(await migrate(database)).toEqual({ applied: allVersions, version: codeVersion })
     expect(await schemaState(database.writes)).toBe('current')
   })
 
-  test('again does nothing and keeps every row', async () => {
+  test('a second time does nothing and keeps every row', async () => {
     const { database } = await emptyDatabase()
     await migrate(database)
     const user = await addUser(database)
@@ -36,7 +36,7 @@ describe('migrating', () => {
     expect(await database.script('select name from password_grant.users')).toEqual([{ name: user.name }])
   })
 
-  test('succeeds in eight processes at once on an empty database, and happens in one of them', async () => {
+  test('succeeds in eight processes at once on an empty database and runs in one of them', async () => {
     const { url } = await emptyDatabase()
     const environment = { DATABASE_URL: url }
     const ended = await Promise.all(Array.from({ length: 8 }, () => runCommand(['migrate', '--json'], { environment })))
@@ -82,7 +82,7 @@ describe('a database at version 2', () => {
     expect(await findToken(database.writes, value)).toHaveProperty('token.device', 'three hours ago')
   })
 
-  test('gets the built-in clients, which are public and enabled', async () => {
+  test('gets the built-in clients, public and enabled', async () => {
     const { database } = await databaseAt2()
     await migrate(database)
     const added = await database.script(
@@ -93,7 +93,7 @@ describe('a database at version 2', () => {
     )
   })
 
-  test('has seats that give way in the order they were taken in, though nobody noted it to the microsecond', async () => {
+  test('evicts seats in the order they were taken, although times are less exact than a microsecond', async () => {
     const { database, subject } = await databaseAt2()
     await migrate(database)
     const taken = []
@@ -108,7 +108,7 @@ describe('a database at version 2', () => {
     ])
   })
 
-  test('has a seat whose latest sign-in counts, though it was written by code of version 2', async () => {
+  test('counts the latest sign-in of a seat that code of version 2 wrote', async () => {
     const { database, subject } = await databaseAt2()
     await migrate(database)
     await database.script(`delete from password_grant.tokens`)
@@ -187,7 +187,7 @@ describe('a database that a newer version has migrated', () => {
   const adding = 'create table password_grant.of_the_future (id integer);'
   const breaking = `${adding} update password_grant.compatibility set oldest_code = ${codeVersion + 1};`
 
-  test('serves this version as long as it admits it', async () => {
+  test('serves this version while it admits it', async () => {
     const { url, database } = await upgradedBy(adding)
     const environment = { DATABASE_URL: url }
     expect(await migrate(database)).toEqual({ applied: [], version: codeVersion + 1 })
@@ -199,7 +199,7 @@ describe('a database that a newer version has migrated', () => {
     expect((await signInAt(address, { client, user })).status).toBe(200)
   })
 
-  test('refuses this version, with a sentence, when it no longer admits it', async () => {
+  test('refuses this version with a message once it no longer admits it', async () => {
     const { url, database } = await upgradedBy(breaking)
     const sentence =
       `The database was migrated to version ${codeVersion + 1} by a newer fastify-password-grant and admits code from ` +
@@ -216,7 +216,7 @@ describe('a database that a newer version has migrated', () => {
     expect(notMigrating.stderr()).toMatch(/^The database is too new for this version/)
   })
 
-  test('turns a server of this version not ready while it runs', async () => {
+  test('makes a running server of this version not ready', async () => {
     const { url } = await freshDatabase().then(closeAfterTest)
     const environment = { DATABASE_URL: url }
     const { url: address } = await readyServer({ environment })
@@ -230,8 +230,8 @@ describe('a database that a newer version has migrated', () => {
   })
 })
 
-describe('a server that may not migrate', () => {
-  test('serves, not ready, until somebody else has migrated', async () => {
+describe('a server without the right to migrate', () => {
+  test('runs but stays not ready until another process has migrated', async () => {
     const { url, database } = await emptyDatabase()
     const { url: address } = await readyServer({ environment: { DATABASE_URL: url } }, ['serve', '--no-migrate'])
     expect(await readTables(database)).toEqual([])
@@ -246,7 +246,7 @@ describe('a server that may not migrate', () => {
 })
 
 describe('a migration that was edited after it was applied', () => {
-  test('is noticed when the next one is to be applied', async () => {
+  test('is noticed when the next one is due', async () => {
     const { url, database } = await freshDatabase().then(closeAfterTest)
     const edited = await editedInstallation()
     await addMigration(edited, 'create table password_grant.of_the_future (id integer);')
@@ -256,7 +256,7 @@ describe('a migration that was edited after it was applied', () => {
     expect(await readTables(database)).not.toContain('of_the_future')
   })
 
-  test('is noticed when there is nothing to be applied', async () => {
+  test('is noticed when no migration is due', async () => {
     const { url } = await freshDatabase().then(closeAfterTest)
     const { bin } = await editedInstallation()
     const { code, stderr } = await runCommand(['migrate'], { bin, environment: { DATABASE_URL: url } })
@@ -268,7 +268,7 @@ describe('an installation', () => {
   // what means something to a pattern of file names, and what means something to a URL
   const names = ['work! [x] {a,b} (x) +(x) !(x) * a?b', '#1 50% 50%41 two  words a?b']
 
-  test.each(names)('in a folder named %j finds its migrations', async (name) => {
+  test.each(names)('finds its migrations in a folder named %j', async (name) => {
     const { url } = await emptyDatabase()
     const { bin } = await copyInstallation(name)
     const { code, stdout, stderr } = await runCommand(['migrate', '--json'], {
@@ -284,7 +284,7 @@ describe('an installation', () => {
 
   test.each([
     ['without its migrations', /./],
-    ['of which a migration is missing', /^003\.do\./],
+    ['with a missing migration', /^003\.do\./],
   ])('%s migrates nothing and is not ready', async (_, missing) => {
     const { url, database } = await emptyDatabase()
     const { bin, sql } = await copyInstallation()
@@ -304,8 +304,8 @@ describe('an installation', () => {
   })
 })
 
-describe('a role that may not make a schema', () => {
-  test('is told which right it lacks and how to get it', async () => {
+describe('a role that cannot create a schema', () => {
+  test('reads which right it lacks and how to get it', async () => {
     const { url } = await emptyDatabase()
     const role = await makeRole(url, 'without_create')
     const environment = { DATABASE_URL: role.urlOf(url) }
@@ -318,7 +318,7 @@ describe('a role that may not make a schema', () => {
     })
   })
 
-  test('migrates a schema that was made for it', async () => {
+  test('migrates a schema that the owner created for it', async () => {
     const { url } = await emptyDatabase()
     const role = await makeRole(url, 'with_schema')
     await runOn(url, [`create schema password_grant authorization ${role.name}`])
@@ -363,7 +363,7 @@ describe('a command on a database that is not migrated', () => {
 })
 
 describe('the schema', () => {
-  test('is the same after a migration of a database with tables as in an empty one', async () => {
+  test('is the same whether the migrated database had tables or was empty', async () => {
     const { database: fresh } = await freshDatabase().then(closeAfterTest)
     const { database, url } = await emptyDatabase()
     await migrateTo(5, url)
@@ -373,7 +373,7 @@ describe('the schema', () => {
   })
 
   // after a change on purpose: npx vitest run --config tests/vitest.config.ts --project postgres migrate -u
-  test('is the one kept in schema.txt', async () => {
+  test('matches schema.txt', async () => {
     const { database } = await freshDatabase().then(closeAfterTest)
     await expect(await describeSchema(database)).toMatchFileSnapshot('./schema.txt')
   })

@@ -11,11 +11,11 @@ import { addClient, addDevice, addUser } from '../support/people.ts'
 import { askForToken, basic, bearer } from '../support/requests.ts'
 import { plainOptions } from '../support/test-server.ts'
 
-/** One for sign-ins, one for checks: whoever held one and waited for another would wait in vain. */
+/** One for sign-ins, one for checks: a request that held one and waited for another would wait forever. */
 const connections = 1
 const atOnce = 5
 
-describe('a server with one connection a side', async () => {
+describe('a server with one connection per lane', async () => {
   const { database: made, url } = await freshDatabase()
   await made.close()
   const database = await openDatabase(url, { connections })
@@ -98,7 +98,7 @@ describe('a server with one connection a side', async () => {
     ['lists of seats', async () => ({ url: '/seats', headers: bearer((await addHolder()).value) })],
     ['key sets', async () => ({ url: '/.well-known/jwks.json' })],
     ['health checks', async () => ({ url: '/health/ready' })],
-  ])('answers %s, several at once', async (_, prepare) => {
+  ])('answers parallel requests: %s', async (_, prepare) => {
     const requests: InjectOptions[] = []
     while (requests.length < atOnce) requests.push(await prepare())
     const answers = await Promise.all(requests.map((request) => app.inject(request)))

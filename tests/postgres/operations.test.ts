@@ -147,7 +147,7 @@ describe('a change that ends tokens', () => {
   ]
 
   test.each(ofUser)(
-    '%s ends them in the transaction that changes the user, and says how many',
+    '%s ends them in the transaction that changes the user and returns their number',
     async (_name, change) => {
       const [user, client, other] = [await newUser(), await newClient(), await newUser()]
       const ended = await Promise.all(['', 'phone'].map((label) => giveToken(user.id, client, label)))
@@ -174,7 +174,7 @@ describe('a change that ends tokens', () => {
     await checkUser(user)
   })
 
-  test.each(ofUser)('%s that another session was in the way of runs again and emits once', async (_name, change) => {
+  test.each(ofUser)('%s that conflicts with another session is retried and emits once', async (_name, change) => {
     const [user, client] = [await newUser(), await newClient()]
     const value = await giveToken(user.id, client)
     const [keeper, rival] = [await openSession(), await openSession()]
@@ -253,7 +253,7 @@ describe('a change that ends tokens', () => {
     expect(heard).toEqual([{ type: 'device.disabled', userId, deviceKey, endedTokens: 1 }])
   })
 
-  test('removeUser and removeClient take the tokens along', async () => {
+  test('removeUser and removeClient remove the tokens too', async () => {
     const [client, other, user] = [await newClient(), await newClient(), await newUser()]
     const [first, second] = [await giveToken(user.id, client), await giveToken(user.id, other, 'phone')]
     const { operator, heard } = newOperator()
@@ -304,7 +304,7 @@ describe('a change that ends no tokens', () => {
     expect(heard).toEqual([{ type: 'user.enabled', userId: user.id }])
   })
 
-  test('enableClient and enableDevice do the same', async () => {
+  test('enableClient and enableDevice bring no token back either', async () => {
     const [client, { deviceKey, userId }] = [await newClient(), await newDevice()]
     await disableClient(silent, client.id)
     await disableDevice(silent, deviceKey)
@@ -318,7 +318,7 @@ describe('a change that ends no tokens', () => {
     ])
   })
 
-  test('rotateClient leaves the tokens alone, and the old secret for the overlap', async () => {
+  test('rotateClient keeps the tokens, and the old secret during the overlap', async () => {
     const [client, user] = [await newClient(), await newUser()]
     const value = await giveToken(user.id, client)
     const { operator, heard } = newOperator()
@@ -347,7 +347,7 @@ describe('a change that ends no tokens', () => {
     expect(heard).toEqual([])
   })
 
-  test('rotateSigningKey resolves with the id of the key that signs from now on', async () => {
+  test('rotateSigningKey resolves with the id of the new signing key', async () => {
     const { operator, heard } = newOperator()
     const keyId = await rotateSigningKey(operator)
     const [row] = await database.script('select id from password_grant.signing_keys where replaced_at is null')
@@ -359,8 +359,8 @@ describe('a change that ends no tokens', () => {
   })
 })
 
-describe('what is added', () => {
-  test('addUser resolves with the user, stores the password as a hash alone and advises a longer one', async () => {
+describe('an addition', () => {
+  test('by addUser resolves with the user, stores only a hash and advises a longer password', async () => {
     const { operator, heard } = newOperator()
     const [name, password] = [`user-${randomWord()}`, keepSecret(randomWord().slice(0, 12))]
     const { user, advice } = await addUser(operator, name, { password, role: 'Editor' })
@@ -376,7 +376,7 @@ describe('what is added', () => {
     expect([plain.role, none]).toEqual(['', null])
   })
 
-  test('setPassword advises likewise, and refuses what addUser refuses', async () => {
+  test('by setPassword advises likewise and refuses the same passwords as addUser', async () => {
     const { operator, heard } = newOperator()
     const user = await newUser()
     const { advice } = await setPassword(operator, user.name, { password: keepSecret(randomWord().slice(0, 8)) })
@@ -388,7 +388,7 @@ describe('what is added', () => {
     expect(heard).toHaveLength(1)
   })
 
-  test('addClient resolves with the generated secret once, and stores only its hash', async () => {
+  test('by addClient resolves with the generated secret once and stores only its hash', async () => {
     const { operator, heard } = newOperator()
     const id = `client-${randomWord()}`
     const { client, secret, hasShortSecret } = await addClient(operator, id, {
@@ -404,7 +404,7 @@ describe('what is added', () => {
     expect(heard).toEqual([{ type: 'client.created', clientId: id }])
   })
 
-  test('addClient repeats no chosen secret, and says of a short one that it is short', async () => {
+  test('by addClient repeats no chosen secret and warns of a short one', async () => {
     const chosen = keepSecret(randomWord().slice(0, 12))
     const id = `client-${randomWord()}`
     await expect(addClient(silent, id, { secret: { chosen } })).rejects.toThrow('at least 16 characters')
@@ -415,7 +415,7 @@ describe('what is added', () => {
     expect(open).toMatchObject({ client: { isPublic: true }, secret: null, hasShortSecret: false })
   })
 
-  test('addDevice stores its customer key encrypted, and leaves nothing of a device that it refuses', async () => {
+  test('by addDevice stores the customer key encrypted and leaves no trace of a refused device', async () => {
     const { operator, heard } = newOperator()
     const [deviceKey, customerKey] = [`device-${randomWord()}`, keepSecret(randomWord())]
     const { device, hasShortKey } = await addDevice(operator, deviceKey, { customerKey, role: 'Sensor' })
@@ -438,7 +438,7 @@ describe('what is added', () => {
 })
 
 describe('a refusal', () => {
-  test('has the status 409 for what is taken and 404 for what is not there, and emits nothing', async () => {
+  test('has the status 409 for a taken name and 404 for an unknown one, and emits nothing', async () => {
     const [user, client, device] = [await newUser(), await newClient(), await newDevice()]
     const { operator, heard } = newOperator()
     const password = keepSecret(`password-${randomWord()}`)
@@ -460,7 +460,7 @@ describe('a refusal', () => {
     expect(heard).toEqual([])
   })
 
-  test('is none where only the reader of events fails: what has committed is done', async () => {
+  test('does not follow from a failing event listener: the commit stands', async () => {
     const name = `user-${randomWord()}`
     const emit = () => {
       throw new Error('a reader failed')
@@ -472,11 +472,11 @@ describe('a refusal', () => {
   })
 })
 
-describe('operations that run together', () => {
+describe('operations in one transaction', () => {
   const add = (operator: HashingOperator, name: string) =>
     addUser(operator, name, { password: keepSecret(`password-${randomWord()}`) })
 
-  test('commit at once, and emit after that in their order', async () => {
+  test('commit together and then emit in order', async () => {
     const names = [`user-${randomWord()}`, `user-${randomWord()}`]
     const { operator, heard } = newOperator()
     const added = await runTogether(operator, async (within) => {
@@ -511,7 +511,7 @@ describe('operations that run together', () => {
 })
 
 describe('a list', () => {
-  test('has what was added, and an unknown user is refused before the first page', async () => {
+  test('has every added row, and refuses an unknown user before the first page', async () => {
     const [user, client, device] = [await newUser(), await newClient(), await newDevice()]
     await giveToken(user.id, client, 'phone')
     const pages = await Promise.all([

@@ -8,7 +8,7 @@ import { addClient, addUser } from '../support/people.ts'
 import { readyServer } from '../support/processes.ts'
 import { ask, eventually, signInAt, whoseAt } from '../support/wire.ts'
 
-test('a server whose embedded database is killed says so, starts it again and has lost no token', async () => {
+test('a server whose embedded database is killed reports it, restarts it and loses no token', async () => {
   const folder = join(await temporaryFolder(), 'data')
   const server = await readyServer({ environment: { EMBEDDED_FOLDER: folder } })
   const database = await openEmbedded({ folder })

@@ -58,7 +58,7 @@ describe('a token that the database has confirmed', () => {
     return { user, value, revoke }
   }
 
-  /** A node behind the proxy that hears what is announced, counts its look-ups and has confirmed the given token. */
+  /** A node behind the proxy that hears notifications, counts its look-ups and has confirmed the given token. */
   async function openNode(options: TokenCacheOptions, value: string) {
     let hears = false
     const noteHearing = (isListening: boolean) => {
@@ -93,14 +93,14 @@ describe('a token that the database has confirmed', () => {
       (found) => typeof found === 'object' && found !== null && !('token' in found),
     )
 
-  test('is not accepted while the database is away, unless that is chosen', async () => {
+  test('is refused during an outage by default', async () => {
     const { value } = await signIn()
     const { findToken } = await openNode({ seconds: 0 }, value)
     proxy.become('gone')
     await expect(findToken(value)).rejects.toMatchObject(away)
   })
 
-  test.each([0, 3600])('is accepted while it is away, with %i seconds of memory besides', async (seconds) => {
+  test.each([0, 3600])('is accepted during an outage under a lease, with a cache of %i seconds', async (seconds) => {
     const [{ user, value }, stranger] = [await signIn(), await signIn()]
     const { findToken, untilHearing, hears } = await openNode({ seconds, outageLeaseSeconds: 3600 }, value)
     proxy.become('gone')
@@ -118,7 +118,7 @@ describe('a token that the database has confirmed', () => {
     expect(await findToken(stranger.value)).toHaveProperty('token')
   })
 
-  test('is accepted no longer than chosen', async () => {
+  test('is refused once the lease is over', async () => {
     const { value } = await signIn()
     const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 60 }, value)
     proxy.become('gone')
@@ -126,7 +126,7 @@ describe('a token that the database has confirmed', () => {
     await expect(later(61_000, () => findToken(value))).rejects.toMatchObject(away)
   })
 
-  test('is not accepted beyond its own time', async () => {
+  test('is refused after its own expiry', async () => {
     const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, (await signIn()).value)
     const { value } = await signIn(await addClient(direct, { lifetimeSeconds: 60 }))
     expect(await findToken(value)).toHaveProperty('token')
@@ -135,7 +135,7 @@ describe('a token that the database has confirmed', () => {
     await expect(later(61_000, () => findToken(value))).rejects.toMatchObject(away)
   })
 
-  test('is accepted where nobody announces ends, as behind some poolers', async () => {
+  test('is accepted without notifications, as behind some poolers', async () => {
     const { value } = await signIn()
     await run('alter trigger tokens_ended on password_grant.tokens rename to something_else')
     onTestFinished(async () => {
@@ -150,7 +150,7 @@ describe('a token that the database has confirmed', () => {
     proxy.become('clear')
   })
 
-  test('is refused as soon as its end is heard of, though it cannot be looked up', async () => {
+  test('is refused as soon as the notification of its end arrives, even when a look-up is impossible', async () => {
     const { value, revoke } = await signIn()
     const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, value)
     await run('alter table password_grant.tokens rename to tokens_elsewhere')
@@ -164,7 +164,7 @@ describe('a token that the database has confirmed', () => {
     expect(await findToken(value)).toMatchObject({ ended: 'revoked' })
   })
 
-  test('is looked up first after a stall of the event loop, also in what was an outage', async () => {
+  test('is looked up first after a stall of the event loop, even in an outage', async () => {
     const { value, revoke } = await signIn()
     const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, value)
     await run('alter table password_grant.tokens rename to tokens_elsewhere')
@@ -182,7 +182,7 @@ describe('a token that the database has confirmed', () => {
     expect(await findToken(value)).toMatchObject({ ended: 'revoked' })
   })
 
-  test('is not accepted in the next outage, once it was found ended', async () => {
+  test('is refused in the next outage once a look-up found it ended', async () => {
     const { value, revoke } = await signIn()
     const { findToken } = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, value)
     await run('alter table password_grant.tokens disable trigger tokens_ended', revoke)
@@ -194,7 +194,7 @@ describe('a token that the database has confirmed', () => {
     await expect(findToken(value)).rejects.toMatchObject(away)
   })
 
-  test('is asked for anew when ends may have been missed meanwhile', async () => {
+  test('is looked up again when notifications could have been missed', async () => {
     const { value, revoke } = await signIn()
     const { findToken, untilHearing, hears } = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, value)
     proxy.become('gone')
@@ -203,7 +203,7 @@ describe('a token that the database has confirmed', () => {
       (heard) => !heard,
     )
     await run(revoke)
-    expect(await findToken(value)).toHaveProperty('token') // nobody can know
+    expect(await findToken(value)).toHaveProperty('token') // its end cannot be known yet
     let unlock = () => {}
     const locked = direct.transaction(async (_query, script) => {
       await script('lock table password_grant.tokens in access exclusive mode') // look-ups fail, hearing does not
@@ -222,7 +222,7 @@ describe('a token that the database has confirmed', () => {
     expect(await findToken(value)).toMatchObject({ ended: 'revoked' })
   })
 
-  test('is not remembered any longer when the connection that listens has died without a word', async () => {
+  test('leaves the cache when the listening connection has died silently', async () => {
     const { value } = await signIn()
     const { findToken, hears } = await openNode({ seconds: 3600 }, value)
     proxy.become('silent')
@@ -233,11 +233,11 @@ describe('a token that the database has confirmed', () => {
     await expect(findToken(value)).rejects.toMatchObject(away)
   })
 
-  test('is accepted at once while the database says nothing, with one question under way at a time', async () => {
+  test('is accepted at once while the database hangs, with one look-up under way at a time', async () => {
     const [{ value }, stranger] = [await signIn(), await signIn()]
     const node = await openNode({ seconds: 0, outageLeaseSeconds: 3600 }, value)
     proxy.become('silent')
-    expect(await node.findToken(value)).toHaveProperty('token') // who finds out has to wait
+    expect(await node.findToken(value)).toHaveProperty('token') // the look-up that finds out has to wait
     const before = node.statements()
     let isAnswered = false
     const waiting = node

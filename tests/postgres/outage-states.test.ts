@@ -17,7 +17,7 @@ import { runOn } from '../support/test-cluster.ts'
 import { plainOptions } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
 
-/** Short, so that a state in which nobody answers does not hold the test up. */
+/** Short, so that a state without answers does not delay the test. */
 const timeouts = { connectionMs: 600, lockMs: 400, statementMs: 500, answerMs: 600 }
 
 let cluster: OwnCluster
@@ -155,7 +155,7 @@ describe('while the database', () => {
 
   const isReady = async () => (await app.inject('/health/ready')).statusCode === 200
 
-  /** Sessions that were ended may be noticed by those who use them first. */
+  /** The first statements on ended sessions may notice the end. */
   async function untilNoticed({ logged }: State): Promise<void> {
     await eventually(
       async () => {
@@ -167,7 +167,7 @@ describe('while the database', () => {
   }
 
   test.each(Object.entries(states))(
-    '%s, whoever needs it is told so and nothing else, and afterwards all is well by itself',
+    '%s, requests that need it get 503 and nothing else, and service resumes by itself',
     async (_, state) => {
       const [token, unleased] = [await getToken(steady), await getToken(other)]
       await eventually(async () => hears, Boolean) // a lease does not outlive its beginning
@@ -213,7 +213,7 @@ describe('while the database', () => {
     },
   )
 
-  test('is slow, but not too slow, everything works', async () => {
+  test('is slow within the limits, requests succeed', async () => {
     proxy.become({ lateMs: 20 })
     const token = await getToken(steady)
     const { statusCode } = await eventually(

@@ -38,7 +38,7 @@ describe('a server whose PostgreSQL goes away and comes back', () => {
     ['is shut down', 'SIGINT'],
     ['is shut down without a checkpoint', 'SIGQUIT'],
     ['is killed', 'SIGKILL'],
-  ] as const)('says so while it %s, and goes on by itself without losing a token it gave', async (_how, signal) => {
+  ] as const)('reports an outage while it %s, and recovers by itself without losing a token', async (_how, signal) => {
     const token = (await signInAt(server.url, { client, user: steady })).body.access_token
     const people = await withDatabase((database) => addPeople(database, 600))
     const given: string[] = []
@@ -92,7 +92,7 @@ describe('a server whose PostgreSQL goes away and comes back', () => {
     expect((await signInAt(server.url, { client, user: steady })).status).toBe(200)
   })
 
-  test('refuses what cannot be a token without asking it', async () => {
+  test('refuses an impossible token without asking the database', async () => {
     await cluster.stop('SIGINT')
     expect((await whoseAt(server.url, 'mistyped')).status).toBe(401)
     expect((await ask(`${server.url}/userinfo`)).status).toBe(401)
@@ -100,7 +100,7 @@ describe('a server whose PostgreSQL goes away and comes back', () => {
     await cluster.start()
   })
 
-  test('says so, too, when PostgreSQL is there but no longer answers', async () => {
+  test('reports an outage when PostgreSQL accepts connections but no longer answers', async () => {
     const before = (await signInAt(server.url, { client, user: steady })).body.access_token
     expect((await whoseAt(server.url, before)).status).toBe(200)
     const token = (await signInAt(server.url, { client, user: steady })).body.access_token // not remembered yet
@@ -118,7 +118,7 @@ describe('a server whose PostgreSQL goes away and comes back', () => {
     )
   })
 
-  test('has been the same process all along', () => {
+  test('stays the same process throughout', () => {
     expect(() => process.kill(server.pid, 0)).not.toThrow()
   })
 
@@ -140,7 +140,7 @@ describe('a server that starts while its PostgreSQL is away', () => {
   })
   afterAll(() => cluster?.remove())
 
-  test('waits, says so, and serves as soon as it is there', async () => {
+  test('waits, logs it, and serves as soon as PostgreSQL is there', async () => {
     const starting = startServer({ environment: { DATABASE_URL: cluster.url } })
     const line = await starting.until((text) => /database.*away.*trying again/.test(text))
     expect(JSON.parse(line)).toMatchObject({ level: 40, event: 'database' })
@@ -158,7 +158,7 @@ describe('a server that starts while its PostgreSQL is away', () => {
     expect(starting.lines.join('\n')).not.toContain('ready on')
   })
 
-  test('does not wait for what time cannot mend', async () => {
+  test('does not wait after a fault that time cannot fix', async () => {
     await cluster.start()
     const environment = { DATABASE_URL: cluster.url.replace('/postgres?', '/missing?') }
     const starting = startServer({ environment })

@@ -100,8 +100,8 @@ describe(`with ${rowsCount.toLocaleString('en')} clients, users, tokens and devi
 
     test.each([
       ['that are few', seatsCount + 1, 0],
-      ['of which some must go', 10, seatsCount - 9],
-    ])('making room among seats %s reads no table from end to end', async (_what, most, gone) => {
+      ['beyond the limit', 10, seatsCount - 9],
+    ])('evicting seats %s reads no table from end to end', async (_what, most, gone) => {
       const counted = await countScans(database, mode, most)
       expect(counted).toEqual({ sequential: 0, bySeat: expect.any(Number), deleted: gone })
       expect(counted.bySeat).toBeGreaterThan(0)

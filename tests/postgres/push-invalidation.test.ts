@@ -15,7 +15,7 @@ import { runOn } from '../support/test-cluster.ts'
 import { testServer } from '../support/test-server.ts'
 import { eventually } from '../support/wire.ts'
 
-/** What is promised: within this time an ended token is refused on every node. */
+/** The promise: every node refuses an ended token within this time. */
 const boundMs = endedTokenBoundMs
 
 /** A node: a process would have one of these each. `statements` counts its look-ups. */
@@ -47,7 +47,7 @@ async function untilRemembered(node: Node, value: string): Promise<void> {
 
 const set = 'update password_grant.tokens set'
 
-describe('a token that ended somewhere', async () => {
+describe('a token that ended on any node', async () => {
   const { app, database, url } = await testServer()
   const client = await addClient(database)
   const setUp = async () => {
@@ -62,7 +62,7 @@ describe('a token that ended somewhere', async () => {
     return Promise.all(nodes.map(async (node) => await node.findToken(value)))
   }
 
-  test('by a newer sign-in is superseded on every node within the bound, though they remember for an hour', async () => {
+  test('by a newer sign-in is superseded on every node within the bound, despite a cache of an hour', async () => {
     const { user, ...rest } = await setUp()
     const next = (await askForToken(app, { client, user })).json().access_token
     expect(await ends(rest)).toEqual([
@@ -78,13 +78,13 @@ describe('a token that ended somewhere', async () => {
     ['unknown', 'delete from password_grant.tokens where user_id = $1'],
     ['unknown', 'delete from password_grant.users where id = $1'],
     ['unknown', 'truncate password_grant.tokens'],
-  ])('is %s within the bound after %s, by whatever program', async (ended, statement) => {
+  ])('is %s within the bound after %s, by any program', async (ended, statement) => {
     const { user, ...rest } = await setUp()
     await runOn(url, [statement.replace('$1', `'${user.id}'`)])
     for (const found of await ends(rest)) expect(found).toMatchObject({ ended })
   })
 
-  test('and many at once, by the end of their client', async () => {
+  test('is refused within the bound, with many others, after the end of their client', async () => {
     const other = await addClient(database)
     const users = await Promise.all(Array.from({ length: 40 }, () => addUser(database)))
     const values: string[] = []
@@ -97,13 +97,13 @@ describe('a token that ended somewhere', async () => {
   })
 })
 
-describe('what a node remembers', async () => {
+describe('the token cache of a node', async () => {
   const { app, database, url } = await testServer()
   const client = await addClient(database)
   const signIn = async (user = addUser(database)) =>
     (await askForToken(app, { client, user: await user })).json().access_token as string
 
-  test('is asked for once', async () => {
+  test('looks a token up once', async () => {
     const node = await openNode(url)
     const value = await signIn()
     await untilRemembered(node, value)
@@ -112,7 +112,7 @@ describe('what a node remembers', async () => {
     expect(node.statements()).toBe(before)
   })
 
-  test('is nothing with 0 seconds', async () => {
+  test('stays empty with 0 seconds', async () => {
     const node = await openNode(url, 0)
     const value = await signIn()
     for (let time = 1; time <= 10; time += 1) {
@@ -121,7 +121,7 @@ describe('what a node remembers', async () => {
     }
   })
 
-  test('is never a refusal', async () => {
+  test('never holds a refusal', async () => {
     const node = await openNode(url)
     const user = await addUser(database)
     const old = await signIn(Promise.resolve(user))
@@ -134,7 +134,7 @@ describe('what a node remembers', async () => {
     }
   })
 
-  test('does not outlive the token’s own time', async () => {
+  test('does not outlive a token’s expiry', async () => {
     const short = await addClient(database, { lifetimeSeconds: 60 })
     const user = await addUser(database)
     const value = (await askForToken(app, { client: short, user })).json().access_token
@@ -150,7 +150,7 @@ describe('what a node remembers', async () => {
     expect(await later(60_000, () => node.findToken(value))).toEqual({ ended: 'expired', userId: user.id })
   })
 
-  test('is gone after `seconds` even when no announcement comes', async () => {
+  test('expires after `seconds` even without a notification', async () => {
     await runOn(url, ['alter table password_grant.tokens disable trigger tokens_ended'])
     onTestFinished(async () => {
       await runOn(url, ['alter table password_grant.tokens enable trigger tokens_ended'])
@@ -164,7 +164,7 @@ describe('what a node remembers', async () => {
     expect(await node.findToken(value)).toEqual({ ended: 'superseded', userId: user.id })
   })
 
-  test('is looked up again after a stall of the event loop, during which announcements stay unread', async () => {
+  test('is bypassed after a stall of the event loop, which leaves notifications unread', async () => {
     const node = await openNode(url)
     const revokeUnheard = async () => {
       const user = await addUser(database)
@@ -183,7 +183,7 @@ describe('what a node remembers', async () => {
     expect(await node.findToken(value)).toEqual({ ended: 'revoked', userId: user.id })
   })
 
-  test('cannot be changed by who was given it', async () => {
+  test('cannot be changed through a returned token', async () => {
     const node = await openNode(url)
     const value = await signIn()
     await untilRemembered(node, value)
@@ -192,7 +192,7 @@ describe('what a node remembers', async () => {
     expect(() => Object.assign(found.token, { role: 'Administrator' })).toThrow(TypeError)
   })
 
-  test('is dropped when the listening connection is cut, and remembered again once it is back', async () => {
+  test('is dropped when the listening connection is cut, and fills again once it is back', async () => {
     const node = await openNode(url)
     const user = await addUser(database)
     const value = await signIn(Promise.resolve(user))
@@ -213,8 +213,8 @@ describe('what a node remembers', async () => {
   })
 })
 
-describe('who cannot hear remembers nothing, and says so once', () => {
-  /** What is told of a database's listening, over a connection to `url` and announcements at `announcedAt`. */
+describe('a node without notifications caches nothing and logs it once', () => {
+  /** The log of a database's listening, over a connection to `url` and notifications at `announcedAt`. */
   async function listenTo(url: string, announcedAt: string) {
     const announcer = await openDatabase(announcedAt, { timeouts: patience })
     onTestFinished(() => announcer.close())
@@ -229,7 +229,7 @@ describe('who cannot hear remembers nothing, and says so once', () => {
     return { told, states }
   }
 
-  test('where LISTEN is accepted and nothing delivered, as by a pooler', async () => {
+  test('where LISTEN is accepted but delivers nothing, as behind a pooler', async () => {
     const [here, elsewhere] = [await freshDatabase(), await freshDatabase()]
     onTestFinished(() => here.database.close())
     onTestFinished(() => elsewhere.database.close())
@@ -240,7 +240,7 @@ describe('who cannot hear remembers nothing, and says so once', () => {
     expect(states).toEqual([])
   })
 
-  test('on a schema that announces nothing yet, until it does', async () => {
+  test('on a schema without notifications, until it is migrated', async () => {
     const { database, url } = await freshDatabase()
     onTestFinished(() => database.close())
     const trigger = await readFile(new URL('../../sql/002.do.announce-ended-tokens.sql', import.meta.url), 'utf8')
@@ -257,7 +257,7 @@ describe('who cannot hear remembers nothing, and says so once', () => {
   })
 })
 
-test('an end announced while a row is on its way is not missed', async () => {
+test('an end announced during a look-up is not missed', async () => {
   const { app, database, url } = await testServer()
   const client = await addClient(database)
   const user = await addUser(database)

@@ -1,4 +1,4 @@
-// What a right password settles in the throttle, while somebody else holds the rows it needs.
+// The effect of a right password on the throttle while another session locks the rows it needs.
 import { describe, expect, test } from 'vitest'
 import { behindProxy, expectSlowDown, guess, newNetwork, signInFrom } from '../support/guesses.ts'
 import { addClient, addUser } from '../support/people.ts'
@@ -43,7 +43,7 @@ describe.each(waiting)('a right password that waits for the row of %s', (_, hold
     }
   }
 
-  test('takes no seat and settles nothing where a wait has begun meanwhile', async () => {
+  test('takes no seat and changes no count when a wait begins meanwhile', async () => {
     const { answer, token, failures, networks } = await signInDuring(beginWait)
     expectSlowDown(answer)
     expect((await askWhose(app, token)).statusCode).toBe(200)
@@ -51,7 +51,7 @@ describe.each(waiting)('a right password that waits for the row of %s', (_, hold
     expect(networks).toBe(1)
   })
 
-  test('is let in where none has, its failures forgotten and its network known', async () => {
+  test('signs in when no wait begins, clears its failures and makes its network known', async () => {
     const { answer, token, failures, networks } = await signInDuring(endWait)
     expect(answer.statusCode).toBe(200)
     expect((await askWhose(app, token)).statusCode).toBe(401)

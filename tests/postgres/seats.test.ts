@@ -21,7 +21,7 @@ describe('two servers on one database', () => {
 
   const serverFor = (turn: number) => servers[turn % 2 === 0 ? 0 : 1].url
 
-  test('answer two hundred sign-ins of one user at once, and leave exactly one live token', async () => {
+  test('answer two hundred parallel sign-ins of one user and leave exactly one live token', async () => {
     const user = await addUser(database)
     const answers = await Promise.all(
       Array.from({ length: 200 }, (_, turn) => signInAt(serverFor(turn), { client, user })),
@@ -37,7 +37,7 @@ describe('two servers on one database', () => {
     expect(await countTokens(user.id)).toBe(1)
   })
 
-  test('tell the token replaced last that it was superseded, and call every older one unknown', async () => {
+  test('report the last replaced token as superseded and every older one as unknown', async () => {
     const user = await addUser(database)
     const values: string[] = []
     for (let turn = 0; turn < 3; turn += 1) {
@@ -53,7 +53,7 @@ describe('two servers on one database', () => {
     ])
   })
 
-  test('never keep more rows than there are seats, however often their users sign in', async () => {
+  test('never keep more rows than seats after any number of sign-ins', async () => {
     const users = await Promise.all(Array.from({ length: 10 }, () => addUser(database)))
     const before = await countTokens(null)
     const turns = users.flatMap((user) => Array.from({ length: 12 }, () => user))

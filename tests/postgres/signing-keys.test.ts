@@ -100,7 +100,7 @@ async function replacedAgo({ script }: Databases, kid: string | undefined, secon
 }
 
 describe('the first signing key', () => {
-  test('is one, however many servers need it at once', async () => {
+  test('is one, even when many servers need it at once', async () => {
     const { database, opened } = await setUp({ servers: 5 })
     const finders = opened.map(({ writes: query }) => createSigningKeyFinder(query, encryptionKey))
     const keys = await Promise.all([...finders, ...finders].map((find) => find()))
@@ -108,14 +108,14 @@ describe('the first signing key', () => {
     expect(await database.script('select from password_grant.signing_keys')).toHaveLength(1)
   })
 
-  test('is not published before there is one', async () => {
+  test('is not published before it exists', async () => {
     const { app } = await setUp({ servers: 1 })
     expect(await published(app)).toEqual([])
   })
 })
 
 describe('a new signing key', () => {
-  test('is used by running servers at once, and tokens of the old one stay good everywhere', async () => {
+  test('is used by running servers at once, and tokens of the old key stay valid everywhere', async () => {
     const { database, app, other, rotate } = await setUp()
     const [one, two] = [await addDevice(database), await addDevice(database)]
     const older = [await signIn(app, one), await signIn(other, two)]
@@ -141,7 +141,7 @@ describe('a new signing key', () => {
     }
   })
 
-  test('can come in the middle of sign-ins: each gets a token that can be verified', async () => {
+  test('can come in the middle of sign-ins: each gets a verifiable token', async () => {
     const { database, app, other, rotate } = await setUp()
     const devices = await Promise.all(Array.from({ length: 40 }, () => addDevice(database)))
     const [tokens] = await Promise.all([
@@ -155,7 +155,7 @@ describe('a new signing key', () => {
     }
   })
 
-  test('leaves everything as it was when the change is not committed', async () => {
+  test('changes nothing when its transaction is rolled back', async () => {
     const { database, app } = await setUp({ servers: 1 })
     const { kid } = await signIn(app, await addDevice(database))
     const change = database.transaction(async (query) => {
@@ -178,7 +178,7 @@ describe('a new signing key', () => {
     expect((await kidsOf(app))[0]).toBe(kid)
   })
 
-  test('is exactly one, when it is made while servers look for the first', async () => {
+  test('is exactly one, when it is made while servers create the first', async () => {
     const { database, opened, rotate } = await setUp({ servers: 4 })
     const find = opened.map(({ writes: query }) => createSigningKeyFinder(query, encryptionKey)())
     await Promise.all([rotate(), ...find, rotate()])
@@ -207,7 +207,7 @@ describe('a replaced signing key', () => {
     expect(await kidsOf(app)).toEqual([kid])
   })
 
-  test('stays for the longest life any of its tokens has, whatever lifetimes followed', async () => {
+  test('stays for the longest life of its tokens after any later lifetimes', async () => {
     const { database, app, rotate } = await setUp({ servers: 1 })
     await database.script("update password_grant.clients set lifetime_seconds = 7200 where id = 'device'")
     await signIn(app, await addDevice(database))
@@ -230,7 +230,7 @@ describe('a replaced signing key', () => {
 })
 
 describe('in the database', () => {
-  test('no private key, no customer key and no token stands in clear', async () => {
+  test('no private key, customer key or token is in clear text', async () => {
     const { database, app, rotate } = await setUp({ servers: 1 })
     const signer = await addDevice(database)
     const { value } = await signIn(app, signer)
@@ -258,7 +258,7 @@ describe('in the database', () => {
     for (const secret of hidden) for (const spelling of spellings(secret)) expect(dump).not.toContain(spelling)
   })
 
-  test('the same customer key of two devices is not seen to be the same', async () => {
+  test('equal customer keys of two devices look different', async () => {
     const { database } = await setUp({ servers: 1 })
     const customerKey = keepSecret(randomWord())
     for (const deviceKey of ['one', 'two']) {
@@ -268,7 +268,7 @@ describe('in the database', () => {
     expect(new Set(rows.map(({ key }) => key.toString('hex', 28))).size).toBe(2)
   })
 
-  test('a signing key opens with its own encryption key only', async () => {
+  test('a signing key decrypts only with its own encryption key', async () => {
     const { database } = await setUp({ servers: 1 })
     const { id } = await createSigningKeyFinder(database.writes, encryptionKey)()
     await expect(createSigningKeyFinder(database.writes, generateBytes(32))()).rejects.toThrow(
@@ -277,7 +277,7 @@ describe('in the database', () => {
     expect(await countSigning(database)).toBe(1)
   })
 
-  test('a signing key is not replaced by somebody with another encryption key', async () => {
+  test('a server with a different encryption key cannot replace a signing key', async () => {
     const { database } = await setUp({ servers: 1 })
     const { id } = await createSigningKeyFinder(database.writes, encryptionKey)()
     const rotating = database.transaction((query) => rotateSigningKey(query, generateBytes(32)))

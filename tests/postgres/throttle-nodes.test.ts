@@ -1,4 +1,4 @@
-// Guesses sent at once, to several servers: what is told of them is what would be told of them one by one.
+// Guesses sent at once to several servers get the same answers as guesses sent one by one.
 import type { FastifyInstance } from 'fastify'
 import { describe, expect, test } from 'vitest'
 import {
@@ -28,7 +28,7 @@ function atOnce<T>(count: number, send: (target: FastifyInstance, place: number)
 }
 
 describe('fifty wrong guesses at once, at two servers', () => {
-  test.each([0, 1, 4])('are told five times with the %i before, and no more', async (before) => {
+  test.each([0, 1, 4])('are answered five times in all, counting the %i before', async (before) => {
     const [asking, from] = [await addAsking(), newNetwork()]
     await guessTimes(before, app, asking, from)
     const answers = await atOnce(50, (target) => guess(target, asking, from))
@@ -39,7 +39,7 @@ describe('fifty wrong guesses at once, at two servers', () => {
   })
 
   // the right one is found only if it is one of those that may be looked at; then what was before it is forgotten
-  test.each([0, 2, 7, 20, 33, 49])('with the right one as number %i', async (right) => {
+  test.each([0, 2, 7, 20, 33, 49])('follow the rule with the right password as number %i', async (right) => {
     const [asking, from] = [await addAsking(), newNetwork()]
     const answers = await atOnce(50, (target, place) => (place === right ? signInFrom : guess)(target, asking, from))
     const isIn = answers[right]?.statusCode === 200
@@ -48,7 +48,7 @@ describe('fifty wrong guesses at once, at two servers', () => {
     else expect(told[400]).toBeLessThanOrEqual(10)
   })
 
-  test('after which nothing is told of the right one either, though a server was started since', async () => {
+  test('make the right password wait too, even at a server started since', async () => {
     const [asking, from] = [await addAsking(), newNetwork()]
     await atOnce(12, (target) => guess(target, asking, from))
     expectSlowDown(await signInFrom(await serverBeside(url, behindProxy), asking, from))
@@ -59,7 +59,7 @@ describe('strangers at two servers at once', async () => {
   const strict = { ...behindProxy, throttle: { strangersLimit: 7 } }
   const servers = [await serverBeside(url, strict), await serverBeside(url, strict)]
 
-  test('are told of as many guesses as all strangers together have', async () => {
+  test('share one limit for all strangers', async () => {
     const [asking, home] = [await addAsking(), newNetwork()]
     expect((await signInFrom(servers[0] ?? app, asking, home)).statusCode).toBe(200)
     const answers = await Promise.all(
@@ -73,15 +73,15 @@ describe('strangers at two servers at once', async () => {
   })
 })
 
-describe('what one server has counted', () => {
-  test('is what the others go on from', async () => {
+describe('a count of one server', () => {
+  test('is continued by the others', async () => {
     const [asking, from] = [await addAsking(), newNetwork()]
     const told = []
     for (let turn = 0; turn < 6; turn += 1) told.push((await guess(servers[turn % 2] ?? app, asking, from)).statusCode)
     expect(told).toEqual([400, 400, 400, 400, 400, 429])
   })
 
-  test('is forgotten by all when the right password comes to any', async () => {
+  test('is cleared on all when the right password reaches any', async () => {
     const [asking, from] = [await addAsking(), newNetwork()]
     for (let turn = 0; turn < 3; turn += 1) {
       expect(await guessTimes(4, servers[turn % 2] ?? app, asking, from)).toEqual([400, 400, 400, 400])
@@ -89,7 +89,7 @@ describe('what one server has counted', () => {
     }
   })
 
-  test('of where a user is known from is known to all', async () => {
+  test('of known networks is shared by all', async () => {
     const [asking, home] = [await addAsking(), newNetwork()]
     await signInFrom(app, asking, home)
     const strict = await serverBeside(url, { ...behindProxy, throttle: { strangersLimit: 1 } })

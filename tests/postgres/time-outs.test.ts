@@ -28,7 +28,7 @@ const limits = { statement: '3s', lock: '2s', idle: '10s' }
 const noLimits = { statement: '0', lock: '0', idle: '0' }
 
 describe('a statement', () => {
-  test('has limits on every lane, whatever the database’s own defaults are', async () => {
+  test('has timeouts on every lane under any database defaults', async () => {
     const { database, url } = await open()
     await runOn(url, [`alter database ${new URL(url).pathname.slice(1)} set statement_timeout = '1h'`])
     expect(await database.writes('limits', readLimits)).toEqual([limits])
@@ -36,14 +36,14 @@ describe('a statement', () => {
     expect(await database.transaction((query) => query('limits', readLimits))).toEqual([limits])
   })
 
-  test('of a script has none', async () => {
+  test('of a script has no timeout', async () => {
     const { database } = await open({ connections: 1, timeouts: { statementMs: 100 } })
     expect(await database.script(readLimits)).toEqual([noLimits])
     await database.script('select pg_sleep(0.3)')
     await expect(database.writes('nap', 'select pg_sleep(0.3)')).rejects.toMatchObject(away)
   })
 
-  test('of a transaction has none after a script, as in a migration', async () => {
+  test('of a transaction has no timeout after a script, as in a migration', async () => {
     const { database } = await open({ connections: 1, timeouts: { statementMs: 100, idleInTransactionMs: 100 } })
     const within = await database.transaction(async (query, script) => {
       await script('select pg_sleep(0.3)')
@@ -55,7 +55,7 @@ describe('a statement', () => {
   })
 })
 
-test('of connections that are dead without a word, one question finds all', async () => {
+test('one query finds all silently dead connections', async () => {
   const cluster = await makeCluster()
   onTestFinished(() => cluster.remove())
   await cluster.start()
@@ -70,7 +70,7 @@ test('of connections that are dead without a word, one question finds all', asyn
   expect(await ask()).toEqual([{ one: 1 }])
 })
 
-describe('a limit that is reached is an outage', () => {
+describe('a timeout is an outage', () => {
   const timeouts = { connectionMs: 1_000, lockMs: 100, statementMs: 200, answerMs: 3_500, idleInTransactionMs: 100 }
 
   test.each<[string, (tools: { database: Database; url: string }) => Promise<unknown>, RegExp]>([
@@ -110,14 +110,14 @@ describe('a limit that is reached is an outage', () => {
 })
 
 describe('a connection that is lost', () => {
-  test('between two statements of a transaction is an outage, and the process goes on', async () => {
+  test('between two statements of a transaction is an outage that the process survives', async () => {
     const { database, url } = await open({ connections: 1 })
     const user = await addUser(database)
     const work = database.transaction(async (query) => {
       await query('rename', `update password_grant.users set role = 'Lost' where id = '${user.id}'`)
       const [session] = await query<{ pid: number }>('session', 'select pg_backend_pid() as pid')
       await runOn(url, [`select pg_terminate_backend(${session?.pid}, 5000)`])
-      await new Promise((resolve) => setTimeout(resolve, 50)) // the loss is noticed while nobody asks anything
+      await new Promise((resolve) => setTimeout(resolve, 50)) // the loss is noticed while no request is under way
       return query('one', 'select 1 as one')
     })
     await expect(work).rejects.toMatchObject(away)
@@ -128,8 +128,8 @@ describe('a connection that is lost', () => {
   })
 })
 
-describe('connections to what has become read-only', () => {
-  test('are given up after the first refusal, since the name may lead elsewhere by then', async () => {
+describe('connections to a database that became read-only', () => {
+  test('are closed after the first refusal, since the name may resolve elsewhere by then', async () => {
     const { database, url } = await open()
     const name = new URL(url).pathname.slice(1)
     await runOn(url, [`alter database ${name} set default_transaction_read_only = on`])

@@ -12,7 +12,7 @@ export function lacksBrowser(file: string): boolean {
   return true
 }
 
-/** A Chromium without a window; whoever opens it closes it. */
+/** A Chromium without a window; the caller closes it. */
 export async function openBrowser(): Promise<Browser> {
   if (executable === undefined) throw new Error('There is no Chromium here: install it or name one in CHROMIUM.')
   const isRoot = process.getuid?.() === 0 // whom its sandbox refuses

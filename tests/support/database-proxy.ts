@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 /**
  * What happens on the way: nothing, answers that come late, answers that never come, answers cut in the middle, resets,
- * or nobody there at all; `forgotten` loses whatever is said on connections that are there, and new ones are clear.
+ * or no listener at all; `forgotten` loses everything sent on existing connections, and new ones are clear.
  */
 export type Weather = 'clear' | { readonly lateMs: number } | 'silent' | 'cutting' | 'resetting' | 'gone' | 'forgotten'
 

@@ -5,7 +5,7 @@ import { openDatabase } from '../../src/database/postgres.ts'
 import { commandTimeouts, type Timeouts } from '../../src/database/timeouts.ts'
 import { databaseUrl, runOn } from './test-cluster.ts'
 
-/** As patient as an operator, and with whoever queues for a connection too: no promise here is about how fast a machine is. */
+/** As patient as an operator, and with queued callers too: no promise here is about the speed of a machine. */
 export const patience: Timeouts = { ...commandTimeouts, connectionMs: 60_000 }
 
 /**

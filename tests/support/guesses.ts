@@ -34,7 +34,7 @@ export async function signInFrom(
   return response
 }
 
-/** The same with a password that nobody has. */
+/** The same with a wrong password. */
 export function guess(app: FastifyInstance, { client, user }: Asking, from: string): Promise<LightMyRequestResponse> {
   return signInFrom(app, { client, user: { name: user.name, password: keepSecret(randomWord()) } }, from)
 }
@@ -56,7 +56,7 @@ export async function lengthenWaits({ script }: Database): Promise<void> {
   )
 }
 
-/** The refusal of whoever has to wait, in the words of `webapi`. */
+/** The refusal of a caller that has to wait, in the format of `webapi`. */
 export function expectSlowDown(response: LightMyRequestResponse): void {
   expect([response.statusCode, response.json()]).toEqual([
     429,

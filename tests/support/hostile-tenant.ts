@@ -5,7 +5,7 @@ import { runOn } from './test-cluster.ts'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /**
- * Plants, as a tenant who may create in `public`, a namesake of everything that our SQL could mean: functions of every name
+ * Plants, as a tenant who may create in `public`, a namesake of each object that our SQL could mean: functions of every name
  * it calls, with their own types and with others; operators; types; tables and catalogs. Each raises when it is called.
  */
 export async function plantNamesakes(tenantUrl: string): Promise<void> {

@@ -9,7 +9,7 @@ import { fillFolder } from './made-folder.ts'
 import { isAnswering } from './test-cluster.ts'
 import { eventually } from './wire.ts'
 
-/** A PostgreSQL of a test's own, which nobody looks after: it is there or away as the test says. */
+/** A PostgreSQL of one test, without a supervisor: the test starts and stops it. */
 export interface OwnCluster {
   readonly url: string
   /** Its socket. */
@@ -18,11 +18,11 @@ export interface OwnCluster {
   start(): Promise<void>
   /** SIGINT is a fast shutdown, SIGQUIT an immediate one, SIGKILL a crash. Resolves when it is gone. */
   stop(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void>
-  /** All its processes stand still: connections stay, new ones are accepted by the system, and nobody answers. */
+  /** All its processes stand still: connections stay, the system accepts new ones, and no process answers. */
   freeze(): Promise<void>
   /** They go on. */
   thaw(): void
-  /** Whatever its state, it ends and goes. */
+  /** Stops it in any state and removes it. */
   remove(): Promise<void>
 }
 

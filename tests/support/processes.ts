@@ -19,7 +19,7 @@ export const bareEnvironment = {
   ...cheapHashes,
 }
 
-/** What is to be done after a test file when all its processes have ended. */
+/** The steps after a test file when all its processes have ended. */
 export const afterProcesses: (() => Promise<void>)[] = []
 
 const living = new Set<ChildProcess>()
@@ -83,16 +83,16 @@ export interface ServerProcess {
   /** Resolves to its exit code, null after a signal that killed it. */
   readonly exited: Promise<number | null>
   signal(name: NodeJS.Signals): void
-  /** Ends it, whatever it does. */
+  /** Kills it in any state. */
   end(): Promise<void>
 }
 
-/** A server process of which nobody knows yet whether it gets ready. */
+/** A server process that may or may not get ready. */
 export interface StartingServer extends Omit<ServerProcess, 'url'> {
   /** Rejects with what it printed when it ends before it is ready. */
   readonly ready: Promise<ServerProcess>
   readonly stderr: () => string
-  /** Resolves with the first log line or text of which `accepts` says so. */
+  /** Resolves with the first log line or text that `accepts` returns true for. */
   until(accepts: (line: string) => boolean): Promise<string>
 }
 
@@ -138,7 +138,7 @@ export function startServer(options: ProcessOptions, args: readonly string[] = [
     ...common,
     url: /ready on (\S+)/.exec(JSON.parse(line).msg)?.[1] ?? '',
   }))
-  ready.catch(() => undefined) // for those who only ask how it ended
+  ready.catch(() => undefined) // for callers that only wait for its end
   return { ...common, ready, until, stderr: () => stderr }
 }
 

@@ -11,7 +11,7 @@ export function bearer(value: string): { authorization: string } {
   return { authorization: `Bearer ${value}` }
 }
 
-/** Who asks and for whom. */
+/** The client and the user of a request. */
 export interface Asking {
   readonly client: { readonly id: string; readonly secret: string }
   readonly user: { readonly name: string; readonly password: string }

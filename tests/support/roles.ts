@@ -10,7 +10,7 @@ export interface Role {
   urlOf(databaseUrl: string): string
 }
 
-/** Makes a role of the cluster, which goes with the test file; whatever it owns in `databaseUrl` goes before. */
+/** Creates a role of the cluster and drops it after the test file, after everything that it owns in `databaseUrl`. */
 export async function makeRole(databaseUrl: string, nameStart: string): Promise<Role> {
   const name = `${nameStart}_${randomWord()}`
   const password = keepSecret(randomWord())

@@ -4,7 +4,7 @@ import { type Issue, issueToken, type TokenOrder } from '../../src/tokens/issue-
 import { secretBytes, writeTokenValue } from '../../src/tokens/token-value.ts'
 import { keepSecret } from './kept-secrets.ts'
 
-/** Who takes a seat; what is left out is as with a server that was told nothing. */
+/** The user and label of a seat; omitted values are the defaults of the server. */
 export type Taking = Omit<TokenOrder, 'maxSeats' | 'device' | 'secret'> & Partial<TokenOrder>
 
 /** Takes a seat as a sign-in does; with its token's value, noted as a secret. */

@@ -19,7 +19,7 @@ export function sendBytes(origin: string, bytes: string | Buffer): Promise<strin
   })
 }
 
-/** A port of loopback that nobody listened on a moment ago. */
+/** A port of loopback that was free a moment ago. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

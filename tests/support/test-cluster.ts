@@ -76,7 +76,7 @@ export async function runOn(url: string, statements: readonly string[]): Promise
   }
 }
 
-/** Sessions of ours in a database of which something holds. */
+/** Our sessions in a database that meet a condition. */
 export async function countSessions(url: string, condition: string): Promise<number> {
   const [row] = await runOn(url, [
     `select count(*)::integer as count from pg_stat_activity

@@ -5,7 +5,7 @@ import { type Asking, basic, bearer } from './requests.ts'
 export interface Answered {
   readonly status: number
   readonly headers: Headers
-  // biome-ignore lint/suspicious/noExplicitAny: whatever JSON the server sent; the tests say what it must be
+  // biome-ignore lint/suspicious/noExplicitAny: any JSON that the server sent; the tests check it
   readonly body: any
 }
 

@@ -20,13 +20,13 @@ describe('the Authorization header', () => {
     expect(readAuthorization(requestWith(''))).toBe('')
   })
 
-  test('is refused when it stands there twice, even if both say the same', () => {
+  test('is refused when it appears twice, even with equal values', () => {
     expect(() => readAuthorization(requestWith('Basic a', 'Basic b'))).toThrow(twice)
     expect(() => readAuthorization(requestWith('Basic a', 'Basic a'))).toThrow(twice)
     expect(() => readAuthorization(requestWith('Basic a', ''))).toThrow(twice)
   })
 
-  test('is counted in any letter case and not confused with what is like it', () => {
+  test('is recognised in any letter case and not confused with similar names', () => {
     const names = ['AUTHORIZATION', 'authorization', 'Proxy-Authorization', 'X-Authorized-', 'Authorizations']
     const request = (...chosen: string[]) => {
       const rawHeaders = chosen.flatMap((name) => [name, 'Authorization'])
@@ -49,11 +49,11 @@ describe('a bearer token (RFC 6750 §2.1)', () => {
     expect(readBearer(requestWith(header))).toBe(value)
   })
 
-  test('is not there without a header', () => {
+  test('is null without a header', () => {
     expect(readBearer(requestWith())).toBeNull()
   })
 
-  test.each(['', 'Basic YTpi', 'Digest x', 'Token abc', 'Bearerabc', 'abc'])('is not in %j', (header) => {
+  test.each(['', 'Basic YTpi', 'Digest x', 'Token abc', 'Bearerabc', 'abc'])('is absent from %j', (header) => {
     expect(readBearer(requestWith(header))).toBeNull()
   })
 

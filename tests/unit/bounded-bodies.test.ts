@@ -74,7 +74,7 @@ describe('an Accept of more than 1,000 characters', () => {
     expect(negotiate(toTheLimit(piece), 'application/xml', formatters)).toBe('application/json')
   })
 
-  test('is the first that is not read', () => {
+  test('is ignored from the first character beyond the limit', () => {
     const accept = `text/xml${' '.repeat(992)}`
     expect(negotiate(accept, '', formatters)).toBe('text/xml')
     expect(negotiate(`${accept} `, '', formatters)).toBe('application/json')

@@ -29,7 +29,7 @@ const overload = { code: 'temporarily_unavailable', isOverload: true, retryAfter
 afterEach(() => void vi.useRealTimers())
 
 describe('batched look-ups', () => {
-  test('that follow a statement closely wait for more keys, where they may', async () => {
+  test('that closely follow a statement wait for more keys where allowed', async () => {
     vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] }) // on a busy machine the second would not follow closely
     const { sent, find } = lookUps(1, () => 0)
     const first = find('a')
@@ -47,7 +47,7 @@ describe('batched look-ups', () => {
     await Promise.all(second)
   })
 
-  test('ask for the keys of one turn in one statement, and for those that come meanwhile in the next', async () => {
+  test('fetch the keys of one turn in one statement, and later keys in the next', async () => {
     const { sent, find } = lookUps(1)
     const first = [find('a'), find('b')]
     await turn()
@@ -61,7 +61,7 @@ describe('batched look-ups', () => {
     expect(await Promise.all(second)).toEqual(['c', 'd'])
   })
 
-  test('ask once for a key that several callers look up', async () => {
+  test('fetch a key once for several callers', async () => {
     const { sent, find } = lookUps(1)
     const asked = [find('a'), find('b'), find('a')]
     await turn()
@@ -70,7 +70,7 @@ describe('batched look-ups', () => {
     expect(await Promise.all(asked)).toEqual(['a', 'b', 'a'])
   })
 
-  test('ask for a thousand keys a statement, in four statements at most', async () => {
+  test('fetch a thousand keys a statement, in four statements at most', async () => {
     const { sent, find } = lookUps()
     const asked = Array.from({ length: 5_500 }, (_, index) => find(`${index}`))
     for (let turns = 0; turns < 10; turns += 1) await turn()
@@ -84,7 +84,7 @@ describe('batched look-ups', () => {
     expect(sent.map(({ keys }) => keys.length)).toEqual([1_000, 1_000, 1_000, 1_000, 1_000, 500])
   })
 
-  test('refuse the key after the ten thousandth that waits', async () => {
+  test('refuse the key after the ten thousandth waiting one', async () => {
     const { sent, find } = lookUps(1)
     const asked = [find('first')]
     await turn()
@@ -151,7 +151,7 @@ describe('a bounded query', () => {
     return { sent, ask: (name: string) => query(name, '') }
   }
 
-  test('sends one statement at a time, in order, and refuses the one after the two hundredth that waits', async () => {
+  test('sends one statement at a time, in order, and refuses the one after the two hundredth waiting one', async () => {
     const { sent, ask } = openQuery()
     const asked = Array.from({ length: 201 }, (_, index) => ask(`${index}`))
     await expect(ask('one more')).rejects.toMatchObject(overload)
@@ -164,7 +164,7 @@ describe('a bounded query', () => {
     expect(sent.map(({ name }) => name)).toEqual(Array.from({ length: 201 }, (_, index) => `${index}`))
   })
 
-  test('fails those that wait where the database is away, and goes on after any other failure', async () => {
+  test('fails the waiting ones in an outage, and continues after any other failure', async () => {
     const { sent, ask } = openQuery()
     const [first, second] = [ask('a'), ask('b')]
     await turn()

@@ -10,7 +10,7 @@ const compose = parse(readRoot('compose.yaml'))
 const dockerfile = readRoot('Dockerfile')
 
 describe('compose.yaml', () => {
-  test('is what the Compose specification allows', () => {
+  test('conforms to the Compose specification', () => {
     const ajv = new Ajv2019({ strict: false, allErrors: true, formats })
     const validate = ajv.compile(currentSpelling(composeSchema))
     validate(compose)
@@ -74,7 +74,7 @@ describe('Dockerfile', () => {
     expect([...new Set(copies)].sort()).toEqual(allowed?.sort())
   })
 
-  test('runs the command itself, not a shell, as somebody who is not root', () => {
+  test('runs the command without a shell and not as root', () => {
     expect(dockerfile).toMatch(/^USER node$/m)
     expect(dockerfile).toMatch(/^CMD \["node", "dist\/bin\.cjs", "serve"\]$/m)
   })

@@ -25,7 +25,7 @@ function mistakesOf(environment: Record<string, string | undefined>): readonly s
   return []
 }
 
-/** For every variable: what is taken, and what is not. */
+/** For every variable: the accepted and the refused values. */
 const table: Record<keyof typeof settings, { good: string[]; bad: string[] }> = {
   DATABASE_URL: {
     good: ['postgres://localhost/tokens', 'postgresql://u:p@db.example:5432/t?sslmode=require'],
@@ -147,18 +147,18 @@ const good = Object.entries(table).flatMap(([name, { good }]) => good.map((value
 const bad = Object.entries(table).flatMap(([name, { bad }]) => bad.map((value) => [name, value] as const))
 
 describe('the environment', () => {
-  test.each(good)('%s may be %j', (name, value) => {
+  test.each(good)('%s can be %j', (name, value) => {
     const others = name === 'EMBEDDED_FOLDER' ? {} : database
     expect(mistakesOf({ ...others, [name]: value })).toEqual([])
   })
 
-  test.each(bad)('%s may not be %j, and the error says what it may be', (name, value) => {
+  test.each(bad)('%s must not be %j, and the error names the allowed values', (name, value) => {
     expect(mistakesOf({ ...database, [name]: value })).toEqual([
       `${name}: expected ${settings[name as keyof typeof settings].expected}`,
     ])
   })
 
-  test('unset gives the documented defaults', () => {
+  test('gives the documented defaults when unset', () => {
     const config = readConfig(database)
     expect(config).toEqual({
       database: { url: 'postgres://localhost/tokens' },
@@ -308,7 +308,7 @@ describe('the environment', () => {
     expect(mistakesOf({ EMBEDDED_FOLDER: './data', DIALECTS: 'device' })).toEqual([])
   })
 
-  test('with an empty or blank variable is as if it were unset', () => {
+  test('treats an empty or blank variable as unset', () => {
     const names = Object.keys(settings).filter((name) => name !== 'DATABASE_URL')
     const empty = Object.fromEntries(names.map((name) => [name, '']))
     const blank = Object.fromEntries(names.map((name) => [name, ' ']))
@@ -317,7 +317,7 @@ describe('the environment', () => {
     expect(readConfig({ DATABASE_URL: '', EMBEDDED_FOLDER: 'data' }).database).toEqual({ folder: 'data' })
   })
 
-  test('may hold anything else besides', () => {
+  test('can hold unrelated variables', () => {
     expect(mistakesOf({ ...database, HOME: '/root', PATH: '/bin', port: 'x', npm_config_x: '1' })).toEqual([])
   })
 
@@ -340,7 +340,7 @@ describe('the environment', () => {
     expect(named.toSorted()).toEqual([...Object.keys(environment), 'DATABASE_URL, EMBEDDED_FOLDER'].toSorted())
   })
 
-  test('repeats no value in its mistakes, since some are secrets', () => {
+  test('repeats no value in its errors, since some are secrets', () => {
     const marker = 'mysql://ada:sesame@db'
     const everything = Object.fromEntries([...Object.keys(settings), 'ENCRYPTION_KEY'].map((name) => [name, marker]))
     const error = (() => {
@@ -377,7 +377,7 @@ describe('the environment', () => {
     expect(mistakesOf({ ...database, [name]: '\u0001' })).toHaveLength(1)
   })
 
-  test('must say one database, neither none nor two', () => {
+  test('must name exactly one database', () => {
     expect(mistakesOf({})).toEqual(['DATABASE_URL, EMBEDDED_FOLDER: set one of them, or use --embedded FOLDER'])
     expect(mistakesOf({ ...database, EMBEDDED_FOLDER: './data' })).toEqual([
       'DATABASE_URL, EMBEDDED_FOLDER: set one of them, not both',

@@ -21,7 +21,7 @@ function mistakeIn(url: string): string {
 const folder = mkdtempSync(join(tmpdir(), 'password-grant-test-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-describe('DATABASE_URL is read as the connections read it', () => {
+describe('DATABASE_URL is parsed as the connections parse it', () => {
   test.each([
     ['postgres://grace:s3cret@db.example:5433/tokens', { user: 'grace', password: 's3cret', host: 'db.example' }],
     ['postgresql://grace:a%2Fb%3Fc%23d%40e%25f@db/tokens', { password: 'a/b?c#d@e%f', host: 'db', database: 'tokens' }],
@@ -55,7 +55,7 @@ const passwords = [
   'part\ttwo',
 ]
 
-describe('a password that is not percent-encoded is a mistake, and nothing of it is repeated', () => {
+describe('a password that is not percent-encoded is refused, and no part of it is repeated', () => {
   test.each(passwords)('%j', async (password) => {
     const url = `postgres://grace:${password}@db.example:5432/tokens`
     expect(mistakeIn(url)).toMatch(/^DATABASE_URL: expected a postgres:\/\/ URL/)
@@ -66,7 +66,7 @@ describe('a password that is not percent-encoded is a mistake, and nothing of it
   })
 })
 
-describe('DATABASE_URL names what cannot be used', () => {
+describe('DATABASE_URL is refused with the unusable part', () => {
   const certificate = join(folder, 'certificate.pem')
   const key = join(folder, 'key.pem')
   writeFileSync(join(folder, 'rubbish.pem'), 'no certificate')
@@ -86,7 +86,7 @@ describe('DATABASE_URL names what cannot be used', () => {
     expect(mistakeIn(`postgres://grace:s3cret@db/tokens?${parameters}`)).toBe(`DATABASE_URL: ${sentence}`)
   })
 
-  test('but a certificate that is renewed is read again, and one that is gone stays as it was', () => {
+  test('but a renewed certificate is read again, and a missing one keeps its last content', () => {
     const subject = ['-subj', '/CN=test', '-days', '2', '-nodes', '-newkey', 'rsa:2048']
     const renew = () =>
       execFileSync('openssl', ['req', '-x509', ...subject, '-keyout', key, '-out', certificate], { stdio: 'ignore' })
@@ -104,8 +104,8 @@ describe('DATABASE_URL names what cannot be used', () => {
   })
 })
 
-describe('what an error says', () => {
-  test('has no password in it, in either spelling', () => {
+describe('the message of an error', () => {
+  test('contains no password, in either spelling', () => {
     const error = new Error('cannot reach s3cr/t or s3cr%2Ft')
     expect(hidePassword(error, 's3cr/t').message).toBe('cannot reach *** or ***')
   })

@@ -44,18 +44,18 @@ describe('the device dialect', () => {
       'names in any case and any order',
       { Device_Signature: 'your-device-signature', TIMESTAMP: '1620045991', Device_Key: 'your-device-key' },
     ],
-    ['members nobody asked for', { ...published, firmware: '1.2.3', battery: 97, note: null }],
+    ['unknown members', { ...published, firmware: '1.2.3', battery: 97, note: null }],
   ])('reads %s', async (_what, body) => {
     expect(await read(body)).toEqual(understood)
   })
 
-  test('signs as the reference vector has it', () => {
+  test('matches the signature of the reference vector', () => {
     expect(signText('my-customer-key', '1620045991my-device-key').toString('hex')).toBe(
       'fdb0d8e26a382697721763c11425c0af55841769dd7d62298d893816e2a877c7',
     )
   })
 
-  test('keeps the digits as they were sent, since those are signed', async () => {
+  test('keeps the digits as sent, since they are signed', async () => {
     expect(await read({ ...published, timestamp: '0001620045991' })).toMatchObject({ timestamp: '0001620045991' })
   })
 
@@ -77,7 +77,7 @@ describe('the device dialect', () => {
     })
   })
 
-  test('refuses a number that is no whole number as written, whatever it is worth', async () => {
+  test('refuses a number that is not written as a whole number', async () => {
     const body = JSON.stringify(published)
     for (const written of ['1620045991.0', '1.620045991e9', '1620045991E0']) {
       await expect(read(body.replace('1620045991', written))).rejects.toMatchObject({ code: 'invalid_request' })
@@ -158,7 +158,7 @@ describe('the device dialect', () => {
     temporarily_unavailable: 503,
     server_error: 500,
   }
-  test.each(Object.entries(statuses))('says %s with status %i, in JSON without a member token', (code, status) => {
+  test.each(Object.entries(statuses))('answers %s with status %i, in JSON without a member token', (code, status) => {
     const error = new OAuthError(code as OAuthErrorCode, 'A sentence.', {
       reason: 'inside',
       cause: new Error('inside'),

@@ -54,7 +54,7 @@ describe('a missing field', () => {
     expect(diagnose(missing, nothing, 'token=...').description).toBe('The body is empty. Send a form: token=...')
   })
 
-  test('is not explained where refusals have fixed words', () => {
+  test('is not explained where refusals have a fixed text', () => {
     expect(diagnose(missing, nothing, null)).toBe(missing)
   })
 })
@@ -65,7 +65,7 @@ describe('a client that was refused', () => {
     ['and named an empty id', { text: 'client_id=&username=a' }, 'The request has no client credentials.'],
     ['and sent nothing', {}, empty],
     ['and sent everything in the query', { query: 'client_id=1&client_secret=1' }, query],
-  ])('%s, is told how a client says who it is', (_what, received, sentence) => {
+  ])('%s, is told how a client authenticates', (_what, received, sentence) => {
     expect(explain(noClient, received).startsWith(sentence)).toBe(true)
   })
 
@@ -75,7 +75,7 @@ describe('a client that was refused', () => {
     ['an empty header', { headers: { authorization: '' } }],
     ['an id', { text: 'client_id=a' }],
     ['an id in another letter case', { text: 'username=a&Client_ID=a', query: 'client_secret=1' }],
-  ])('by %s gets the one answer of all', (_what, received) => {
+  ])('by %s gets the same answer as every other', (_what, received) => {
     expect(diagnose(refusedClient, { ...nothing, ...received }, example)).toBe(refusedClient)
   })
 })
@@ -107,7 +107,7 @@ describe('a user that was refused', () => {
     new URLSearchParams({ '': text }).toString().slice(1),
   )
 
-  test('by a form that was encoded as it should be gets no advice, whatever was in it', () => {
+  test('by a correctly encoded form gets no advice for any content', () => {
     const texts = fc
       .string({ unit: 'grapheme', minLength: 1, maxLength: 30 })
       .filter((text) => !/%[0-9A-F]{2}/i.test(text))
@@ -119,7 +119,7 @@ describe('a user that was refused', () => {
     )
   })
 
-  test('by a name encoded twice is told so, whatever was in it', () => {
+  test('by a name encoded twice is told so for any content', () => {
     fc.assert(
       fc.property(encoders, fc.string({ unit: 'grapheme' }), (encode, name) => {
         const text = `username=${encodeURIComponent(encodeURIComponent(`${name}@`))}&password=${encode(name)}`
@@ -129,7 +129,7 @@ describe('a user that was refused', () => {
   })
 })
 
-describe('whatever was received', () => {
+describe('for random requests', () => {
   const text = fc.oneof(fc.string({ unit: 'binary' }), fc.webQueryParameters())
   const names = fc.array(fc.oneof(fc.string(), fc.constantFrom('username', 'password', 'token', 'client_id')))
   const received = fc.record({
@@ -160,7 +160,7 @@ describe('whatever was received', () => {
     )
   })
 
-  test('the sentence is the same whatever is known of the client or the user', () => {
+  test('the sentence is the same for known and unknown clients and users', () => {
     const reasons = ['unknown client', 'disabled client', 'wrong client secret', 'unknown user', 'wrong password', 'x']
     const known = fc.record({
       reason: fc.constantFrom(...reasons),
@@ -176,7 +176,7 @@ describe('whatever was received', () => {
     )
   })
 
-  test('everything but the sentence stays: code, status, what is for the log, and headers', () => {
+  test('only the sentence changes, not code, status, log reason and headers', () => {
     const cause = new Error('underneath')
     const facts = { reason: 'missing field x', missingField: 'x', userId: 'u', clientId: 'c', retryAfterSeconds: 7 }
     const details = { status: 418, cause, ...facts }
@@ -199,7 +199,7 @@ describe('whatever was received', () => {
     new OAuthError('server_error', 'Something went wrong here.', { reason: 'unforeseen' }),
     new OAuthError('unauthorized_client', 'The token was issued to another client.'),
     new OAuthError('invalid_request', 'Use POST.', { status: 405 }),
-  ])('a refusal of another kind is left alone: $description', (error) => {
+  ])('another kind of refusal is unchanged: $description', (error) => {
     fc.assert(
       fc.property(received, (asked) => {
         expect(diagnose(error, asked, example)).toBe(error)

@@ -19,7 +19,7 @@ function setUp() {
 }
 
 describe('the time that has elapsed', () => {
-  test('is that of both clocks while they agree', () => {
+  test('equals both clocks while they agree', () => {
     const { pass, elapsed } = setUp()
     for (let time = 1; time <= 1_000; time += 1) {
       pass(0.25)
@@ -27,7 +27,7 @@ describe('the time that has elapsed', () => {
     }
   })
 
-  test('is no longer for a wall clock that counts whole milliseconds only', () => {
+  test('is not longer with a wall clock of whole milliseconds', () => {
     const { clocks, elapsed } = setUp()
     for (let time = 1; time <= 1_000; time += 1) {
       clocks.monotonic += 0.3
@@ -47,7 +47,7 @@ describe('the time that has elapsed', () => {
     expect(elapsed()).toBe(10 + 2 * hourMs)
   })
 
-  test('goes on when the wall clock is set back, and includes the next suspend all the same', () => {
+  test('continues when the wall clock is set back, and still includes the next suspend', () => {
     const { clocks, pass, elapsed } = setUp()
     clocks.wall -= 10 * hourMs
     pass(5)

@@ -8,7 +8,7 @@ const purpose = 'customer key of one device'
 const secret = 'what nobody but the device knows'
 
 describe('an encrypted secret', () => {
-  test('comes back as it was, whatever it is and whatever it is for', () => {
+  test('decrypts to the original for any content and purpose', () => {
     const texts = fc.string({ unit: 'grapheme' })
     fc.assert(
       fc.property(texts, texts, (text, use) => {
@@ -25,17 +25,17 @@ describe('an encrypted secret', () => {
     expect(decipher.update(encrypted.subarray(28), undefined, 'utf8') + decipher.final('utf8')).toBe(secret)
   })
 
-  test('is another each time, and never has the same nonce', () => {
+  test('differs each time and never repeats a nonce', () => {
     const nonces = Array.from({ length: 1_000 }, () => encrypt(key, purpose, secret).toString('hex', 0, 12))
     expect(new Set(nonces).size).toBe(1_000)
   })
 
-  test('shows nothing of the secret', () => {
+  test('reveals no part of the secret', () => {
     expect(encrypt(key, purpose, secret).includes(secret.slice(0, 4))).toBe(false)
   })
 })
 
-describe('what is refused, with a sentence an operator understands', () => {
+describe('decryption is refused with a clear message for', () => {
   const sentence = `${purpose} cannot be decrypted: ENCRYPTION_KEY is not the one it was encrypted with`
   const encrypted = encrypt(key, purpose, secret)
 
@@ -56,20 +56,20 @@ describe('what is refused, with a sentence an operator understands', () => {
     }
   })
 
-  test('any shorter or longer piece of it', () => {
+  test('a truncated or extended ciphertext', () => {
     for (let length = 0; length < encrypted.length; length += 1) {
       expect(() => decrypt(key, purpose, encrypted.subarray(0, length)), `${length} bytes`).toThrow(sentence)
     }
     expect(() => decrypt(key, purpose, Buffer.concat([encrypted, Buffer.of(0)]))).toThrow(sentence)
   })
 
-  test('a key that is not 32 bytes', () => {
+  test('a key of any length but 32 bytes', () => {
     for (const length of [0, 16, 31, 33]) {
       expect(() => encrypt(generateBytes(length), purpose, secret), `${length} bytes`).toThrow()
     }
   })
 
-  test('without a word of the secret or the key', () => {
+  test('every fault, without a word of the secret or the key', () => {
     const other = generateBytes(32)
     const thrown = (() => {
       try {

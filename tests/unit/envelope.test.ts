@@ -44,7 +44,7 @@ describe('a sign-in is understood', () => {
       { query: `username=ada&password=sesame&device-info=${'🌍'.repeat(200)}` },
       { device: '🌍'.repeat(200) },
     ],
-    ['with fields nobody knows', { query: 'username=ada&password=sesame&_=1', text: 'utf8=1' }, {}],
+    ['with unknown fields', { query: 'username=ada&password=sesame&_=1', text: 'utf8=1' }, {}],
     [
       'from a form under another type',
       { text: 'username=ada&password=sesame', headers: { 'content-type': 'text/plain' } },
@@ -67,7 +67,7 @@ describe('a sign-in is refused with 2400', () => {
       'with a field in multipart and the query',
       { ...multipart({ username: 'ada', password: 'x' }), query: 'password=x' },
     ],
-    ['with a field nobody knows in both', { text: 'username=ada&password=sesame&x=1', query: 'x=1' }],
+    ['with an unknown field in both', { text: 'username=ada&password=sesame&x=1', query: 'x=1' }],
     ['with a label too long', { query: `username=ada&password=sesame&device-info=${'🌍'.repeat(201)}` }],
     ['with a label of a control character', { query: 'username=ada&password=sesame&device-info=a%1B%5B2J' }],
     ['with broken percent-encoding in the query', { query: 'username=ada&password=100%' }],
@@ -124,7 +124,7 @@ const token: IssuedToken = {
   signInId: '8a2f1f7e-6a51-4d0a-bb0e-6f9a6f1f0c11',
 }
 
-test('a token is written as published, to the letter', () => {
+test('a token is written exactly as published', () => {
   const { status, body, headers } = envelope.write(token, noRequest)
   expect(body).toBe('{"success":true,"data":{"access_token":"value-of-the-token","expiry":1501242949}}')
   expect(status).toBe(200)
@@ -200,7 +200,7 @@ describe('where debug is allowed', () => {
   }
 
   test.each<[string, OAuthError, object]>([
-    ['a user nobody knows', wrong('unknown user'), { username: 'Username ada "the" first does not exist.' }],
+    ['an unknown user', wrong('unknown user'), { username: 'Username ada "the" first does not exist.' }],
     ['a wrong password', wrong('wrong password'), { password: 'Incorrect password.' }],
     ['a disabled user', wrong('disabled user'), { password: 'Incorrect password.' }],
     ['a database that is away', away, { mysql: 'connection refused' }],

@@ -23,12 +23,12 @@ function thrownBy(code: string, message: string, more: object = {}): Error {
 }
 
 describe('a refusal', () => {
-  test.each(Object.entries(statuses))('%s has the status %i unless it says another', (code, status) => {
+  test.each(Object.entries(statuses))('%s has the status %i by default', (code, status) => {
     expect(new OAuthError(code as OAuthErrorCode, 'No.').status).toBe(status)
     expect(new OAuthError(code as OAuthErrorCode, 'No.', { status: 413 }).status).toBe(413)
   })
 
-  test('has its sentence as its message and keeps the rest for the log', () => {
+  test('has its description as its message and keeps the rest for the log', () => {
     const cause = new Error('inside')
     const error = new OAuthError('invalid_grant', 'No.', { reason: 'why', cause, userId: 'u', retryAfterSeconds: 2 })
     expect(error).toBeInstanceOf(Error)
@@ -38,7 +38,7 @@ describe('a refusal', () => {
     expect(error.headers).toEqual({})
   })
 
-  test('has no stack trace, which a stranger could cause at will, and leaves those of others alone', () => {
+  test('has no stack trace, since any caller can cause it, and other errors keep theirs', () => {
     for (const code of ['invalid_token', 'invalid_grant', 'temporarily_unavailable'] as const) {
       expect(new OAuthError(code, 'No.').stack).toMatch(/^(OAuth)?Error: No\.$/)
     }
@@ -52,15 +52,15 @@ describe('a refusal', () => {
     expect(error.stack).toMatch(/^OAuthError: No\.\n {4}at |^Error: No\.\n {4}at /)
   })
 
-  test('of a client is one answer whatever the reason', () => {
+  test('of a client is one answer for every reason', () => {
     const [one, other] = [refuseClient('unknown client'), refuseClient('wrong client secret')]
     expect([one.code, one.status, one.description]).toEqual([other.code, other.status, other.description])
     expect(one.reason).not.toBe(other.reason)
   })
 })
 
-describe('whatever is thrown becomes a refusal', () => {
-  test('and a refusal stays what it is', () => {
+describe('a thrown value becomes a refusal', () => {
+  test('and a refusal stays unchanged', () => {
     const error = new OAuthError('invalid_grant', 'No.')
     expect(toOAuthError(error)).toBe(error)
   })
@@ -82,7 +82,7 @@ describe('whatever is thrown becomes a refusal', () => {
     expect(error.description).not.toContain(thrown.message)
   })
 
-  test.each([undefined, null, 'text', 42, {}])('even %j, which is no error at all', (thrown) => {
+  test.each([undefined, null, 'text', 42, {}])('even %j, which is not an Error', (thrown) => {
     expect(toOAuthError(thrown)).toMatchObject({ code: 'server_error', status: 500 })
   })
 

@@ -13,7 +13,7 @@ function hearWarnings(): string[] {
   return heard
 }
 
-test('every reader hears every event in its order, from its subscription on and until it leaves', () => {
+test('every listener hears every event in order, from its subscription until it unsubscribes', () => {
   const { emit, subscribe } = createEvents()
   const [first, second]: [Event[], Event[]] = [[], []]
   emit(enabled)
@@ -26,7 +26,7 @@ test('every reader hears every event in its order, from its subscription on and 
   expect(second).toEqual([enabled, removed, enabled])
 })
 
-test('a function that is subscribed twice is two readers', () => {
+test('a function that subscribes twice is two listeners', () => {
   const { emit, subscribe } = createEvents()
   const heard: Event[] = []
   const read = (event: Event) => void heard.push(event)
@@ -45,18 +45,21 @@ test.each<[string, () => Promise<void>]>([
     },
   ],
   ['rejects', () => Promise.reject(new Error('a reader failed'))],
-])('a reader that %s disturbs neither the emitter nor the next reader, and becomes a warning', async (_how, fail) => {
-  const warnings = hearWarnings()
-  const { emit, subscribe } = createEvents()
-  const heard: Event[] = []
-  subscribe(fail)
-  subscribe((event) => void heard.push(event))
-  emit(enabled)
-  expect(heard).toEqual([enabled])
-  await expect.poll(() => warnings).toEqual(['a reader failed'])
-})
+])(
+  'a listener that %s disturbs neither the emitter nor the next listener, and becomes a warning',
+  async (_how, fail) => {
+    const warnings = hearWarnings()
+    const { emit, subscribe } = createEvents()
+    const heard: Event[] = []
+    subscribe(fail)
+    subscribe((event) => void heard.push(event))
+    emit(enabled)
+    expect(heard).toEqual([enabled])
+    await expect.poll(() => warnings).toEqual(['a reader failed'])
+  },
+)
 
-test('a reader that leaves while it hears an event takes no other with it', () => {
+test('a listener that unsubscribes during an event removes no other', () => {
   const { emit, subscribe } = createEvents()
   const heard: Event[] = []
   const leave = subscribe(() => leave())

@@ -4,7 +4,7 @@ import { FairQueue, type PathQueue, PlainQueue } from '../../src/passwords/fair-
 
 type Path = readonly [client: string, network: string]
 
-/** Someone who waits. */
+/** A waiting entry. */
 interface Item {
   readonly path: Path
   /** When it came. */
@@ -31,7 +31,7 @@ function createQueue(): PathQueue<Item> {
   return new FairQueue(() => new FairQueue(() => new PlainQueue()))
 }
 
-/** Goes the steps and tells after each what was taken, and who waited before it and after it. */
+/** Takes the steps and reports after each the removed entry, and the entries before and after it. */
 function walk(
   taken: readonly Step[],
   look: (step: Step, got: Item | undefined, before: Item[], after: Item[]) => void,
@@ -48,7 +48,7 @@ function walk(
   return { queue, waiting }
 }
 
-/** Goes one step; returns whoever came or went. */
+/** Takes one step; returns the entry that came or went. */
 function go(queue: PathQueue<Item>, step: Step, number: number, waiting: readonly Item[]): Item | undefined {
   switch (step.kind) {
     case 'add': {
@@ -78,7 +78,7 @@ function countBy(items: readonly Item[], name: (item: Item) => string): Map<stri
 }
 
 describe('queues that take turns', () => {
-  test('say beforehand whether a newcomer would be the one that gives way', () => {
+  test('predict whether a newcomer would be evicted', () => {
     const check = fc.property(steps, paths, (taken, path) => {
       const { queue } = walk(taken, () => undefined)
       const givesWay = queue.givesWay(path)
@@ -89,7 +89,7 @@ describe('queues that take turns', () => {
     fc.assert(check)
   })
 
-  test('lose nobody and count nobody twice, whoever comes, goes or gives way', () => {
+  test('lose no entry and count none twice through arrivals, departures and evictions', () => {
     fc.assert(
       fc.property(steps, (taken) => {
         const seen: Item[] = []
@@ -122,10 +122,10 @@ describe('queues that take turns', () => {
   test.each([
     ['a client', clientOf, () => ''],
     ['a network of a client', placeOf, clientOf],
-  ] as const)('give %s no second turn before each other one that waits has had one', (_who, nameOf, rivalsOf) => {
+  ] as const)('give %s no second turn before each other waiting one has had one', (_who, nameOf, rivalsOf) => {
     fc.assert(
       fc.property(steps, (taken) => {
-        const passedOver = new Map<string, Set<string>>() // since its last turn, who has waited without one
+        const passedOver = new Map<string, Set<string>>() // since its last turn, the names that have waited without one
         walk(taken, (step, got, before, after) => {
           const left = countBy(after, nameOf)
           if (step.kind === 'take next' && got) {
@@ -143,7 +143,7 @@ describe('queues that take turns', () => {
     )
   })
 
-  test('let the latest of those give way that have most waiting, and where several have, of those asked for', () => {
+  test('evict the latest entry of the longest queue, and of the requested one among equals', () => {
     fc.assert(
       fc.property(steps, (taken) => {
         walk(taken, (step, got, before) => {
@@ -168,7 +168,7 @@ describe('queues that take turns', () => {
     )
   })
 
-  test('estimate a place that is never too good, when nobody comes after', () => {
+  test('never estimate too good a place without later arrivals', () => {
     fc.assert(
       fc.property(steps, paths, (taken, path) => {
         const { queue, waiting } = walk(taken, () => undefined)
@@ -186,18 +186,18 @@ describe('queues that take turns', () => {
   })
 
   test.each([
-    ['a client that has nobody waiting', ['c', 'x'], 3],
-    ['a network that has nobody waiting, of a client that has', ['a', 'y'], 4],
+    ['a client without a waiting entry', ['c', 'x'], 3],
+    ['a network without a waiting entry, of a client with some', ['a', 'y'], 4],
     ['the long queue itself', ['a', 'x'], 22],
     ['a short queue', ['b', 'x'], 4],
-  ] as const)('estimate little for others beside a long queue: %s', (_who, path, place) => {
+  ] as const)('estimate a short wait for others beside a long queue: %s', (_who, path, place) => {
     const queue = createQueue()
     for (let number = 0; number < 20; number += 1) queue.add(['a', 'x'], { path: ['a', 'x'], number })
     queue.add(['b', 'x'], { path: ['b', 'x'], number: 20 })
     expect(queue.estimatePlace(path)).toBe(place)
   })
 
-  test('take nobody out who is not there', () => {
+  test('remove only entries that are in the queue', () => {
     const queue = createQueue()
     const [one, stranger]: Item[] = [0, 1].map((number) => ({ path: ['a', 'x'], number }))
     queue.add(['a', 'x'], one as Item)

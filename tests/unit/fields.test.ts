@@ -21,7 +21,7 @@ describe('a field', () => {
     expect(optionalField(fields, 'toString')).toBeNull()
   })
 
-  test('with a space or a nought in it is there', () => {
+  test('with a space or a zero is present', () => {
     expect(requiredField(fields, 'space')).toBe(' ')
     expect(requiredField(fields, 'zero')).toBe('0')
   })

@@ -18,7 +18,7 @@ function createJob(name: string, log: string[]) {
   return { run, finish: () => resolve(name), fail: () => reject(new Error(`${name} failed`)) }
 }
 
-/** A queue for one client alone, who waits as long as it takes. */
+/** A queue for one client alone, without a timeout. */
 function openQueue(concurrency: number, queueLimit: number) {
   const queue = new HashQueue({ concurrency, queueLimit, queueSeconds: 60 })
   return <T>(job: () => Promise<T>) => queue.run(nobody, job)
@@ -49,7 +49,7 @@ describe('the queue before hashing', () => {
     expect(await Promise.all(done)).toEqual(['a', 'b', 'c', 'd', 'e'])
   })
 
-  test('refuses at once whoever comes when too many wait, and no one else', async () => {
+  test('refuses a job at once only when too many wait', async () => {
     const started: string[] = []
     const inTurn = openQueue(1, 1)
     const [one, two, three] = ['one', 'two', 'three'].map((name) => createJob(name, started))
@@ -65,7 +65,7 @@ describe('the queue before hashing', () => {
     expect(started).toEqual(['one', 'two'])
   })
 
-  test('lets nobody wait when the limit is 0, and takes the next as soon as it is free', async () => {
+  test('lets no job wait when the limit is 0, and takes the next as soon as it is free', async () => {
     const inTurn = openQueue(1, 0)
     const job = createJob('one', [])
     const first = inTurn(job.run)
@@ -75,7 +75,7 @@ describe('the queue before hashing', () => {
     expect(await inTurn(async () => 'three')).toBe('three')
   })
 
-  test('passes the turn when a job fails, and tells only whose job it was', async () => {
+  test('passes the turn when a job fails, and reports only to its caller', async () => {
     const started: string[] = []
     const inTurn = openQueue(1, 5)
     const bad = createJob('bad', started)
@@ -89,7 +89,7 @@ describe('the queue before hashing', () => {
     expect(await Promise.all([failing, next, thrower, last])).toEqual(['bad failed', 'next', 'thrown at once', 'last'])
   })
 
-  test('never runs more than it may, over many jobs', async () => {
+  test('never exceeds its concurrency over many jobs', async () => {
     const inTurn = openQueue(3, 1000)
     let running = 0
     let most = 0
@@ -132,7 +132,7 @@ function openSlowQueue(options: Partial<HashQueueOptions> = {}) {
       finishers.shift()?.()
       await settle()
     },
-    /** Hashes that nobody else has to wait for. */
+    /** Hashes that delay no other job. */
     practise: async (seconds: number) => {
       await queue.run(nobody, async () => void vi.advanceTimersByTime(seconds * 1_000))
     },
@@ -145,7 +145,7 @@ const tooOld = { code: 'temporarily_unavailable', status: 503, reason: 'waited t
 const tooLong = { code: 'temporarily_unavailable', status: 503, reason: 'the wait for a hash is too long' }
 const hungUp = { code: 'invalid_request', reason: 'the caller has hung up' }
 
-describe('when many wait for a hash', () => {
+describe('in a long hash queue', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   })
@@ -153,7 +153,7 @@ describe('when many wait for a hash', () => {
     vi.useRealTimers()
   })
 
-  test('clients take turns, of a client the networks, and of a network whoever came first', async () => {
+  test('clients take turns, then the networks of a client, then a network’s jobs in order of arrival', async () => {
     const { ask, finish, started } = openSlowQueue()
     ask('under way')
     for (const name of ['a1', 'a2', 'a3', 'a4']) ask(name, from('a', 'one'))
@@ -166,11 +166,11 @@ describe('when many wait for a hash', () => {
 
   test.each([
     ['of the client that has most waiting', ['a', 'a', 'a', 'b'], 'b', 2],
-    ['of whoever comes, where that client has most', ['a', 'a', 'b', 'b'], 'b', 4],
-    ['of whoever comes, where several have as many', ['a', 'b', 'c', 'd'], 'e', 4],
-    ['of whoever comes, where that one alone waits', ['a', 'a', 'a', 'a'], 'a', 4],
-    ['of whoever comes, where that client comes to have as many', ['a', 'a', 'b', 'c'], 'b', 4],
-  ] as const)('and no more may, the latest %s gives way', async (_whose, waiting, newcomer, givesWay) => {
+    ['of the newcomer, where that client has most', ['a', 'a', 'b', 'b'], 'b', 4],
+    ['of the newcomer, where several have as many', ['a', 'b', 'c', 'd'], 'e', 4],
+    ['of the newcomer, where that one alone waits', ['a', 'a', 'a', 'a'], 'a', 4],
+    ['of the newcomer, where that client comes to have as many', ['a', 'a', 'b', 'c'], 'b', 4],
+  ] as const)('at its limit, the latest %s is evicted', async (_whose, waiting, newcomer, givesWay) => {
     const { ask, finish, started, refused } = openSlowQueue({ queueLimit: waiting.length })
     ask('under way')
     for (const [number, client] of [...waiting, newcomer].entries()) ask(`${number}`, from(client))
@@ -181,7 +181,7 @@ describe('when many wait for a hash', () => {
     expect(started.slice(1).sort()).toEqual(served)
   })
 
-  test('a flood from one network of a client drives nobody else out of its line', async () => {
+  test('a flood from one network of a client evicts no other network’s job', async () => {
     const { ask, refused } = openSlowQueue({ queueLimit: 10 })
     ask('under way')
     for (let number = 1; number <= 10; number += 1) ask(`flood ${number}`, from('app', '203.0.113.1'))
@@ -192,7 +192,7 @@ describe('when many wait for a hash', () => {
     expect([...refused.keys()].sort()).toEqual(numbers.map((number) => `flood ${number}`).sort())
   })
 
-  test('nobody waits longer than may be waited: then the hash is never made, and the place is free', async () => {
+  test('a job that waits too long is never hashed and frees its place', async () => {
     const { ask, finish, started, refused } = openSlowQueue({ queueSeconds: 5, queueLimit: 2 })
     ask('under way')
     ask('old')
@@ -212,7 +212,7 @@ describe('when many wait for a hash', () => {
     expect(refused.size).toBe(1)
   })
 
-  test('whoever would wait longer, as long as hashes took of late, is refused at the door', async () => {
+  test('a job is refused on arrival when recent hashes predict too long a wait', async () => {
     const { ask, practise, finish, started, refused } = openSlowQueue({ queueSeconds: 10 })
     await practise(2)
     ask('under way')
@@ -229,7 +229,7 @@ describe('when many wait for a hash', () => {
     expect(started).toEqual(['under way', 'two seconds', 'four seconds', 'four seconds again'])
   })
 
-  test('several hashes at once are several times as fast at the door', async () => {
+  test('the predicted wait shrinks with the number of parallel hashes', async () => {
     const { ask, practise, refused } = openSlowQueue({ concurrency: 2, queueSeconds: 10 })
     await practise(2)
     for (let number = 1; number <= 8; number += 1) ask(`${number}`)
@@ -238,7 +238,7 @@ describe('when many wait for a hash', () => {
     expect(refused.get('8')).toMatchObject({ retryAfterSeconds: 5 })
   })
 
-  test('the door is closed to the longest line only', async () => {
+  test('only the longest queue refuses on arrival', async () => {
     const { ask, practise, refused } = openSlowQueue({ queueSeconds: 10 })
     await practise(1)
     ask('under way', from('a'))
@@ -249,7 +249,7 @@ describe('when many wait for a hash', () => {
     expect([...refused.keys()]).toEqual(['a6'])
   })
 
-  test('nobody is refused at the door before a hash was measured, and nobody when none is under way', async () => {
+  test('no job is refused on arrival before the first measured hash, or while none is under way', async () => {
     const { ask, practise, finish, started, refused } = openSlowQueue({ queueSeconds: 10 })
     for (let number = 1; number <= 20; number += 1) ask(`${number}`)
     await settle()
@@ -264,10 +264,10 @@ describe('when many wait for a hash', () => {
     ['hashes of a second, ten before', [1], 10, '10'],
     ['hashes of a fifth of a second, ten before', [0.2], 10, '2'],
     ['hashes of no time at all', [0], 10, '1'],
-    ['nobody else who waits', [1], 0, '1'],
+    ['no other waiting job', [1], 0, '1'],
     ['hashes that were slow once', [60, ...Array<number>(60).fill(0.1)], 10, '3'],
     ['hashes that became slow', [...Array<number>(60).fill(0.1), ...Array<number>(60).fill(1)], 10, '10'],
-  ] as const)('who is refused hears when to come again: %s', async (_what, hashes, waiting, seconds) => {
+  ] as const)('a refused job gets the seconds to wait: %s', async (_what, hashes, waiting, seconds) => {
     const { ask, practise, refused } = openSlowQueue({ queueLimit: waiting, queueSeconds: 600 })
     for (const hash of hashes) await practise(hash)
     ask('under way')
@@ -279,8 +279,8 @@ describe('when many wait for a hash', () => {
   })
 })
 
-describe('a caller who hangs up', () => {
-  test('before asking costs no hash, even when nobody waits', async () => {
+describe('a caller that hangs up', () => {
+  test('before asking costs no hash, even in an empty queue', async () => {
     const started: string[] = []
     const queue = new HashQueue({ concurrency: 1, queueLimit: 1, queueSeconds: 5 })
     const place = { ...nobody, signal: AbortSignal.abort() }
@@ -304,7 +304,7 @@ describe('a caller who hangs up', () => {
     expect(started).toEqual(['under way', 'stays', 'comes'])
   })
 
-  test('as all others do leaves the queue as it was', async () => {
+  test('like all others leaves the queue empty', async () => {
     const { ask, finish, started, refused } = openSlowQueue()
     const leaving = new AbortController()
     ask('under way')
@@ -318,7 +318,7 @@ describe('a caller who hangs up', () => {
     expect(started).toEqual(['under way', 'next'])
   })
 
-  test('during the hash gets what is found, and the turn is passed once', async () => {
+  test('during the hash gets its result, and the turn is passed once', async () => {
     const { ask, finish, started } = openSlowQueue()
     const leaving = new AbortController()
     const asked = ask('under way', { ...nobody, signal: leaving.signal })
@@ -333,7 +333,7 @@ describe('a caller who hangs up', () => {
   })
 })
 
-describe('who has left the queue', () => {
+describe('a job that left the queue', () => {
   const count = 10_000
 
   interface Crowd {
@@ -363,7 +363,7 @@ describe('who has left the queue', () => {
     ],
   ]
 
-  test.each(ways)('%s leaves no timer and no listener behind, of 10,000', async (_way, queueSeconds, leave) => {
+  test.each(ways)('%s leaves no timer and no listener behind, 10,000 times', async (_way, queueSeconds, leave) => {
     const queue = new HashQueue({ concurrency: 1, queueLimit: count, queueSeconds })
     const { run, finish } = createJob('under way', [])
     const callers = Array.from({ length: count }, () => new AbortController())

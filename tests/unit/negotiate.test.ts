@@ -21,13 +21,13 @@ describe('without Accept the answer is of', () => {
     expect(negotiate('', requestType, formatters)).toBe(json)
   })
 
-  test.each([' ', ',', ' , ,', '\t'])('the type of the request where Accept is as good as empty: %j', (accept) => {
+  test.each([' ', ',', ' , ,', '\t'])('the type of the request where Accept is effectively empty: %j', (accept) => {
     expect(negotiate(accept, xml, formatters)).toBe(xml)
   })
 })
 
 describe('Accept', () => {
-  test.each([...offered])('that names %s gets it, whatever the request is', (type) => {
+  test.each([...offered])('that names %s gets it for any request', (type) => {
     for (const requestType of [...offered, form, '']) expect(negotiate(type, requestType, formatters)).toBe(type)
   })
 
@@ -80,11 +80,11 @@ describe('Accept', () => {
     'application/xml;q=-1',
     'application/xml;q=high',
     'application/xml/xml',
-  ])('%s, which asks for nothing there is, gets JSON, for a request in XML too', (accept) => {
+  ])('%s, which names no offered type, gets JSON, even for a request in XML', (accept) => {
     expect(negotiate(accept, xml, formatters)).toBe(json)
   })
 
-  test('of any shape is answered in a type that is offered, the same in any letter case', () => {
+  test('of any shape gets an offered type, the same in any letter case', () => {
     const pieces = fc.constantFrom(
       ...[...offered, 'text/html', '*/*', 'text/*', '*', '/', ',', ';', '=', 'q', 'q=', ';q=0.5', ';q=1', ';q=0'],
       ...[';q=1e400', ';q=NaN', ';q=Infinity', ';q="1"', '"', '\\', ' ', '\t', '__proto__', 'constructor'],
@@ -104,7 +104,7 @@ describe('Accept', () => {
     )
   })
 
-  test('gives the highest quality named, of equals the first formatter, and of its types the one named first', () => {
+  test('selects the highest quality, then the first formatter, then its first named type', () => {
     const ranges = fc.uniqueArray(fc.tuple(fc.constantFrom(...offered), fc.integer({ min: 1, max: 1000 })), {
       selector: ([type]) => type,
       minLength: 1,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { networkOf, showAddress, trustProxies } from '../../src/http/network.ts'
 
-describe('the network an attempt counts for', () => {
+describe('the network of an attempt', () => {
   test.each([
     ['192.0.2.7', '192.0.2.7'],
     ['2001:db8:1:2::1', '2001:db8:1:2:ffff:ffff:ffff:ffff'],
@@ -40,7 +40,7 @@ describe('the network an attempt counts for', () => {
     expect(networkOf(one)).not.toBe(networkOf(other))
   })
 
-  test('is short and marked for a text that names no address', () => {
+  test('is short and marked for a text that is not an address', () => {
     expect(networkOf(`x${'y'.repeat(10_000)}`)).toMatch(/^\?x.{63}$/)
   })
 })
@@ -69,17 +69,17 @@ describe('a trusted proxy', () => {
     },
   )
 
-  test('is not looked for behind thirty-two others', () => {
+  test('is not sought behind thirty-two others', () => {
     expect(trust !== false && trust('10.1.2.3', 31)).toBe(true)
     expect(trust !== false && trust('10.1.2.3', 32)).toBe(false)
   })
 
-  test('does not exist where none is named', () => {
+  test('does not exist without a setting', () => {
     expect(trustProxies([])).toBe(false)
   })
 })
 
-describe('the address that a log line shows', () => {
+describe('the address in a log line', () => {
   test.each([
     [undefined, undefined],
     ['192.0.2.7', '192.0.2.7'],
@@ -91,7 +91,7 @@ describe('the address that a log line shows', () => {
   })
 
   test.each(['', 'unknown', 'a-secret', 'A'.repeat(16_000)])(
-    'never repeats a text that names no address: %s',
+    'never repeats a text that is not an address: %s',
     (text) => {
       expect(showAddress(text)).toBe('unreadable')
     },

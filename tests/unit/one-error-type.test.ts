@@ -10,7 +10,7 @@ async function loadAnotherCopy(): Promise<typeof OAuthError> {
 
 class OwnError extends OAuthError {}
 
-test('a refusal is an OAuthError of every copy of the code that a program has loaded', async () => {
+test('a refusal is an OAuthError of every loaded copy of the code', async () => {
   const Another = await loadAnotherCopy()
   expect(Another).not.toBe(OAuthError)
   expect(new Another('invalid_token', 'No.')).toBeInstanceOf(OAuthError)
@@ -18,7 +18,7 @@ test('a refusal is an OAuthError of every copy of the code that a program has lo
   expect(new OwnError('invalid_token', 'No.')).toBeInstanceOf(Another)
 })
 
-test('anything else is none, whatever its name and its fields', () => {
+test('no other error is an OAuthError, even with the same name and fields', () => {
   const lookalike = Object.assign(new Error('No.'), { name: 'OAuthError', code: 'invalid_token', status: 401 })
   for (const other of [lookalike, { ...new OAuthError('invalid_token', 'No.') }, null, undefined, 'OAuthError', {}]) {
     expect(other instanceof OAuthError).toBe(false)
@@ -32,7 +32,7 @@ test('a class that extends it has its own instances only', async () => {
   expect(new Another('invalid_token', 'No.')).not.toBeInstanceOf(OwnError)
 })
 
-test('what tells it is not among its fields', () => {
+test('the mark of an OAuthError is not among its fields', () => {
   const error = new OAuthError('invalid_token', 'No.')
   expect(Object.getOwnPropertySymbols(error)).toEqual([])
 })

@@ -57,7 +57,7 @@ describe('argon2id by either binding', () => {
     },
   )
 
-  test('keeps a password that differs only in composition apart', async () => {
+  test('distinguishes passwords that differ only in composition', async () => {
     for (const { hash, verify } of bindings) {
       expect(await verify(await hash('é', cheap), 'e\u0301')).toBe(false)
     }
@@ -71,7 +71,7 @@ describe('argon2id by either binding', () => {
 describe('passwords', async () => {
   const passwords = await createPasswords(cheapPasswords)
 
-  test('match the hash they made and no other, whatever Unicode is in them', async () => {
+  test('match only their own hash, with any Unicode in them', async () => {
     const texts = fc.string({ unit: 'binary', minLength: 1, maxLength: 200 }).filter(isPassword)
     await fc.assert(
       fc.asyncProperty(texts, texts, async (password, other) => {
@@ -95,12 +95,12 @@ describe('passwords', async () => {
     '$argon2id$v=19$m=1024,t=1,p=1$x',
     '$2b$10$abcdefghijklmnopqrstuv',
     'sha256:00',
-  ])('never match a stored text that is no hash: %j', async (stored) => {
+  ])('never match a stored text that is not a hash: %j', async (stored) => {
     const outcome = await passwords.match(stored, 'sesame', nobody).catch((error: unknown) => error)
     if (outcome !== false) expect(outcome).toEqual(new Error('a stored hash is unreadable'))
   })
 
-  test('tell a stored text that is cut apart from a wrong password', async () => {
+  test('distinguish a truncated stored hash from a wrong password', async () => {
     const hash = await passwords.hash('sesame')
     await expect(passwords.match(hash.slice(0, 40), 'sesame', nobody)).rejects.toThrow('a stored hash is unreadable')
     expect(await passwords.match(hash, 'other', nobody)).toBe(false)
@@ -126,7 +126,7 @@ describe('passwords', async () => {
     expect(passwords.needsRenewal(await passwords.hash('sesame'))).toBe(false)
   })
 
-  test('wait in one queue, whether they are hashed or matched', async () => {
+  test('wait in one queue to be hashed or matched', async () => {
     const narrow = await createPasswords({ ...cheapPasswords, concurrency: 1, queueLimit: 0 })
     const first = narrow.hash('sesame')
     await expect(narrow.match(null, 'sesame', nobody)).rejects.toMatchObject({ code: 'temporarily_unavailable' })
@@ -149,14 +149,14 @@ describe('a stored hash', async () => {
     ['of fewer passes', written({ memoryKib: 4096, passes: 1, lanes: 1 }), 2],
     ['of more memory and less work', written({ memoryKib: 6144, passes: 1, lanes: 1 }), 2],
     ['of almost today’s cost', written({ memoryKib: 4092, passes: 2, lanes: 1 }), 1],
-    ['that is none: nobody’s', null, 1],
-  ] as const)('%s is checked by as many hashes as make up today’s cost', async (_what, stored, times) => {
+    ['of an unknown user', null, 1],
+  ] as const)('%s is checked with enough hashes to reach today’s cost', async (_what, stored, times) => {
     passwords.noteStoredCosts([]) // an earlier case brought a dearer hash
     const checked = countHashes(async () => expect(await passwords.match(stored, 'sesame', nobody)).toBe(false))
     expect(await checked).toBe(times)
   })
 
-  test('fills a refusal up to the dearest cost that is noted, until that cost is gone', async () => {
+  test('pads a refusal up to the highest noted cost, until that cost is gone', async () => {
     const server = await createPasswords({ ...cheapPasswords, ...today })
     const stored = await server.hash('sesame')
     const count = (hash: string | null, password: string, isRefused = false) =>
@@ -173,7 +173,7 @@ describe('a stored hash', async () => {
     expect(await count(null, 'open')).toBe(2)
   })
 
-  test('that is right costs what a wrong one does', async () => {
+  test('that is right costs as much as a wrong one', async () => {
     const cheaper = await createPasswords({ ...cheapPasswords, memoryKib: 1024, passes: 1 })
     const stored = await cheaper.hash('sesame')
     for (const [password, isRight] of [['sesame', true] as const, ['open', false] as const]) {
@@ -193,7 +193,7 @@ describe('a stored hash', async () => {
     },
   )
 
-  test('of any cost is made up to any other, to a pass’s rounding, and never beyond', () => {
+  test('of any cost is padded to any other within a pass, and never beyond', () => {
     const lanes = fc.integer({ min: 1, max: 16 })
     const cost = lanes.chain((count) =>
       fc.record({
@@ -214,7 +214,7 @@ describe('a stored hash', async () => {
   })
 
   test.each(bindings.map((argon2) => [argon2.binding, argon2] as const))(
-    '%s takes the smallest cost that makes up for anything',
+    '%s accepts the smallest cost used for padding',
     async (_name, { verify }) => {
       for (const count of [1, 4]) {
         const now = { memoryKib: 64 * count, passes: 2, lanes: count }
@@ -231,12 +231,12 @@ describe('a stored hash', async () => {
     '$argon2id$v=19$t=1,m=1024,p=1$c2FsdHNhbHQ$',
     '$argon2id$v=16$m=1024,t=1,p=1$c2FsdHNhbHQ$',
     '$argon2id$m=1024,t=1,p=1$c2FsdHNhbHQ$',
-  ])('is made up for whoever wrote it: %s', (stored) => {
+  ])('is padded for any software that wrote it: %s', (stored) => {
     expect(findMissingCost(stored, today)).toEqual({ memoryKib: 3584, passes: 2, lanes: 1 })
   })
 })
 
-/** What is verified costs as much memory times passes as a hash of today. */
+/** Verification costs as much memory times passes as a hash of today. */
 function expectMadeUp(stored: Argon2Cost, now: Argon2Cost): void {
   const work = ({ memoryKib, passes }: Argon2Cost) => memoryKib * passes
   const missing = findMissingCost(writeDecoyHash(stored), now)
@@ -252,7 +252,7 @@ function expectMadeUp(stored: Argon2Cost, now: Argon2Cost): void {
   expect(work(missing)).toBeGreaterThan(spared - now.passes)
 }
 
-describe('a password a user can have', () => {
+describe('a possible password', () => {
   test('has 1 to 1,024 bytes of UTF-8', () => {
     expect(isPassword('')).toBe(false)
     expect(isPassword('a')).toBe(true)
@@ -269,7 +269,7 @@ describe('a password a user can have', () => {
     expect(isPassword('a\0b')).toBe(false)
   })
 
-  test('is asked for in a sentence when it is none', () => {
+  test('is described in the message when it is missing', () => {
     expect(() => requirePassword('sesame')).not.toThrow()
     expect(() => requirePassword('')).toThrow(expect.objectContaining({ code: 'invalid_request', status: 400 }))
   })

@@ -65,7 +65,7 @@ describe('a form', () => {
     ])
   })
 
-  test('comes back as it went in, whatever Unicode is in it', () => {
+  test('survives a round trip with any Unicode in it', () => {
     const anyText = fc.string({ unit: 'binary' }).filter((text) => !text.includes('\0'))
     const pairs = fc.uniqueArray(fc.tuple(anyText, anyText), { selector: ([name]) => name.toLowerCase() })
     fc.assert(
@@ -77,7 +77,7 @@ describe('a form', () => {
     )
   })
 
-  test('that is random text gives fields or a refusal and never a fault', () => {
+  test('of random text gives fields or a refusal, never a fault', () => {
     const pieces = fc.constantFrom(
       '%',
       '%0',
@@ -149,7 +149,7 @@ describe('a body is refused', () => {
     ['------WebKitFormBoundaryX\r\ncontent-disposition: form-data; name="a"\r\n\r\n1', 'multipart'],
     ['--b\nContent-Disposition: form-data; name="a"\n\n1', 'multipart'],
     ['--b\r\nContent-Type: text/plain\r\ncontent-disposition: form-data; name="a"\r\n\r\n1', 'multipart'],
-  ])('in a sentence that says what was sent and what to send: %j', (text, kind) => {
+  ])('with a message about the sent and the expected format: %j', (text, kind) => {
     const description = refusalOf(text)
     expect(description).toContain(`The body is ${kind}.`)
     expect(description).toContain('Send a form: token=...')
@@ -171,7 +171,7 @@ describe('a body is refused', () => {
     },
   )
 
-  test('in a sentence without an example where there is none', () => {
+  test('with a message without an example where there is none', () => {
     const sentences = ['a=1\n', 'a=1\nb=2'].map((text) => descriptionOf(() => readForm(text, null)))
     expect(sentences).toEqual([
       'The form ends with a line break. Send it without.',
@@ -187,7 +187,7 @@ describe('a body is refused', () => {
     }
   })
 
-  test('never with a word of it repeated', () => {
+  test('without repeating a word of it', () => {
     for (const text of [
       'marker=1\n',
       'marker=1\nmarker=2',

@@ -61,7 +61,7 @@ describe('a JSON object', () => {
     expect(fieldsOf('{"a":null,"b":"1"}')).toEqual([['b', '1']])
   })
 
-  test('of texts comes back as it went in, whatever Unicode is in it', () => {
+  test('of texts survives a round trip with any Unicode in it', () => {
     const anyText = fc.string({ unit: 'binary' }).filter((text) => !/[\0\uFFFD]/.test(text))
     const pairs = fc.uniqueArray(fc.tuple(anyText, anyText), { selector: ([name]) => name.toLowerCase() })
     fc.assert(
@@ -74,7 +74,7 @@ describe('a JSON object', () => {
     )
   })
 
-  test('of numbers comes back as it was written', () => {
+  test('of numbers keeps them as written', () => {
     fc.assert(
       fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (number) => {
         const written = JSON.stringify(number)
@@ -128,7 +128,7 @@ describe('a body is refused', () => {
     '{"a":"\u0001"}',
     '{"a\t":"1"}',
     '\uFEFF\uFEFF{"a":"1"}',
-  ])('when it is no JSON object: %j', (text) => {
+  ])('when it is not a JSON object: %j', (text) => {
     expect(refusalOf(text)).toBe(noObject)
   })
 
@@ -164,7 +164,7 @@ describe('a body is refused', () => {
     ['{"a":"\uFFFD"}', 'bytes that were no UTF-8'],
     ['{"\uFFFD":"1"}', 'bytes that were no UTF-8, in a name'],
     ['{"a":"1"}\uFFFD', 'bytes that were no UTF-8, behind it'],
-  ])('with what no text may hold: %j, %s', (text) => {
+  ])('with an invalid text: %j, %s', (text) => {
     expect(refusalOf(text)).toBe(unreadable)
   })
 
@@ -180,7 +180,7 @@ describe('a body is refused', () => {
     expect([noObject, noText]).toContain(refusalOf(text))
   })
 
-  test('never with a word of it repeated', () => {
+  test('without repeating a word of it', () => {
     for (const text of ['marker', '{"marker":true}', '{"marker":"1","marker":"2"}', '{"marker":"\\ud800"}']) {
       expect(refusalOf(text)).not.toContain('marker')
     }
@@ -193,7 +193,7 @@ describe('random text', () => {
     ...['true', ' ', '\n', '\uFEFF', '\u2028', "'", '//', '{"a":', '"}', '"":'],
   )
 
-  test('is read only where it is an object in JSON, and never a fault', () => {
+  test('is read only where it is a JSON object, and never causes a fault', () => {
     const objects = fc.dictionary(fc.constantFrom('a', 'b', '', 'é'), fc.constantFrom('1', 2, null)).map(toText)
     const texts = fc.oneof(
       fc.json(),

@@ -52,7 +52,7 @@ describe('a multipart body is read', () => {
     expect(await read(text, contentType)).toEqual(expected)
   })
 
-  test('with any value that has no boundary in it', async () => {
+  test('with any value without a boundary in it', async () => {
     const values = fc.string({ unit: 'grapheme' }).filter((value) => !/[\0\uFFFD\p{Cs}]|--edge/u.test(value))
     await fc.assert(
       fc.asyncProperty(values, async (value) => {

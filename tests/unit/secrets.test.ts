@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { generateBytes, generateId, generateSecret, hashSecret, keyedHash, matchHash } from '../../src/secrets.ts'
 
 describe('a generated secret', () => {
-  test('is 43 letters and digits, which no form, header or shell changes', () => {
+  test('is 43 letters and digits, safe in forms, headers and shells', () => {
     for (let index = 0; index < 200; index += 1) {
       const secret = generateSecret()
       expect(secret).toMatch(/^[A-Za-z0-9]{43}$/)
@@ -15,7 +15,7 @@ describe('a generated secret', () => {
     expect(generateSecret()).toHaveLength(43)
   })
 
-  test('is as long as asked for', () => {
+  test('has the requested length', () => {
     expect([0, 1, 43, 64, 65, 1000].map((length) => generateSecret(length).length)).toEqual([0, 1, 43, 64, 65, 1000])
   })
 
@@ -35,12 +35,12 @@ describe('a generated secret', () => {
 })
 
 describe('random values', () => {
-  test('are as many bytes as asked for, and others each time', () => {
+  test('have the requested number of bytes and differ each time', () => {
     expect(generateBytes(32)).toHaveLength(32)
     expect(generateBytes(32).equals(generateBytes(32))).toBe(false)
   })
 
-  test('ids are UUIDs of version 4, another each time', () => {
+  test('as ids are UUIDs of version 4, different each time', () => {
     const ids = Array.from({ length: 100 }, generateId)
     for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
     expect(new Set(ids).size).toBe(100)
@@ -59,7 +59,7 @@ describe('hashes of secrets', () => {
     expect(Buffer.from(hash, 'base64url').toString('hex')).toBe(expected)
   })
 
-  test('match only themselves, whichever byte differs', () => {
+  test('match only themselves, for a difference in any byte', () => {
     const hash = hashSecret('one')
     expect(matchHash(hash, Buffer.from(hash))).toBe(true)
     for (let index = 0; index < hash.length; index += 1) {

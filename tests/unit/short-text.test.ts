@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { isShortText } from '../../src/short-text.ts'
 
 describe('a text of at most three characters', () => {
-  test.each(['', 'a', 'abc', 'äöü', '😀😀😀'])('may be %j', (text) => {
+  test.each(['', 'a', 'abc', 'äöü', '😀😀😀'])('can be %j', (text) => {
     expect(isShortText(text, 3)).toBe(true)
   })
 
@@ -10,7 +10,10 @@ describe('a text of at most three characters', () => {
     expect(isShortText(text, 3)).toBe(false)
   })
 
-  test.each(['a\n', '\0', '\u0085', '\uD83D', '\uDE00a'])('has no control character and no half of one: %j', (text) => {
-    expect(isShortText(text, 3)).toBe(false)
-  })
+  test.each(['a\n', '\0', '\u0085', '\uD83D', '\uDE00a'])(
+    'has no control character and no half of a character: %j',
+    (text) => {
+      expect(isShortText(text, 3)).toBe(false)
+    },
+  )
 })

@@ -24,7 +24,7 @@ describe('a token in the cache', () => {
     expect(cache.getStale('one', 200)).toBeNull()
   })
 
-  test('stays as a stale one when all freshness ends, and is fresh again once it was found again', () => {
+  test('stays as stale when all freshness ends, and is fresh again after the next look-up', () => {
     const { cache, found, isFreshAt } = setUp()
     cache.expire()
     expect(isFreshAt(0)).toBe(false)
@@ -46,14 +46,14 @@ describe('a token in the cache', () => {
     expect(cache.getStale('new', 0)).toEqual(_what.startsWith('a newer') ? tokenOf('1') : null)
   })
 
-  test('is dropped by its id also after it was found twice', () => {
+  test('is dropped by its id even after two look-ups', () => {
     const { cache, found, isFreshAt } = setUp()
     cache.set('one', found, lifetimes)
     cache.deleteToken('1')
     expect(isFreshAt(0)).toBe(false)
   })
 
-  test('gives way when 20,000 others were used since', () => {
+  test('is evicted when 20,000 others were used since', () => {
     const { cache, isFreshAt } = setUp()
     for (let id = 2; id <= 20_000; id += 1) cache.set(`name ${id}`, tokenOf(String(id)), lifetimes)
     expect(isFreshAt(0)).toBe(true)

@@ -20,7 +20,7 @@ function setUp() {
 }
 
 describe('a stall of the event loop', () => {
-  test('is none while the loop comes round, and while it is only busy', () => {
+  test('is not reported while the loop turns or is only busy', () => {
     const { watch, pass, turn } = setUp()
     for (let time = 0; time < 100; time += 1) {
       turn()
@@ -33,7 +33,7 @@ describe('a stall of the event loop', () => {
     expect(watch.countStalls()).toBe(0)
   })
 
-  test('is noticed by the first look after it, before any timer', () => {
+  test('is noticed by the first check after it, before any timer', () => {
     const { watch, pass } = setUp()
     pass(endedTokenBoundMs + 1)
     expect(watch.countStalls()).toBe(1)
@@ -47,7 +47,7 @@ describe('a stall of the event loop', () => {
     expect(watch.countStalls()).toBe(1)
   })
 
-  test('counts from the tick before the last one, since only that one proves that sockets have been read', () => {
+  test('counts from the last tick but one, which proves that sockets have been read', () => {
     const { watch, pass } = setUp()
     pass(endedTokenBoundMs - tickMs)
     watch.tick()
@@ -55,7 +55,7 @@ describe('a stall of the event loop', () => {
     expect(watch.countStalls()).toBe(1)
   })
 
-  test('is over at once, and the next one counts anew', () => {
+  test('ends at once, and the next one counts anew', () => {
     const { watch, pass, turn } = setUp()
     pass(10_000)
     expect(watch.countStalls()).toBe(1)

@@ -11,13 +11,13 @@ interface LockedPackage {
 
 const locked: Record<string, LockedPackage> = JSON.parse(readRoot('package-lock.json')).packages
 
-test('THIRD-PARTY-NOTICES.md has a row for every package that runs in production, with its licence', () => {
+test('THIRD-PARTY-NOTICES.md lists every production package with its licence', () => {
   const rows = readRoot('THIRD-PARTY-NOTICES.md').match(/^\| (?!package \||-).+ \|$/gm) ?? []
   const shipped = [...production('')].map((path) => `| ${nameOf(path)} | ${locked[path]?.license} |`)
   expect(rows).toEqual([...new Set(shipped)].sort())
 })
 
-test('THIRD-PARTY-NOTICES.md names every package that comes with those in packages/', () => {
+test('THIRD-PARTY-NOTICES.md names every dependency of those in packages/', () => {
   const notices = readRoot('THIRD-PARTY-NOTICES.md')
   const roots = Object.keys(locked).filter((path) => path.startsWith('packages/'))
   expect(roots).toContain('packages/embedded')

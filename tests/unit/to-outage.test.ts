@@ -6,7 +6,7 @@ function databaseError(sqlState: string): pg.DatabaseError {
   return Object.assign(new pg.DatabaseError('its own words', 0, 'error'), { code: sqlState })
 }
 
-describe('what the database says is an outage', () => {
+describe('an outage reported by the database', () => {
   test.each([
     ['08006', 'database away'],
     ['0A000', 'database in conflict'],
@@ -39,7 +39,7 @@ describe('what the database says is an outage', () => {
   })
 
   test.each(['22021', '23505', '42601', '42703', '54000', '55000', 'P0001', 'XX000', 'XX001'])(
-    '%s is none: it is an answer, or a mistake of ours',
+    'does not include %s, which is an answer or a fault of this program',
     (sqlState) => {
       const error = databaseError(sqlState)
       expect(toOutage(error)).toBe(error)
@@ -48,7 +48,7 @@ describe('what the database says is an outage', () => {
 })
 
 describe('a full queue of notifications', () => {
-  test('is an outage, told from the other meanings of its SQLSTATE', () => {
+  test('is an outage, unlike the other meanings of its SQLSTATE', () => {
     const full = Object.assign(databaseError('54000'), { file: 'async.c' })
     expect(toOutage(full)).toMatchObject({ code: 'temporarily_unavailable', reason: 'database full: its own words' })
     const tooLong = Object.assign(databaseError('54000'), { file: 'nbtutils.c' })
@@ -56,7 +56,7 @@ describe('a full queue of notifications', () => {
   })
 })
 
-describe('whatever fails while connecting is an outage', () => {
+describe('a failed connection attempt is an outage', () => {
   test.each([
     ['55000', 'database away'],
     ['42501', 'database without rights'],
@@ -75,7 +75,7 @@ describe('whatever fails while connecting is an outage', () => {
   })
 })
 
-describe('what the driver says is an outage', () => {
+describe('an outage reported by the driver', () => {
   test.each([
     ['Query read timeout', 'database slow'],
     ['timeout exceeded when trying to connect', 'database slow'],

@@ -60,7 +60,7 @@ describe('the request (RFC 6749 §4.3.2)', () => {
     ])
   })
 
-  test('carries both halves of the client form-encoded in Basic (§2.3.1)', async () => {
+  test('carries id and secret of the client form-encoded in Basic (§2.3.1)', async () => {
     const { init } = await sentWith({ clientId: 'web:shop ä', clientSecret: "a+b:c%/=&~*'()😀" })
     const [scheme, halves = ''] = (new Headers(init.headers).get('authorization') ?? '').split(' ')
     expect(scheme).toBe('Basic')
@@ -70,14 +70,14 @@ describe('the request (RFC 6749 §4.3.2)', () => {
     expect(String(init.body)).not.toContain('client')
   })
 
-  test('of a public client has its id in the form and no Authorization (§2.3)', async () => {
+  test('of a public client has its id in the form and no Authorization header (§2.3)', async () => {
     const { init } = await sentWith({ clientSecret: undefined })
     expect(new Headers(init.headers).has('authorization')).toBe(false)
     expect(new URLSearchParams(String(init.body)).get('client_id')).toBe('web-shop')
     expect(new URLSearchParams(String(init.body)).has('client_secret')).toBe(false)
   })
 
-  test('takes options as they were when the source was made', async () => {
+  test('uses the options as they were when the source was created', async () => {
     const { sent, fetch } = recorder()
     const options = { ...right, fetch }
     const token = tokenSource(options)
@@ -87,7 +87,7 @@ describe('the request (RFC 6749 §4.3.2)', () => {
   })
 })
 
-describe('an option that cannot be right', () => {
+describe('an invalid option', () => {
   const marker = 'sesame-0123456789'
   test.each<[string, object]>([
     ['url', { url: marker }],
@@ -122,7 +122,7 @@ describe('an option that cannot be right', () => {
     ['timeoutMs', { timeoutMs: 2 ** 31 }],
     ['timeoutMs', { timeoutMs: marker }],
     ['fetch', { fetch: marker }],
-  ])('is a TypeError at once that names %s and does not repeat it: %j', (name, wrong) => {
+  ])('is a TypeError at once that names %s and does not repeat the value: %j', (name, wrong) => {
     const attempt = () => tokenSource({ ...right, ...wrong } as TokenSourceOptions)
     expect(attempt).toThrow(TypeError)
     expect(attempt).toThrow(new RegExp(`^${name} must`))
@@ -149,7 +149,7 @@ describe('Retry-After (RFC 9110 §10.2.3)', () => {
     expect(readRetryAfter(new Headers(text === '' ? { date } : { date, 'retry-after': text }))).toBe(seconds)
   })
 
-  test('as a date counts from now when the answer has no date of its own', () => {
+  test('as a date counts from now when the answer has no Date header', () => {
     const inAMinute = new Date(Date.now() + 60_000).toUTCString()
     const seconds = readRetryAfter(new Headers({ 'retry-after': inAMinute }))
     expect(seconds).toBeGreaterThan(50)
@@ -198,15 +198,15 @@ describe('a challenge (RFC 9110 §11.6.1, RFC 6750 §3)', () => {
     return requests
   }
 
-  test.each(invalid)('that says the token is no longer good: %s', async (challenge) => {
+  test.each(invalid)('that reports an invalid token: %s', async (challenge) => {
     expect(await requestsAfter(challenge)).toBe(2)
   })
 
-  test.each(others)('that says something else: %s', async (challenge) => {
+  test.each(others)('that reports another error: %s', async (challenge) => {
     expect(await requestsAfter(challenge)).toBe(1)
   })
 
-  test('with another status than 401 is none', async () => {
+  test('is ignored under another status than 401', async () => {
     for (const status of [200, 400, 403, 500]) expect(await requestsAfter(invalid[0] ?? '', status)).toBe(1)
   })
 })

@@ -8,7 +8,7 @@ const ids = fc.uuid()
 const secrets = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes))
 
 describe('the value of a token', () => {
-  test('says which row it is and gives the hash of its secret, not the secret', () => {
+  test('gives its row and the hash of its secret, not the secret', () => {
     fc.assert(
       fc.property(ids, secrets, (id, secret) => {
         const read = readTokenValue(writeTokenValue(id, secret))
@@ -25,7 +25,7 @@ describe('the value of a token', () => {
     )
   })
 
-  test('is no value any more when any one character is another', () => {
+  test('is invalid when any one character changes', () => {
     const places = fc.nat({ max: 71 })
     const others = fc.constantFrom(...alphabet)
     fc.assert(
@@ -48,7 +48,7 @@ describe('the value of a token', () => {
     }
   })
 
-  test('has one spelling: cut, padded, spaced or in the other base64 alphabet it is none', () => {
+  test('has one spelling: truncated, padded, spaced or in the other base64 alphabet it is invalid', () => {
     const value = writeTokenValue('fbffbfff-bfef-4bfe-bfff-fbeffbffbfff', Buffer.alloc(32, 0xfb))
     expect(value).toMatch(/[-_]/)
     expect(readTokenValue(value)).not.toBeNull()
@@ -67,7 +67,7 @@ describe('the value of a token', () => {
     for (const spelling of spellings) expect(readTokenValue(spelling)).toBeNull()
   })
 
-  test('cannot be two characters swapped, the commonest slip of a hand', () => {
+  test('is invalid with two swapped characters, the most common typing error', () => {
     const value = writeTokenValue(generateId(), generateBytes(32))
     for (let place = 0; place < value.length - 1; place += 1) {
       if (value[place] === value[place + 1]) continue
@@ -76,7 +76,7 @@ describe('the value of a token', () => {
     }
   })
 
-  test('is never found in random text, which is read without a fault', () => {
+  test('is never found in random text, which causes no fault', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 100 }), (text) => readTokenValue(text) === null))
     const shaped = fc.string({ unit: fc.constantFrom(...alphabet), minLength: 72, maxLength: 72 })
     fc.assert(fc.property(shaped, (text) => readTokenValue(text) === null))

@@ -10,7 +10,7 @@ function* everyCharacter(): Generator<string> {
   }
 }
 
-describe('the key a user is found by', () => {
+describe('the look-up key of a user name', () => {
   test.each([
     ['Ada@Example.COM', 'ada@example.com', 'Latin'],
     ['ÅNGSTRÖM', 'ångström', 'Latin with marks'],
@@ -47,7 +47,7 @@ describe('the key a user is found by', () => {
     expect(userNameKey(one)).not.toBe(userNameKey(other))
   })
 
-  test('does not depend on the language of the machine: I and i are one, in Turkish names too', () => {
+  test('ignores the locale of the machine: I and i are equal, in Turkish names too', () => {
     expect(userNameKey('DIYARBAKIR')).toBe(userNameKey('diyarbakir'))
     expect(userNameKey('ı')).toBe(userNameKey('I'))
     expect(userNameKey('İ')).toBe(userNameKey('i\u0307'))
@@ -88,19 +88,19 @@ describe('a user name', () => {
     expect(isUserName('😀'.repeat(257))).toBe(false)
   })
 
-  test('may be of any script, with spaces and signs', () => {
+  test('can be of any script, with spaces and signs', () => {
     for (const name of ['Ada Lovelace', 'ada@example.com', 'Сергей', '山田太郎', 'محمد', '😀', "O'Neil", '%00', ' ']) {
       expect(isUserName(name)).toBe(true)
     }
   })
 
-  test('has no control characters and no half of a character', () => {
+  test('has no control characters and no half characters', () => {
     for (const name of ['a\0b', 'a\nb', 'a\tb', '\u007F', '\u0085', 'a\uD800', '\uDC00b']) {
       expect(isUserName(name)).toBe(false)
     }
   })
 
-  test('that nobody can have is refused in a sentence', () => {
+  test('that is impossible is refused with a message', () => {
     expect(() => requireUserName('ada')).not.toThrow()
     expect(() => requireUserName('')).toThrow(OAuthError)
     expect(() => requireUserName('a'.repeat(257))).toThrow(expect.objectContaining({ code: 'invalid_request' }))

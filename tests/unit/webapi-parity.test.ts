@@ -33,8 +33,8 @@ const headers = {
   expires: '-1',
 }
 
-describe('the ancestor of webapi, to the letter', () => {
-  test('answers with the published example, 1209599 included', () => {
+describe('the exact parity with the ancestor of webapi', () => {
+  test('answers with the published example, including 1209599', () => {
     expect(webapiParity.write(issued(1_209_600), request)).toEqual({
       status: 200,
       headers,
@@ -45,7 +45,7 @@ describe('the ancestor of webapi, to the letter', () => {
     })
   })
 
-  test('leaves expires_in out where nothing is left of it', () => {
+  test('omits expires_in at the end of a lifetime', () => {
     const body = JSON.parse(webapiParity.write(issued(1), request).body)
     expect(Object.keys(body)).toEqual([
       'access_token',
@@ -58,7 +58,7 @@ describe('the ancestor of webapi, to the letter', () => {
     ])
   })
 
-  test('says one second less than there is, for every other lifetime', () => {
+  test('states one second less for every other lifetime', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2, max: 316_224_000 }), (lifetimeSeconds) => {
         const body = JSON.parse(webapiParity.write(issued(lifetimeSeconds), request).body)
@@ -99,13 +99,13 @@ describe('the ancestor of webapi, to the letter', () => {
     ['empty', { ...user, grant_type: '' }],
     ['another', { ...user, grant_type: 'refresh_token' }],
     ['in capitals', { ...user, grant_type: 'Password' }],
-  ])('takes a grant_type that is %s for one it does not support', (_what, fields) => {
+  ])('treats a grant_type that is %s as unsupported', (_what, fields) => {
     expect(() => webapiParity.read(new Map(Object.entries(fields)))).toThrow(
       expect.objectContaining({ code: 'unsupported_grant_type' }),
     )
   })
 
-  test('reads the right one as webapi does, missing fields included', () => {
+  test('reads the right grant_type as webapi does, with missing fields too', () => {
     const fields = new Map(Object.entries({ ...user, grant_type: 'password' }))
     expect(webapiParity.read(fields)).toEqual(webapi.read(fields))
     for (const name of Object.keys(user)) {

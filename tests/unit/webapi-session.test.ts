@@ -55,7 +55,7 @@ function refusing(code: OAuthErrorCode, description: string | RegExp, status = 4
 }
 
 describe('the published page', () => {
-  test('is about POST /v2/token, which proves no client', () => {
+  test('describes POST /v2/token without client authentication', () => {
     const { name, path, methods, client, grant } = webapiSession
     expect([name, path, methods, client, grant]).toEqual([
       'webapi-session',
@@ -67,7 +67,7 @@ describe('the published page', () => {
   })
 
   test.each(publishedRequests)(
-    'has a request in %s that is understood as it stands: %s',
+    'has a request in %s that is understood exactly as published: %s',
     async (type, body, fields) => {
       expect(Object.fromEntries(await decode(type, body))).toEqual(fields)
     },
@@ -86,7 +86,7 @@ describe('the published page', () => {
     },
   )
 
-  test.each(publishedAnswers)('has an answer in %s that is written to the letter, as a bearer token', (type, body) => {
+  test.each(publishedAnswers)('has an answer in %s that is written exactly, as a bearer token', (type, body) => {
     const reply = webapiSession.write(issued(), asked({ accept: type }, '', { clientkey: 'sample string 7' }))
     expect(reply).toEqual({
       status: 200,
@@ -102,7 +102,7 @@ describe('the published page', () => {
 })
 
 describe('a sign-in without clientKey', () => {
-  test.each([{}, { clientkey: '' }])('is told null in JSON and i:nil in XML, with the fields %j', (fields) => {
+  test.each([{}, { clientkey: '' }])('gets null in JSON and i:nil in XML, with the fields %j', (fields) => {
     expect(webapiSession.write(issued(), asked({}, '', fields)).body).toMatch(/,"clientKey":null\}$/)
     expect(webapiSession.write(issued(), asked({ accept: 'text/xml' }, '', fields)).body).toBe(
       `<OAuthToken xmlns:i="http://www.w3.org/2001/XMLSchema-instance" xmlns="${publishedNamespace}">` +
@@ -210,7 +210,7 @@ describe('names', () => {
 })
 
 describe('clientKey', () => {
-  test('is looked at after the grant', () => {
+  test('is checked after the grant', () => {
     const fields = new Map([['clientkey', 'x'.repeat(201)]])
     expect(() => webapiSession.read(fields)).toThrow('The field grant_type is missing.')
   })
@@ -239,7 +239,7 @@ describe('clientKey', () => {
     )
   })
 
-  test.each(['kéy', '<&>"\'', ']]>', '😀'])('is given back as it was sent: %s', (clientkey) => {
+  test.each(['kéy', '<&>"\'', ']]>', '😀'])('is returned as sent: %s', (clientkey) => {
     const fields = { clientkey }
     expect(JSON.parse(webapiSession.write(issued(), asked({}, '', fields)).body).clientKey).toBe(clientkey)
     const { body } = webapiSession.write(issued(), asked({ accept: 'text/xml' }, '', fields))
@@ -287,7 +287,7 @@ describe('an answer', () => {
     }
   })
 
-  test('in XML holds any name as it is', () => {
+  test('in XML holds any name unchanged', () => {
     const names = fc.string({ unit: 'grapheme' }).filter((name) => !/[\0\uFFFD-\uFFFF\p{Cs}]/u.test(name))
     fc.assert(
       fc.property(names, (userName) => {

@@ -37,7 +37,7 @@ describe('the webapi dialect', () => {
     expect([webapi.name, webapi.path]).toEqual(['webapi', '/Token'])
   })
 
-  test('answers with the fields of the published example in its order, to the letter', () => {
+  test('answers with exactly the fields of the published example in order', () => {
     expect(webapi.write(issued(), request).body).toBe(
       '{"access_token":"value-of-the-token","token_type":"bearer","expires_in":1209600,' +
         '"userName":"user@example.com","userId":"614a1d03-873d-489e-9ab5-fb53b0a0c64f","role":"Administrator",' +
@@ -47,7 +47,7 @@ describe('the webapi dialect', () => {
     expect(webapi.write(issued(), request).headers).toEqual({ 'content-type': 'application/json; charset=utf-8' })
   })
 
-  test('writes a role nobody has as an empty text', () => {
+  test('writes a missing role as an empty text', () => {
     expect(JSON.parse(webapi.write(issued({ role: '' }), request).body).role).toBe('')
   })
 
@@ -65,7 +65,7 @@ describe('the webapi dialect', () => {
     )
   })
 
-  test('writes any name and role as they are', () => {
+  test('writes any name and role unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (userName, role) => {
         expect(JSON.parse(webapi.write(issued({ userName, role }), request).body)).toMatchObject({ userName, role })
@@ -106,7 +106,7 @@ describe('the webapi dialect', () => {
     ['unsupported_grant_type', 400],
     ['temporarily_unavailable', 503],
     ['server_error', 500],
-  ])('says %s with status %i and a challenge only where the client is refused', (code, status) => {
+  ])('answers %s with status %i and a challenge only where the client is refused', (code, status) => {
     const reply = webapi.refuse(
       new OAuthError(code, 'A sentence.', { reason: 'inside', cause: new Error('inside') }),
       request,
@@ -119,7 +119,7 @@ describe('the webapi dialect', () => {
     })
   })
 
-  test('says a refusal of another status with that status', () => {
+  test('answers a refusal of another status with that status', () => {
     expect(webapi.refuse(new OAuthError('invalid_request', 'Too long.', { status: 413 }), request).status).toBe(413)
   })
 })

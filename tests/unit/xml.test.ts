@@ -79,11 +79,11 @@ describe('the children of the root are fields', () => {
     ['two prefixes', `<p:Request xmlns:p="${namespace}" xmlns:q="${namespace}"><q:a>1</q:a></p:Request>`],
     ['an apostrophe for a quote', `<Request xmlns='${namespace}'><a>1</a></Request>`],
     ['a namespace in character references', `<Request xmlns="${namespace.replace(':', '&#58;')}"><a>1</a></Request>`],
-  ])('whatever surrounds them: %s', (_name, text) => {
+  ])('with any surroundings: %s', (_name, text) => {
     expect(fieldsOf(text)).toEqual([['a', '1']])
   })
 
-  test.each(['true', '1', ' true '])('save one that is nil: %j', (nil) => {
+  test.each(['true', '1', ' true '])('except a nil one: %j', (nil) => {
     expect(fieldsOf(documentOf(`<a i:nil="${nil}"/><b>1</b>`, ` ${instance}`))).toEqual([['b', '1']])
     expect(fieldsOf(documentOf(`<a i:nil="${nil}"></a><b>1</b>`, ` ${instance}`))).toEqual([['b', '1']])
     expect(fieldsOf(documentOf(`<a ${instance.replace(':i', ':p')} p:nil="${nil}"/><b>1</b>`))).toEqual([['b', '1']])
@@ -94,7 +94,7 @@ describe('the children of the root are fields', () => {
     ['nil="true"', ''],
     ['i:nil="true"', ' xmlns:i="http://sample.test/other"'],
     ['i:nill="true"', ` ${instance}`],
-  ])('also one that is not nil: %s', (attribute, attributes) => {
+  ])('including one that is not nil: %s', (attribute, attributes) => {
     expect(fieldsOf(documentOf(`<a ${attribute}>1</a>`, attributes))).toEqual([['a', '1']])
   })
 })
@@ -257,13 +257,13 @@ describe('a document is refused', () => {
   })
 
   test.each(['<a>\uFFFD</a>', '<\uFFFD/>', '<!-- \uFFFD -->', '<a b="\uFFFD"/>', '<a>\0</a>', '<a>\uD800</a>'])(
-    'with bytes that were no UTF-8, NUL, or half a character: %j',
+    'with invalid UTF-8, NUL, or half a character: %j',
     (content) => {
       expect(refusalOf(documentOf(content))).toMatch(/bytes that are not UTF-8|not well-formed/)
     },
   )
 
-  test('never with a word of it repeated', () => {
+  test('without repeating a word of it', () => {
     const texts = ['marker', '<marker/>', documentOf('marker'), documentOf('<a>&marker;</a>'), '<!DOCTYPE marker>']
     for (const text of [...texts, documentOf('<marker/><marker/>'), documentOf('<a><marker/></a>')]) {
       expect(refusalOf(text)).not.toBeNull()
@@ -280,7 +280,7 @@ describe('random text', () => {
   )
   const rubbish = fc.array(pieces).map((parts) => parts.join(''))
 
-  test('gives fields or a refusal and never a fault', () => {
+  test('gives fields or a refusal, never a fault', () => {
     const texts = fc.oneof(
       fc.string({ unit: 'binary' }),
       rubbish,
@@ -295,7 +295,7 @@ describe('random text', () => {
   })
 })
 
-describe('a text that is written', () => {
+describe('a written text', () => {
   test.each([
     ['', '<a></a>'],
     ['1', '<a>1</a>'],
@@ -309,7 +309,7 @@ describe('a text that is written', () => {
     expect(writeElement('a', text)).toBe(written)
   })
 
-  test('is read as it was, whatever XML can hold is in it', () => {
+  test('survives a round trip with any content that XML can hold', () => {
     const impossible = /(?![\t\n\r])[\p{Cc}\uFFFD-\uFFFF]/u // XML 1.0 §2.2, and U+FFFD, which stands for what was no UTF-8
     const anyText = fc.string({ unit: 'binary' }).filter((text) => !impossible.test(text))
     fc.assert(
@@ -321,7 +321,7 @@ describe('a text that is written', () => {
   })
 })
 
-/** Entities each of which stands for two of the one before: a gigabyte from a kilobyte. */
+/** Entities that each stand for two of the one before: a gigabyte from a kilobyte. */
 function laughs(count: number): string {
   const lines = Array.from({ length: count }, (_, index) =>
     index === 0 ? '<!ENTITY x0 "ha">' : `<!ENTITY x${index} "&x${index - 1};&x${index - 1};">`,
