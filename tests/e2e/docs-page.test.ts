@@ -200,7 +200,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
   test('every operation can be tried except the GET with a body, which says why', async () => {
     const untried = await findUntried(await openDocs())
     expect(untried).toHaveLength(1)
-    expect(untried[0]).toContain('no browser sends a body with GET')
+    expect(untried[0]).toContain('you cannot try this operation on a page')
   })
 
   test('an operation that is switched off says so and cannot be tried', async () => {
@@ -208,7 +208,7 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     const untried = await findUntried(await openDocs({}, '/docs', await listen(plain.app)))
     const marked = untried.filter((text) => text.includes('(not switched on here)'))
     expect(marked).toHaveLength(4)
-    expect(untried.filter((text) => !marked.includes(text))).toEqual([expect.stringContaining('a body with GET')])
+    expect(untried.filter((text) => !marked.includes(text))).toEqual([expect.stringContaining('you cannot try this operation on a page')])
   })
 
   test('Execute appears only once an operation is ready', async () => {
