@@ -47,7 +47,7 @@ class LookupBatches<Row> {
   readonly #batching: Batching
   #waiting: Question<Row>[] = []
   #underWay = 0
-  #endedAt = Number.NEGATIVE_INFINITY
+  #sharedUntil = Number.NEGATIVE_INFINITY
   #isScheduled = false
 
   constructor(findRows: FindRows<Row>, batching: Batching) {
@@ -67,7 +67,7 @@ class LookupBatches<Row> {
     const { maxUnderWay, findBacklogMs } = this.#batching
     if (this.#isScheduled || this.#underWay >= maxUnderWay || this.#waiting.length === 0) return
     this.#isScheduled = true
-    const pauseMs = findBacklogMs ? findPause(this.#endedAt, findBacklogMs()) : 0
+    const pauseMs = findBacklogMs ? findPause(this.#sharedUntil, findBacklogMs()) : 0
     if (pauseMs > 0) setTimeout(() => this.#send(), pauseMs)
     else setImmediate(() => this.#send())
   }
@@ -98,7 +98,7 @@ class LookupBatches<Row> {
       if (isAway(error)) this.#refuseWaiting(error)
     }
     this.#underWay -= 1
-    this.#endedAt = performance.now()
+    if (batch.length > 1) this.#sharedUntil = performance.now()
     this.#schedule()
   }
 

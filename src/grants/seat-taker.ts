@@ -35,7 +35,7 @@ export class SeatTaker {
   readonly #left = new Set<WaitingOrder>()
   readonly #usersUnderWay = new Set<string>()
   #batches = 0
-  #endedAt = Number.NEGATIVE_INFINITY
+  #sharedUntil = Number.NEGATIVE_INFINITY
   #alone = 0
   #isScheduled = false
 
@@ -63,7 +63,7 @@ export class SeatTaker {
     this.#isScheduled = true
     const [oldest] = this.#waiting
     const waitedMs = performance.now() - (oldest?.askedAt ?? 0)
-    const pauseMs = findPause(this.#endedAt, this.#findBacklogMs()) - waitedMs
+    const pauseMs = findPause(this.#sharedUntil, this.#findBacklogMs()) - waitedMs
     if (pauseMs > 0) setTimeout(() => this.#send(), pauseMs)
     else setImmediate(() => this.#send())
   }
@@ -75,7 +75,7 @@ export class SeatTaker {
     this.#batches += 1
     const left = await this.#takeBatch(batch)
     this.#batches -= 1
-    this.#endedAt = performance.now()
+    if (batch.length > 1) this.#sharedUntil = performance.now()
     for (const one of batch) {
       if (left.includes(one)) this.#left.add(one)
       else this.#usersUnderWay.delete(one.order.userId)

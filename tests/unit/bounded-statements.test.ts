@@ -29,22 +29,34 @@ const overload = { code: 'temporarily_unavailable', isOverload: true, retryAfter
 afterEach(() => void vi.useRealTimers())
 
 describe('batched look-ups', () => {
-  test('that closely follow a statement wait for more keys where allowed', async () => {
+  test('that closely follow a statement of several keys wait for more keys where allowed', async () => {
     vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] }) // on a busy machine the second would not follow closely
     const { sent, find } = lookUps(1, () => 0)
-    const first = find('a')
+    const first = [find('a'), find('b')]
     await turn()
     sent[0]?.answer()
-    await first
-    const second = [find('b')]
+    await Promise.all(first)
+    const second = [find('c')]
     await turn()
     expect(sent.length).toBe(1)
-    second.push(find('c'))
+    second.push(find('d'))
     vi.advanceTimersByTime(2)
     expect(sent.length).toBe(2)
-    expect(sent[1]?.keys).toEqual(['b', 'c'])
+    expect(sent[1]?.keys).toEqual(['c', 'd'])
     sent[1]?.answer()
     await Promise.all(second)
+  })
+
+  test('that follow a statement of one key are sent at once, so that sign-ins one after the other never wait', async () => {
+    vi.useFakeTimers({ toFake: ['performance', 'setTimeout'] })
+    const { sent, find } = lookUps(1, () => 0)
+    for (const key of ['a', 'b']) {
+      const found = find(key)
+      await turn()
+      sent.at(-1)?.answer()
+      expect(await found).toBe(key)
+    }
+    expect(sent.map(({ keys }) => keys)).toEqual([['a'], ['b']])
   })
 
   test('fetch the keys of one turn in one statement, and later keys in the next', async () => {
