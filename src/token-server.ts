@@ -138,7 +138,8 @@ async function mountTokenRoutes(scope: FastifyInstance, options: TokenServerOpti
     signing: createSigning(options),
     inBackground: createBackground(scope),
   }
-  const authenticateClient = createClientCheck({ query: writes, passwords, throttle, batching })
+  // No pause that grows with the backlog: most requests of a flood are refused next, one by one instead of in bursts.
+  const authenticateClient = createClientCheck({ query: writes, passwords, throttle, batching: forSignIns })
   for (const dialect of dialects) {
     await scope.register(tokenRoute, {
       logSerializers,
