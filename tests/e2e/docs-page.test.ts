@@ -208,7 +208,9 @@ describe.skipIf(lacksBrowser('tests/e2e/docs-page.test.ts'))('/docs in a browser
     const untried = await findUntried(await openDocs({}, '/docs', await listen(plain.app)))
     const marked = untried.filter((text) => text.includes('(not switched on here)'))
     expect(marked).toHaveLength(4)
-    expect(untried.filter((text) => !marked.includes(text))).toEqual([expect.stringContaining('you cannot try this operation on a page')])
+    expect(untried.filter((text) => !marked.includes(text))).toEqual([
+      expect.stringContaining('you cannot try this operation on a page'),
+    ])
   })
 
   test('Execute appears only once an operation is ready', async () => {
