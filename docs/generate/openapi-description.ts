@@ -47,12 +47,12 @@ export interface Body {
   readonly reason?: string
 }
 
-/** A described response, wherever it stands. */
+/** Returns a response. Follows its `$ref`, if it has one. */
 export function findResponse({ components }: Description, response: Described): Described {
   return components.responses[lastOf(response)] ?? response
 }
 
-/** A described schema, wherever it stands. */
+/** Returns a schema. Follows its `$ref`, if it has one. */
 export function findSchema({ components }: Description, schema: Schema): Schema {
   return components.schemas[lastOf(schema)] ?? schema
 }
@@ -64,7 +64,7 @@ function lastOf({ $ref = '' }: { readonly $ref?: string }): string {
 /** Examples that show one situation in the words of each way to send a token. */
 export const schemeExamples = ['plain', 'enveloped']
 
-/** The first sentence of a description, on one line. */
+/** Returns the first sentence of a description, on one line. */
 export function readFirstSentence(text: string): string {
   const line = text.trim().replaceAll(/\s+/g, ' ')
   return /^.*?\.(?= |$)/.exec(line)?.[0] ?? line

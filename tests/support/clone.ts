@@ -11,7 +11,7 @@ const repository = fileURLToPath(new URL('../../', import.meta.url))
 /** A script that is ready, on a port of its own. */
 export interface Running {
   readonly port: string
-  /** What it has printed so far. */
+  /** Returns the text that the script has printed so far. */
   readonly output: () => string
   readonly end: () => Promise<void>
 }
@@ -73,7 +73,7 @@ export class Clone {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  /** A person's shell has no CI, no database of the suite, and the Node that runs these tests. */
+  /** Imitates the shell of a person: without CI and the suite's database, with the Node that runs these tests. */
   #options(environment: Environment): { cwd: string; env: Record<string, string> } {
     const { PATH = '', HOME = tmpdir() } = process.env
     const shell = { PATH: `${dirname(process.execPath)}:${PATH}`, HOME, npm_config_prefer_offline: 'true' }
@@ -81,7 +81,7 @@ export class Clone {
   }
 }
 
-/** The files that a clone of the work tree would have; not what they link to, which npm would empty. */
+/** Lists the files that a clone of the work tree would have. Skips symbolic links, since npm would empty their targets. */
 function listFiles(): string[] {
   const names = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z'], {
     cwd: repository,

@@ -89,7 +89,7 @@ function readLinks(tree: Root): { line: number; url: string }[] {
   return links
 }
 
-/** What is wrong with a link; null where nothing is, or where it leads to another host. */
+/** Returns the fault of a link, or null for a good link and for one to another host. */
 function findFault(pages: Pages, page: string, url: string): string | null {
   if (/^(?:[a-z][a-z\d+.-]*:|\/)/i.test(url)) return url.startsWith('/') ? `${url} is no relative link` : null
   const [path = '', anchor = ''] = url.split('#').map(decodeURIComponent)

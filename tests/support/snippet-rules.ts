@@ -1,13 +1,13 @@
 /** The languages of snippets that run: each one is tried by a test, or listed below. */
 export const runLanguages = ['sh', 'bash', 'js', 'mjs', 'ts', 'sql', 'python']
 
-/** The languages that a parser reads: what such a snippet shows is what a program sends or is sent. */
+/** The languages that a parser reads. Such a snippet shows data that a program sends or receives. */
 export const readLanguages = ['json', 'ndjson', 'yaml', 'xml']
 
 /** The languages of files: such a snippet is an excerpt of a file that other tests hold, or listed below. */
 export const fileLanguages = ['nginx', 'dockerfile']
 
-/** The languages of what is only looked at. */
+/** The languages of snippets for reading only. */
 export const shownLanguages = ['text', 'http', 'mermaid']
 
 /** A snippet that no test can run, and why. */
