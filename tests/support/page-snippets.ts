@@ -13,7 +13,7 @@ export interface Snippet {
   readonly pages: readonly string[]
 }
 
-/** The pages whose snippets are held by tests: the README and `docs/`, without what TypeDoc writes. */
+/** Lists the pages whose snippets are tested: the README and `docs/`, without the pages that TypeDoc writes. */
 export function listPages(): string[] {
   const pages = readdirSync(join(repository, 'docs'), { recursive: true, encoding: 'utf8' })
     .map((name) => join('docs', name))

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { settings as known } from '../../src/config/settings.ts'
+import { findBrokenLinks } from '../support/find-broken-links.ts'
 
 /** OWASP ASVS 5.0.0, chapters 6, 7 and 10: by section, the level of each requirement in the order of their numbers. */
 const asvsLevels: Readonly<Record<string, string>> = {
@@ -106,16 +107,8 @@ describe.each(securityPages())('%s', (path) => {
     expect(named(page, /\btests\/[\w./-]+/g).filter((file) => !existsSync(join(repository, file)))).toEqual([])
   })
 
-  test('links to nothing that is not in the repository', () => {
-    expect(linksOf(page).filter(({ file }) => !existsSync(pathFrom(path, file)))).toEqual([])
-  })
-
-  test('links to no heading that is not on the page it links to', () => {
-    const astray = linksOf(page).filter(({ file, anchor }) => {
-      const target = pathFrom(path, file)
-      return anchor !== '' && existsSync(target) && !anchorsOf(readFileSync(target, 'utf8')).includes(anchor)
-    })
-    expect(astray).toEqual([])
+  test('has only links to files and headings that exist', () => {
+    expect(findBrokenLinks(repository, [path])).toEqual([])
   })
 })
 
@@ -154,27 +147,4 @@ function named(page: string, pattern: RegExp): string[] {
 function section(heading: string): string {
   const sections = read('docs/security/threat-model.md').split(/^## /m)
   return sections.find((text) => text.startsWith(heading)) ?? ''
-}
-
-/** The links within the repository; `file` is empty for one to a heading of the same page. */
-function linksOf(page: string): { readonly file: string; readonly anchor: string }[] {
-  return named(page, /(?<=\]\()(?!https?:)[^)]+/g).map((link) => {
-    const [file = '', anchor = ''] = link.split('#')
-    return { file, anchor }
-  })
-}
-
-/** Resolves a link of a page; without a file it is the page itself. */
-function pathFrom(page: string, file: string): string {
-  return file === '' ? join(repository, page) : join(repository, dirname(page), file)
-}
-
-/** The anchors of a page, named after its headings as the common renderers do. */
-function anchorsOf(page: string): string[] {
-  return [...page.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N} _-]/gu, '')
-      .replaceAll(' ', '-'),
-  )
 }
