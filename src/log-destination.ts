@@ -18,12 +18,10 @@ const maxFlushMilliseconds = 5_000
 const firstRetryMilliseconds = 10
 const lastRetryMilliseconds = 1_000
 
-/** Opens standard output for log lines. It keeps trying after an error: a disk gets room, a pipe gets a reader. */
-export function openLogDestination({ isHeld, onRecovered }: LogDestinationOptions): LogDestination {
-  return new LogDestination(new RetryingOutput(onRecovered), isHeld)
-}
-
-/** Standard output as a destination of log lines that never blocks the process and never throws. */
+/**
+ * Writes log lines to standard output. It never blocks the process and never throws. After an error it keeps trying, since a
+ * disk gets room and a pipe gets a reader.
+ */
 export class LogDestination {
   readonly #output: RetryingOutput
   #isHolding: boolean
@@ -31,8 +29,8 @@ export class LogDestination {
   #collected = 0
   #isScheduled = false
 
-  constructor(output: RetryingOutput, isHeld: boolean) {
-    this.#output = output
+  constructor({ isHeld, onRecovered }: LogDestinationOptions) {
+    this.#output = new RetryingOutput(onRecovered)
     this.#isHolding = isHeld
     process.on('exit', () => this.#writeLines())
   }
@@ -72,7 +70,7 @@ export class LogDestination {
   }
 }
 
-/** Standard output, which keeps what it cannot write and tries again until it can. */
+/** Writes to standard output, keeps the text that fails and tries again until it succeeds. */
 class RetryingOutput {
   readonly #out = openStream()
   readonly #onRecovered: (dropped: number) => void
@@ -99,7 +97,7 @@ class RetryingOutput {
     })
   }
 
-  /** Writes whole lines, or keeps them until they can be written. Where too much is kept it drops them and counts each. */
+  /** Writes whole lines, or keeps them until they can be written. When the buffer is full, it drops and counts them. */
   write(text: string): void {
     this.#out.write(text)
   }

@@ -1,5 +1,5 @@
 import { type Logger, pino } from 'pino'
-import { openLogDestination } from './log-destination.ts'
+import { LogDestination } from './log-destination.ts'
 
 /** The log of the program. */
 export interface Log {
@@ -21,7 +21,7 @@ export interface LogOptions {
 /** Opens the log on standard output. A blocked or broken output neither blocks nor ends the process. */
 export async function openLog(level: string, { isTerminal, isHeld }: LogOptions): Promise<Log> {
   const format = isTerminal ? await loadPrettyFormat() : (line: string) => line
-  const destination = openLogDestination({
+  const destination = new LogDestination({
     isHeld,
     onRecovered: (dropped) =>
       logger.warn({ event: 'log', dropped }, `${dropped} log lines were dropped while the log could not be written`),

@@ -138,7 +138,8 @@ async function mountTokenRoutes(scope: FastifyInstance, options: TokenServerOpti
     signing: createSigning(options),
     inBackground: createBackground(scope),
   }
-  // No pause that grows with the backlog: most requests of a flood are refused next, one by one instead of in bursts.
+  // This look-up does not pause longer behind a backlog. The server refuses most requests of a flood right after it, and a
+  // long pause would gather their refusals into bursts.
   const authenticateClient = createClientCheck({ query: writes, passwords, throttle, batching: forSignIns })
   for (const dialect of dialects) {
     await scope.register(tokenRoute, {

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import type { Command, HelpConfiguration, Option } from 'commander'
+import { accentColour } from './accent.ts'
 
 /** Styles `--help`. Commander removes the colours when its output is no terminal or NO_COLOR is set. */
 export const helpStyle: HelpConfiguration = {
@@ -12,7 +13,7 @@ export const helpStyle: HelpConfiguration = {
 }
 
 function highlight(term: string): string {
-  return styleText('cyan', term, { validateStream: false })
+  return styleText(accentColour, term, { validateStream: false })
 }
 
 /** Lists the options of the commands above, without `--version`, which belongs to the program's own help. */

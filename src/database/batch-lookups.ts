@@ -27,8 +27,8 @@ const maxWaitMs = 2_000
  * Batches look-ups of single rows: one statement asks for the keys of one turn of the event loop, since a round trip
  * costs more than a row. With `maxUnderWay` statements under way further keys wait for the next one, so that a flood
  * makes statements longer and not more. A statement that was sent takes no more keys: an answer is never older than its
- * question. Rejects with `temporarily_unavailable` where too many keys wait, or one too long. A connection that failed also
- * fails the keys that wait.
+ * question. Rejects with `temporarily_unavailable` when too many keys wait, or one waits too long. A failed connection also
+ * fails the waiting keys.
  */
 export function batchLookups<Row>(
   findRows: FindRows<Row>,
@@ -41,7 +41,7 @@ export function batchLookups<Row>(
 /** Finds the rows of keys by one statement. A key without a row is missing in the answer. */
 type FindRows<Row> = (keys: readonly string[]) => Promise<ReadonlyMap<string, Row>>
 
-/** The keys that wait, and the statements under way. */
+/** Holds the waiting keys and counts the statements under way. */
 class LookupBatches<Row> {
   readonly #findRows: FindRows<Row>
   readonly #batching: Batching

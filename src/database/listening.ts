@@ -18,15 +18,10 @@ const shortestPauseMs = 50
 const longestPauseMs = 2_000
 
 /**
- * Listens (LISTEN) on a connection of its own and replaces it when it breaks. It counts as listening once it has received
+ * Listens (LISTEN) for all listeners on a connection of its own and replaces it when it breaks. It counts as listening once it has received
  * what `announce` sent on another connection. A pooler may accept LISTEN and deliver nothing, and before migration 2 the
  * database announces nothing.
  */
-export function createListening(where: pg.PoolConfig, announce: Query, events: ListeningEvents): Listening {
-  return new Listening(where, announce, new Audience(events))
-}
-
-/** One connection that listens for all listeners. */
 export class Listening {
   readonly #where: pg.PoolConfig
   readonly #announce: Query
@@ -35,10 +30,10 @@ export class Listening {
   #endConnection = (_cause: Error) => {}
   #running: Promise<void> | null = null
 
-  constructor(where: pg.PoolConfig, announce: Query, audience: Audience) {
+  constructor(where: pg.PoolConfig, announce: Query, events: ListeningEvents) {
     this.#where = where
     this.#announce = announce
-    this.#audience = audience
+    this.#audience = new Audience(events)
   }
 
   /** Adds a listener; the first one opens the connection. */
@@ -148,7 +143,7 @@ async function keepHeartbeat(client: pg.Client): Promise<never> {
   }
 }
 
-/** Null once the connection has heard something; else why it does not count as listening. */
+/** Proves that notifications arrive. Returns null, or the reason why the connection does not count as listening. */
 async function prepare(client: pg.Client, announce: Query): Promise<Error | null> {
   await client.connect()
   await client.query(`listen ${channel}`)

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import type { Database, Query } from './database.ts'
 import { readDatabaseUrl } from './database-url.ts'
 import { Lane } from './lane.ts'
-import { createListening, type ListeningEvents } from './listening.ts'
+import { Listening, type ListeningEvents } from './listening.ts'
 import { retryConflicts } from './retry-conflicts.ts'
 import { setAtStartUp } from './start-up-settings.ts'
 import { servingTimeouts, type Timeouts } from './timeouts.ts'
@@ -45,7 +45,7 @@ export function connectLanes(where: pg.PoolConfig, options: PostgresOptions = {}
     return retryConflicts(() => attempt().catch((error) => giveUpWhereOld(lanes, error)))
   }
   const write: Query = (...statement) => persevere(() => writes.query(...statement))
-  const listening = createListening(lanes.writing, write, {
+  const listening = new Listening(lanes.writing, write, {
     onDeaf: (cause) => options.onDeaf?.(cause),
     onHearing: () => options.onHearing?.(),
   })

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../src/database/database.ts'
-import { createListening } from '../../src/database/listening.ts'
+import { Listening } from '../../src/database/listening.ts'
 import { openDatabase } from '../../src/database/postgres.ts'
 import { endedTokenBoundMs } from '../../src/tokens/stall-watch.ts'
 import { createTokenCache } from '../../src/tokens/token-cache.ts'
@@ -219,7 +219,7 @@ describe('a node without notifications caches nothing and logs it once', () => {
     const announcer = await openDatabase(announcedAt, { timeouts: patience })
     onTestFinished(() => announcer.close())
     const told: string[] = []
-    const listening = createListening({ connectionString: url }, announcer.writes, {
+    const listening = new Listening({ connectionString: url }, announcer.writes, {
       onDeaf: ({ message }) => void told.push(message),
       onHearing: () => void told.push('hears'),
     })
